@@ -1,0 +1,52 @@
+PYTHON ?= python3
+BIN = .venv/bin
+PACKAGE = pyproject.toml requirements.txt widgets/jupyter/page_config.json
+
+.PHONY: help lab test format js screenshot clean
+.DELETE_ON_ERROR:
+.SILENT:
+
+help:
+	echo "make lab         install on first use, then open the first notebook"
+	echo "make test        style, types, imports between rooms, tests"
+	echo "make format      put source and notebooks into the house style"
+	echo "make js          build the charts' JavaScript (needs Node)"
+	echo "make screenshot  take the picture of the Explorer again (needs Chromium)"
+	echo "make clean       remove caches (.venv stays)"
+
+lab: .venv/installed
+	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+
+test: .venv/installed-test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+format: .venv/installed-test
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+js:
+	cd widgets && npm ci && npm run build
+
+screenshot: .venv/installed-test
+	$(BIN)/python tests/browser/make_screenshot.py
+
+clean:
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis widgets/node_modules
+	find data notebooks tests widgets -name __pycache__ -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: $(PACKAGE) | $(BIN)/python
+	echo "Installing into .venv (about 1 GB; some minutes the first time)"
+	$(BIN)/pip install --quiet -r requirements.txt -e .
+	touch $@
+
+.venv/installed-test: $(PACKAGE) | $(BIN)/python
+	echo "Installing into .venv (about 1 GB; some minutes the first time)"
+	$(BIN)/pip install --quiet -r requirements.txt -e ".[test]"
+	touch $@
