@@ -1,0 +1,34 @@
+from .config import Config, grid
+from .measure.engine import measure
+from .measure.measurement import Measurement
+from .show.explorer import Explorer
+from .show.figures import plot_surface
+from .surface.columns import load_surface, save_surface
+from .surface.frontier import pareto
+from .surface.objectives import Constraint, Objective, at_least, at_most, maximize, minimize
+from .surface.solve import solve
+from .surface.sweep import sweep
+from .tasks import Task, list_tasks, load_task
+
+__all__ = [
+    "Config",
+    "Constraint",
+    "Explorer",
+    "Measurement",
+    "Objective",
+    "Task",
+    "at_least",
+    "at_most",
+    "grid",
+    "list_tasks",
+    "load_surface",
+    "load_task",
+    "maximize",
+    "measure",
+    "minimize",
+    "pareto",
+    "plot_surface",
+    "save_surface",
+    "solve",
+    "sweep",
+]

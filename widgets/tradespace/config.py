@@ -1,0 +1,157 @@
+"""Config: one operating point, the knobs that are turned. grid(): many of them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import product
+from typing import Protocol
+
+import loky
+
+from tradespace.errors import choose, whole_number
+
+PRECISIONS = (
+    "fp32", "bf16", "fp16", "int8", "int8-dynamic", "w8", "w6", "w5", "w4", "w3", "w2", "fp8", "int4",
+)  # fmt: skip
+PRUNINGS = (
+    "none", "channels-25", "channels-50", "channels-75",
+    "weights-50", "weights-70", "weights-90", "weights-95",
+)  # fmt: skip
+RUNTIMES = ("eager", "compile", "onnxruntime", "openvino")
+DEVICES = ("cpu", "cuda", "mps", "xpu")
+
+
+@cache
+def physical_cores() -> int:
+    """Physical cores this process may use; hyper-threads, affinity and container limits are seen through."""
+    return loky.cpu_count(only_physical_cores=True)
+
+
+@cache
+def most_threads() -> int:
+    """Hardware threads this process may use: more than this many threads only wait for each other."""
+    return loky.cpu_count()
+
+
+@dataclass(frozen=True)
+class Config:
+    """One operating point: a model, how it is compressed, what runs it, and how many items at a time.
+
+    Parameters
+    ----------
+    model : str
+        One of the task's models.
+    pruning, precision, runtime, device : str
+        One of `PRUNINGS`, `PRECISIONS`, `RUNTIMES` and `DEVICES`. Not every combination runs on every machine:
+        one that does not becomes a row with a status and a reason.
+    threads : int
+        Threads of the CPU that one call may use; all physical cores if left out.
+    batch_size : int
+        Items in one call.
+
+    Raises
+    ------
+    ValueError
+        If a knob has a value that exists on no machine.
+
+    Examples
+    --------
+    >>> Config("resnet8", precision="bf16", threads=1, batch_size=32)
+    Config('resnet8', bf16, eager, cpu, threads=1, batch_size=32)
+    """
+
+    model: str
+    pruning: str = "none"
+    precision: str = "fp32"
+    runtime: str = "eager"
+    device: str = "cpu"
+    threads: int = field(default_factory=physical_cores)
+    batch_size: int = 1
+
+    def __post_init__(self) -> None:
+        choose("pruning", self.pruning, PRUNINGS)
+        choose("precision", self.precision, PRECISIONS)
+        choose("runtime", self.runtime, RUNTIMES)
+        choose("device", self.device, DEVICES)
+        # Stored as plain integers, so that a value read from a numpy array or a frame makes an equal Config.
+        object.__setattr__(self, "threads", whole_number("threads", self.threads, least=1))
+        object.__setattr__(self, "batch_size", whole_number("batch_size", self.batch_size, least=1))
+
+    def __repr__(self) -> str:
+        knobs = [repr(self.model), self.precision, self.runtime, self.device]
+        knobs.insert(1, self.pruning) if self.pruning != "none" else None
+        return f"Config({', '.join(knobs)}, threads={self.threads}, batch_size={self.batch_size})"
+
+
+class HasModels(Protocol):
+    """What a grid needs to know of a task."""
+
+    @property
+    def models(self) -> tuple[str, ...]: ...
+
+
+def check(task: HasModels, configs: Iterable[Config]) -> list[Config]:
+    """`configs` as a list, if each names a model of `task` and asks no more threads than this machine has.
+
+    Raises
+    ------
+    ValueError
+        If one does not, or if there is none.
+    """
+    checked = list(configs)
+    if not checked:
+        raise ValueError("configs: wanted at least one Config; got none")
+    for config in checked:
+        if not isinstance(config, Config):
+            raise ValueError(f"configs: wanted Config objects, as ts.grid() makes them; got {config!r}")
+        choose("model", config.model, task.models)
+        whole_number("threads", config.threads, least=1, most=most_threads(), why=" on this machine")
+    return checked
+
+
+def grid(
+    task: HasModels,
+    *,
+    model: str | Iterable[str] | None = None,
+    pruning: str | Iterable[str] = "none",
+    precision: str | Iterable[str] = "fp32",
+    runtime: str | Iterable[str] = "eager",
+    device: str | Iterable[str] = "cpu",
+    threads: int | Iterable[int] | None = None,
+    batch_size: int | Iterable[int] = 1,
+) -> list[Config]:
+    """Every combination of the given knob values: a list of Configs, the last knob changing fastest.
+
+    A knob takes one value or several. Left out, `model` is all of the task's models and `threads` the number of
+    physical cores.
+
+    Raises
+    ------
+    ValueError
+        If a value is not valid, if the machine has fewer threads, or if a knob has no value at all.
+
+    Examples
+    --------
+    >>> import tradespace as ts
+    >>> configs = ts.grid(ts.load_task("fashion"), model="resnet8", precision=["fp32", "int8"], batch_size=[1, 32])
+    >>> len(configs)
+    4
+    """
+    knobs: dict[str, list[object]] = {
+        "model": _values(task.models if model is None else model),
+        "pruning": _values(pruning),
+        "precision": _values(precision),
+        "runtime": _values(runtime),
+        "device": _values(device),
+        "threads": _values(physical_cores() if threads is None else threads),
+        "batch_size": _values(batch_size),
+    }
+    for name, values in knobs.items():
+        if not values:
+            raise ValueError(f"{name}: wanted at least one value; got none, so the grid is empty")
+    combinations = product(*knobs.values())
+    return check(task, (Config(*values) for values in combinations))  # type: ignore[arg-type]  # Config checks
+
+
+def _values(knob: object) -> list[object]:
+    return list(knob) if isinstance(knob, Iterable) and not isinstance(knob, str) else [knob]

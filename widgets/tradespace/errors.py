@@ -1,0 +1,60 @@
+"""Errors that name the argument, what was wanted, what came, and the nearest valid choice."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def choose(argument: str, value: object, valid: Iterable[str]) -> str:
+    """`value`, if it is one of `valid`.
+
+    Raises
+    ------
+    ValueError
+        Otherwise, listing the valid values and the one that looks most like `value`.
+
+    Examples
+    --------
+    >>> choose("precision", "int9", ["fp32", "int8"])
+    Traceback (most recent call last):
+    ...
+    ValueError: precision: wanted one of fp32, int8; got 'int9'. Did you mean 'int8'?
+    """
+    names = list(valid)
+    if isinstance(value, str) and value in names:
+        return value
+    nearest = get_close_matches(str(value), names, n=1)
+    hint = f". Did you mean {nearest[0]!r}?" if nearest else ""
+    raise ValueError(f"{argument}: wanted one of {', '.join(names)}; got {value!r}{hint}")
+
+
+def whole_number(argument: str, value: object, least: int, most: int | None = None, why: str = "") -> int:
+    """`value`, if it is an integer from `least` to `most` (a bool is not; numpy's integers are).
+
+    Examples
+    --------
+    >>> whole_number("batch_size", 0, least=1)
+    Traceback (most recent call last):
+    ...
+    ValueError: batch_size: wanted a whole number, at least 1; got 0. The nearest valid choice is 1
+    """
+    limits = f"at least {least}" if most is None else f"from {least} to {most}"
+    wanted = f"{argument}: wanted a whole number, {limits}{why}; got {value!r}"
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise ValueError(wanted)
+    number = int(value.__index__())
+    if number < least:
+        raise ValueError(f"{wanted}. The nearest valid choice is {least}")
+    if most is not None and number > most:
+        raise ValueError(f"{wanted}. The nearest valid choice is {most}")
+    return number
+
+
+def positive(argument: str, value: object) -> float:
+    """`value` as a float, if it is a finite number above zero."""
+    try:
+        number = float(value)  # type: ignore[arg-type]  # whatever float() refuses is refused below
+    except (TypeError, ValueError):
+        number = 0.0
+    if isinstance(value, str | bool) or not 0 < number < float("inf"):
+        raise ValueError(f"{argument}: wanted a number above 0; got {value!r}")
+    return number

@@ -1,0 +1,38 @@
+"""What runs: model families, their labelled test data, their score. One file a task."""
+
+from collections.abc import Callable
+
+from tradespace.errors import choose
+from tradespace.tasks.fashion import fashion
+from tradespace.tasks.task import Data, Task
+
+__all__ = ["Data", "Task", "list_tasks", "load_task"]
+
+TASKS: dict[str, Callable[[], Task]] = {"fashion": fashion}
+
+
+def list_tasks() -> list[str]:
+    """Names of the tasks that come with the workbook.
+
+    Examples
+    --------
+    >>> list_tasks()
+    ['fashion']
+    """
+    return list(TASKS)
+
+
+def load_task(name: str) -> Task:
+    """The shipped task `name`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such task; the message lists those there are.
+
+    Examples
+    --------
+    >>> load_task("fashion")
+    Task('fashion', models=resnet4, resnet8, resnet16, resnet32)
+    """
+    return TASKS[choose("task", name, TASKS)]()

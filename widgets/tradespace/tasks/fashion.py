@@ -1,0 +1,55 @@
+"""Fashion-MNIST: 28 x 28 grey images of clothes in ten classes, and a ResNet family trained on them."""
+
+from functools import cache
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from tradespace.tasks.folder import data_folder
+from tradespace.tasks.idx import read_idx
+from tradespace.tasks.resnet import ResNet
+from tradespace.tasks.task import Data, Task
+
+CLASSES = (
+    "T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
+)  # fmt: skip
+WIDTHS = {"resnet4": 4, "resnet8": 8, "resnet16": 16, "resnet32": 32}
+# Of the 60,000 training images, on a scale of 0 to 1.
+MEAN, STD = 0.2860, 0.3530
+
+
+def fashion() -> Task:
+    """Clothes in ten classes: 10,000 test and 2,000 calibration images, and ResNets of four widths.
+
+    In the story of the workbook they stand in for the obstacles before a drone's camera. The time of a
+    convolution depends on the shape of its input, not on what is in the picture, so a coat costs what a wall costs.
+    """
+    return Task("fashion", tuple(WIDTHS), load_model, load_data)
+
+
+def load_model(name: str) -> nn.Module:
+    """The trained network `name` in evaluation mode."""
+    model = ResNet(WIDTHS[name], len(CLASSES))
+    model.load_state_dict(load_file(data_folder("fashion") / f"{name}.safetensors"))
+    return model.eval()
+
+
+@cache
+def load_data() -> Data:
+    """The test and calibration images of `data/fashion`, normalised."""
+    images, labels = _split("test")
+    return Data(example=images[:1], calibration=_split("calibration")[0], test=(images, labels))
+
+
+def normalise(pixels: np.ndarray) -> Tensor:
+    """Images of shape (n, 1, 28, 28), zero mean and unit variance over the training set, from bytes (n, 28, 28)."""
+    return torch.tensor(pixels).unsqueeze(1).float().div(255).sub(MEAN).div(STD)
+
+
+def _split(name: str) -> tuple[Tensor, Tensor]:
+    folder = data_folder("fashion")
+    images = read_idx(folder / f"{name}-images-idx3-ubyte.gz")
+    labels = read_idx(folder / f"{name}-labels-idx1-ubyte.gz")
+    return normalise(images), torch.tensor(labels.astype(np.int64))

@@ -1,0 +1,36 @@
+"""Read the IDX array format of MNIST and its successors."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+
+UNSIGNED_BYTE = 0x08
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """Array of unsigned bytes held in a gzip-compressed IDX file.
+
+    The header is two zero bytes, a type code, the number of dimensions, then each dimension as a
+    big-endian 32-bit integer (LeCun, Cortes and Burges, "The MNIST database").
+
+    Raises
+    ------
+    ValueError
+        If the file is not IDX, holds another type than unsigned bytes, or is cut short.
+    """
+    raw = gzip.decompress(path.read_bytes())
+    if raw[:3] != bytes([0, 0, UNSIGNED_BYTE]):
+        raise ValueError(f"{path.name}: wanted an IDX file of unsigned bytes, its header is {raw[:4].hex()}")
+    dimensions = raw[3]
+    shape = np.frombuffer(raw, dtype=">i4", count=dimensions, offset=4)
+    values = np.frombuffer(raw, dtype=np.uint8, offset=4 + 4 * dimensions)
+    if values.size != shape.prod():
+        raise ValueError(f"{path.name}: its header promises shape {tuple(shape)}, it holds {values.size} bytes")
+    return values.reshape(shape)
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    """Write unsigned bytes as gzip-compressed IDX; the same array always gives the same file."""
+    header = bytes([0, 0, UNSIGNED_BYTE, array.ndim]) + np.array(array.shape, ">i4").tobytes()
+    path.write_bytes(gzip.compress(header + array.astype(np.uint8).tobytes(), mtime=0))
