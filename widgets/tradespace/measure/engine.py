@@ -1,0 +1,196 @@
+"""The measuring process as seen from the kernel, and the schedule of its work."""
+
+import hashlib
+import random
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, TimeoutError
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import cloudpickle
+import loky
+import numpy as np
+
+from tradespace.config import Config, check
+from tradespace.errors import positive
+from tradespace.measure import worker
+from tradespace.measure.machine import machine
+from tradespace.measure.measurement import Failure, Measurement, Slice
+from tradespace.tasks.task import Task
+
+SLICES_A_BUDGET = 12
+# Below six slices the median has no 95 % interval: a slow Config may take up to four budgets to get there.
+FEWEST_SLICES, MOST_BUDGETS = 6, 4
+SLICE_LIMITS_S = (0.02, 0.3)
+SCORE_SLICE_S = 0.3
+# A request that has not come back by then hangs: preparing is allowed more than a slice's few tenths of a second.
+LIMIT_S = 120.0
+IDLE_S = 3600
+
+
+class Engine:
+    """Sends one short request at a time about one task to the measuring process.
+
+    Timing in the kernel's own process would be disturbed by every chart it draws. The executor is any
+    `concurrent.futures.Executor` of one worker; by default loky's, which outlives the death of its process.
+    """
+
+    def __init__(self, task: Task, executor: Executor | None = None, limit_s: float = LIMIT_S) -> None:
+        self._payload = cloudpickle.dumps(task)
+        self._key = hashlib.sha256(self._payload).hexdigest()
+        self._executor = executor
+        self._limit_s = limit_s
+
+    def request(self, function: Callable[..., Any], *args: Any) -> Any:
+        """`function(task key, *args)` in the measuring process; a `Failure` if that dies or hangs."""
+        try:
+            if not self._run(worker.knows, self._key):
+                self._run(worker.learn, self._key, self._payload)
+            return self._run(function, self._key, *args)
+        except BrokenProcessPool:
+            return Failure("crashed", "the measuring process died; a new one takes the next measurement")
+        except TimeoutError:
+            loky.get_reusable_executor().shutdown(kill_workers=True)
+            return Failure("timeout", f"no answer within {self._limit_s:g} s; the measuring process was ended")
+
+    def _run(self, function: Callable[..., Any], *args: Any) -> Any:
+        executor = self._executor or loky.get_reusable_executor(max_workers=1, timeout=IDLE_S)
+        return executor.submit(function, *args).result(self._limit_s)
+
+
+class _Point:
+    """A Config being measured."""
+
+    def __init__(self, engine: Engine, task: Task, config: Config, ci: float, budget_s: float) -> None:
+        self._engine = engine
+        self._budget_s = budget_s
+        self.measurement = Measurement(task.name, config, ci=ci, machine=machine())
+
+    @property
+    def finished(self) -> bool:
+        m = self.measurement
+        spent_s = sum(int(s.samples_ns.sum()) for s in m.slices) / 1e9
+        enough_s = self._budget_s if len(m.slices) >= FEWEST_SLICES else MOST_BUDGETS * self._budget_s
+        return m.failure is not None or m.width <= m.ci or spent_s >= enough_s
+
+    def make_ready(self) -> None:
+        self._take(self._engine.request(worker.make_ready, self.measurement.config), "facts")
+
+    def time_slice(self) -> None:
+        shortest, longest = SLICE_LIMITS_S
+        seconds = min(max(self._budget_s / SLICES_A_BUDGET, shortest), longest)
+        answer = self._engine.request(worker.run_slice, self.measurement.config, seconds)
+        self._take((*self.measurement.slices, answer) if isinstance(answer, Slice) else answer, "slices")
+
+    def accept_score(self, score: np.ndarray | None | Failure) -> None:
+        self._take(score, "correct")
+
+    def _take(self, answer: Any, name: str) -> None:
+        change = {"failure": answer} if isinstance(answer, Failure) else {name: answer}
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        self.measurement = replace(self.measurement, measured_at=now, **change)
+
+
+Scores = dict[Config, np.ndarray | None]
+
+
+def measuring(
+    task: Task,
+    configs: Sequence[Config],
+    *,
+    ci: float,
+    budget_s: float,
+    executor: Executor | None = None,
+    scores: Scores | None = None,
+    seed: int = 0,
+) -> Iterator[tuple[Measurement, bool]]:
+    """Measure `configs`, yielding after every slice the Measurement it went into and whether that is finished.
+
+    The Configs take turns in rounds, each round in a new order: so a machine that slows down for a while slows all
+    of them a little, not one of them a lot. Whoever iterates may stop at any time.
+
+    Parameters
+    ----------
+    scores : dict, optional
+        Test results by variant, used and added to: accuracy does not depend on threads or batch size.
+    """
+    engine = Engine(task, executor)
+    scores = {} if scores is None else scores
+    shuffle = random.Random(seed).shuffle
+    points = [_Point(engine, task, config, ci, budget_s) for config in configs]
+    while points:
+        shuffle(points)
+        for point in points:
+            yield from _turn(engine, point, scores)
+        points = [point for point in points if not point.finished]
+
+
+def _turn(engine: Engine, point: _Point, scores: Scores) -> Iterator[tuple[Measurement, bool]]:
+    if not point.measurement.slices:
+        point.make_ready()
+    if point.measurement.failure is None:
+        point.time_slice()
+    if point.measurement.failure is None and point.measurement.correct is None:
+        yield from _score(engine, point, scores)
+    yield point.measurement, point.finished
+
+
+def _score(engine: Engine, point: _Point, scores: Scores) -> Iterator[tuple[Measurement, bool]]:
+    name = worker.variant(point.measurement.config)
+    parts: list[np.ndarray] = []
+    while name not in scores:
+        yield point.measurement, False
+        done = sum(len(part) for part in parts)
+        answer = engine.request(worker.score_slice, point.measurement.config, done, SCORE_SLICE_S)
+        if isinstance(answer, Failure):
+            point.accept_score(answer)
+            return
+        parts.append(answer)
+        if not len(answer):
+            known = np.concatenate(parts)
+            scores[name] = known if len(known) else None
+    point.accept_score(scores[name])
+
+
+def measure(
+    task: Task, config: Config, *, ci: float = 0.02, budget_s: float = 3.0, executor: Executor | None = None
+) -> Measurement:
+    """Latency, throughput and accuracy of one Config, measured now, on this machine.
+
+    Parameters
+    ----------
+    ci : float
+        Measuring ends when the 95 % interval of the median latency is at most this fraction of the median wide...
+    budget_s : float
+        ...or when this many seconds of samples were taken: then the result is flagged `unconverged`. A Config whose
+        calls are so slow that fewer than six slices fit may take up to four times as long.
+    executor : concurrent.futures.Executor, optional
+        Where to measure; by default a process of its own on this machine.
+
+    Returns
+    -------
+    Measurement
+        Printed, it says whether it is to be trusted. A Config that cannot run here has a `status` and a `reason`.
+
+    Raises
+    ------
+    ValueError
+        If the Config names a model the task lacks or more threads than the machine has; before any work.
+
+    Examples
+    --------
+    >>> import tradespace as ts
+    >>> task = ts.load_task("fashion")
+    >>> m = ts.measure(task, ts.Config("resnet8", batch_size=8), budget_s=0.2)
+    >>> m.status, m.throughput_per_s > 0, m.accuracy_n
+    ('ok', True, 10000)
+    """
+    configs = check(task, [config])
+    latest = Measurement(task.name, config)
+    for latest, _ in measuring(
+        task, configs, ci=positive("ci", ci), budget_s=positive("budget_s", budget_s), executor=executor
+    ):
+        pass
+    return latest

@@ -1,0 +1,90 @@
+"""The timing loop: call, wait until the work is done, read the clock."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import psutil
+
+from tradespace.measure.device import Device
+from tradespace.measure.measurement import Slice
+
+Clock = Callable[[], int]
+
+WARM_UP_CAP_S = 0.5
+WARM_UP_WINDOW = 5
+WARM_UP_TOLERANCE = 0.1
+REWARM_S = 0.005
+
+
+def latencies_ns(call: Callable[[int], object], device: Device, seconds: float, clock: Clock) -> list[int]:
+    """Latency of each call, one in flight at a time, for about `seconds` and at least one call.
+
+    Parameters
+    ----------
+    call : callable
+        Takes the number of the call, so that inputs can rotate.
+    """
+    samples: list[int] = []
+    device.synchronize()
+    now = clock()
+    end = now + int(seconds * 1e9)
+    while not samples or now < end:
+        start = clock()
+        call(len(samples))
+        device.synchronize()
+        now = clock()
+        samples.append(now - start)
+    return samples
+
+
+def busy_ns(call: Callable[[int], object], device: Device, calls: int, clock: Clock) -> int:
+    """Wall time of `calls` calls back to back, work queued ahead where the device allows it."""
+    device.synchronize()
+    start = clock()
+    for i in range(calls):
+        call(i)
+    device.synchronize()
+    return clock() - start
+
+
+def warm_up(
+    call: Callable[[int], object], device: Device, clock: Clock = time.perf_counter_ns, cap_s: float = WARM_UP_CAP_S
+) -> int:
+    """Call until the last five latencies resemble the five before them; how many calls it took.
+
+    Steady: their medians differ by less than a tenth. After `cap_s` seconds it is left at that.
+    """
+    samples: list[int] = []
+    end = clock() + int(cap_s * 1e9)
+    while not samples or clock() < end:
+        samples += latencies_ns(call, device, 0.0, clock)
+        if len(samples) >= 2 * WARM_UP_WINDOW:
+            before = np.median(samples[-2 * WARM_UP_WINDOW : -WARM_UP_WINDOW])
+            if abs(np.median(samples[-WARM_UP_WINDOW:]) - before) < WARM_UP_TOLERANCE * before:
+                break
+    return len(samples)
+
+
+def time_slice(
+    call: Callable[[int], object],
+    device: Device,
+    batch_size: int,
+    seconds: float,
+    clock: Clock = time.perf_counter_ns,
+) -> Slice:
+    """About `seconds` of timing: latency call by call, and throughput back to back.
+
+    Where calls return only when their work is done, the two are the same loop and it is run once. Another Config
+    was measured just before, so the first calls, which find its data in the caches, are thrown away.
+    """
+    latencies_ns(call, device, REWARM_S, clock)
+    process = psutil.Process()
+    switches, cpu, start = process.num_ctx_switches().involuntary, time.process_time_ns(), clock()
+    samples = latencies_ns(call, device, seconds, clock)
+    elapsed = clock() - start
+    cpu = time.process_time_ns() - cpu
+    switches = process.num_ctx_switches().involuntary - switches
+    if device.asynchronous:
+        elapsed = busy_ns(call, device, len(samples), clock)
+    return Slice(np.array(samples), len(samples) * batch_size, elapsed, cpu, switches)

@@ -1,0 +1,121 @@
+"""What runs in the measuring process: it keeps tasks and prepared models, and answers one short request at a time.
+
+Each function returns a `Failure` rather than raising, so that whatever a model does becomes a row of the surface.
+"""
+
+import pickle
+import time
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any
+
+import numpy as np
+import torch
+
+from tradespace.config import Config
+from tradespace.measure.device import device
+from tradespace.measure.loop import time_slice, warm_up
+from tradespace.measure.measurement import Facts, Failure, Slice
+from tradespace.prepare import Prepared, prepare, unsupported
+from tradespace.tasks.task import Task
+
+ROTATED_BATCHES = 4
+SCORE_BATCH = 100
+OUT_OF_MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
+
+_tasks: dict[str, Task] = {}
+_prepared: dict[tuple[str, Config], Prepared] = {}
+_warm: set[tuple[str, Config]] = set()
+
+
+def knows(key: str) -> bool:
+    """Whether this process has been given the task `key`."""
+    return key in _tasks
+
+
+def learn(key: str, pickled_task: bytes) -> None:
+    """Keep a task for the requests to come."""
+    _tasks[key] = pickle.loads(pickled_task)
+
+
+def variant(config: Config) -> Config:
+    """`config` without what a prepared model and its accuracy do not depend on: threads and batch size."""
+    return Config(config.model, config.pruning, config.precision, config.runtime, config.device, 1, 1)
+
+
+def _failing_softly(function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def guarded(*args: Any) -> Any:
+        try:
+            with torch.inference_mode():
+                return function(*args)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            memory = isinstance(error, MemoryError) or any(word in reason.lower() for word in OUT_OF_MEMORY_WORDS)
+            return Failure("out_of_memory" if memory else "failed", reason)
+
+    return guarded
+
+
+@_failing_softly
+def make_ready(key: str, config: Config) -> Facts | Failure:
+    """Prepare the model of `config`, unless it is ready already."""
+    task = _tasks[key]
+    reason = unsupported(task, config)
+    if reason:
+        return Failure("unsupported", reason)
+    ready = _ready(key, config)
+    return Facts(ready.model_mb, ready.prepare_s)
+
+
+@_failing_softly
+def run_slice(key: str, config: Config, seconds: float) -> Slice | Failure:
+    """Time `config` for about `seconds`; the first time, once its latency is steady."""
+    torch.set_num_threads(config.threads)
+    ready = _ready(key, config)
+    where = device(config.device)
+    batches = _batches(_tasks[key].load_data().inputs, config)
+
+    def call(i: int) -> object:
+        return ready.call(batches[i % len(batches)])
+
+    if (key, config) not in _warm:
+        warm_up(call, where)
+        _warm.add((key, config))
+    return time_slice(call, where, config.batch_size, seconds)
+
+
+@_failing_softly
+def score_slice(key: str, config: Config, start: int, seconds: float) -> np.ndarray | Failure:
+    """Which of the test items from `start` on are classified right: as many as `seconds` allow, none at the end."""
+    task = _tasks[key]
+    torch.set_num_threads(config.threads)
+    ready = _ready(key, config)
+    correct = [np.empty(0, bool)]
+    end = time.perf_counter() + seconds
+    for inputs, labels in _test_batches(task, start):
+        outputs = ready.call(inputs.to(config.device))
+        correct.append(task.correct(outputs.cpu(), labels).numpy())
+        if time.perf_counter() > end:
+            break
+    return np.concatenate(correct)
+
+
+def _test_batches(task: Task, start: int) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
+    if task.test is None:
+        return ()
+    inputs, labels = task.test
+    return zip(inputs[start:].split(SCORE_BATCH), labels[start:].split(SCORE_BATCH), strict=True)
+
+
+def _ready(key: str, config: Config) -> Prepared:
+    name = key, variant(config)
+    if name not in _prepared:
+        _prepared[name] = prepare(_tasks[key], config)
+    return _prepared[name]
+
+
+def _batches(inputs: torch.Tensor, config: Config) -> list[torch.Tensor]:
+    """A few different batches on the device, so that no timing is that of one lucky input."""
+    items = torch.arange(ROTATED_BATCHES * config.batch_size) % len(inputs)
+    return [inputs[index].to(config.device) for index in items.split(config.batch_size)]

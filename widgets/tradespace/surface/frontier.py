@@ -1,0 +1,47 @@
+"""The Pareto frontier: the rows that no other row beats."""
+
+import moocore
+import numpy as np
+import pandas as pd
+
+from tradespace.surface.objectives import Objective
+
+
+def pareto(surface: pd.DataFrame, *objectives: Objective) -> pd.DataFrame:
+    """The nondominated rows of `surface`, in their order, with all its columns.
+
+    A row is dominated if another is at least as good in every objective and better in one. Rows that tie in every
+    objective stay together on the frontier. A row that was not measured, or is NaN in an objective, is never on it.
+
+    Parameters
+    ----------
+    surface : DataFrame
+    *objectives : Objective
+        At least one, from `minimize` and `maximize`.
+
+    Raises
+    ------
+    ValueError
+        If there is no objective, or one names a column that is not there.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from tradespace.surface.objectives import maximize, minimize
+    >>> surface = pd.DataFrame({"ms": [1.0, 2.0, 3.0], "accuracy": [0.8, 0.9, 0.85], "status": "ok"})
+    >>> pareto(surface, minimize("ms"), maximize("accuracy"))["ms"].tolist()
+    [1.0, 2.0]
+    """
+    return surface[nondominated(surface, objectives)]
+
+
+def nondominated(surface: pd.DataFrame, objectives: tuple[Objective, ...]) -> np.ndarray:
+    """Per row of `surface`, whether it is on the frontier of `objectives`."""
+    if not objectives:
+        raise ValueError("objectives: wanted at least one, such as ts.maximize('accuracy'); got none")
+    values = np.column_stack([objective.values(surface) for objective in objectives])
+    on = ~np.isnan(values).any(axis=1)
+    if on.any():
+        directions = [objective.maximize for objective in objectives]
+        on[on] = moocore.is_nondominated(values[on], maximise=directions, keep_weakly=True)
+    return on

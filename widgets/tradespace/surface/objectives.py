@@ -1,0 +1,106 @@
+"""What is wanted of a Config: objectives to pull at, constraints to keep."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tradespace.errors import choose
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A column to make as small or as large as possible."""
+
+    column: str
+    maximize: bool
+
+    def values(self, surface: pd.DataFrame) -> np.ndarray:
+        """The column of `surface`, NaN in rows that were not measured."""
+        column = numbers(surface, self.column)
+        return np.where(surface["status"] == "ok", column, np.nan)
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A limit on a column, met at equality; NaN, which is not known, does not meet it."""
+
+    column: str
+    limit: float
+    at_least: bool
+
+    def met(self, surface: pd.DataFrame) -> np.ndarray:
+        """Per row, whether the limit is kept."""
+        column = numbers(surface, self.column)
+        return column >= self.limit if self.at_least else column <= self.limit
+
+
+def minimize(column: str) -> Objective:
+    """The objective of making `column` as small as possible.
+
+    Examples
+    --------
+    >>> minimize("latency_p50_ms")
+    Objective(column='latency_p50_ms', maximize=False)
+    """
+    return Objective(column, maximize=False)
+
+
+def maximize(column: str) -> Objective:
+    """The objective of making `column` as large as possible.
+
+    Examples
+    --------
+    >>> maximize("accuracy")
+    Objective(column='accuracy', maximize=True)
+    """
+    return Objective(column, maximize=True)
+
+
+def at_most(column: str, limit: float) -> Constraint:
+    """The constraint that `column` is `limit` or less.
+
+    Examples
+    --------
+    >>> at_most("latency_p50_ms", 5)
+    Constraint(column='latency_p50_ms', limit=5.0, at_least=False)
+    """
+    return Constraint(column, _limit(column, limit), at_least=False)
+
+
+def at_least(column: str, limit: float) -> Constraint:
+    """The constraint that `column` is `limit` or more.
+
+    Examples
+    --------
+    >>> at_least("throughput_per_s", 1000)
+    Constraint(column='throughput_per_s', limit=1000.0, at_least=True)
+    """
+    return Constraint(column, _limit(column, limit), at_least=True)
+
+
+def numbers(surface: pd.DataFrame, column: str) -> np.ndarray:
+    """A numeric column of `surface` as floats.
+
+    Raises
+    ------
+    ValueError
+        If there is no such numeric column; the message names the nearest.
+    """
+    choose("column", column, surface.select_dtypes("number").columns)
+    return surface[column].to_numpy(dtype=float)
+
+
+def feasible(surface: pd.DataFrame, subject_to: Iterable[Constraint]) -> np.ndarray:
+    """Per row, whether it was measured and meets every constraint."""
+    kept: np.ndarray = (surface["status"] == "ok").to_numpy()
+    for constraint in subject_to:
+        kept = kept & constraint.met(surface)
+    return kept
+
+
+def _limit(column: str, limit: float) -> float:
+    if isinstance(limit, bool) or not isinstance(limit, int | float | np.number) or np.isnan(limit):
+        raise ValueError(f"limit on {column}: wanted a number; got {limit!r}")
+    return float(limit)
