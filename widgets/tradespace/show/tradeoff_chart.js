@@ -1,0 +1,268 @@
+// Latency against throughput and accuracy, as two linked panels.
+//
+// The kernel sends `data` (columns; once a surface), `state` (limits and row numbers; at each move), `label` (the
+// numbers in words) and `marks` (colour and symbol of each precision). The browser writes back `selected`, the row
+// that was clicked. Hovering never leaves the browser.
+import { extent, least } from "d3-array";
+import { axisBottom, axisLeft } from "d3-axis";
+import { format } from "d3-format";
+import { scaleLinear, scaleLog } from "d3-scale";
+import { pointer, select } from "d3-selection";
+import * as shapes from "d3-shape";
+
+const PANELS = [
+  {
+    title: "Throughput", y: "throughput_per_s", label: "items per second", scale: scaleLog,
+    frontier: "throughput_frontier", curve: shapes.curveStepAfter, connect: true,
+  },
+  {
+    title: "Accuracy", y: "accuracy", label: "accuracy, %", scale: scaleLinear,
+    frontier: "accuracy_frontier", curve: shapes.curveStepAfter, low: "accuracy_lo", high: "accuracy_hi",
+    limit: "min_accuracy",
+  },
+];
+const X = "latency_p50_ms", X_LOW = "latency_p50_lo_ms", X_HIGH = "latency_p50_hi_ms", X_LIMIT = "max_latency_ms";
+const MARGIN = { top: 34, right: 16, bottom: 54, left: 78 };
+const HEIGHT = 420;
+const STACK_BELOW = 760;
+const HOVER_PX = 24;
+const plain = (value) => (value >= 1000 ? format(",.0f")(value) : `${+value.toPrecision(3)}`);
+const known = (value) => value !== null && value !== undefined && Number.isFinite(value);
+
+function decades([low, high]) {
+  return low > 0 ? [low / 1.3, high * 1.3] : [0.1, 100];
+}
+
+function percents([low, high]) {
+  const room = Math.max(0.01, 0.15 * (high - low));
+  return known(low) ? [Math.max(0, low - room), Math.min(1, high + room)] : [0, 1];
+}
+
+function symbolPath(name, size) {
+  return shapes.symbol(shapes[name], size)();
+}
+
+// ipywidgets gives the handle of a slider the role, but neither a name nor the words of its value.
+function nameSliders(container) {
+  for (const slider of container?.querySelectorAll(".widget-hslider") ?? []) {
+    const handle = slider.querySelector("[role=slider]"), readout = slider.querySelector(".widget-readout");
+    handle.setAttribute("aria-label", slider.querySelector("label").textContent);
+    const say = () => handle.setAttribute("aria-valuetext", readout.textContent);
+    new MutationObserver(say).observe(readout, { childList: true, characterData: true, subtree: true });
+    say();
+  }
+}
+
+function render({ model, el }) {
+  const root = select(el).append("div").attr("class", "tradespace-tradeoff");
+  const legend = root.append("div").attr("class", "legend");
+  const svg = root.append("svg").attr("role", "img").attr("aria-label", "Latency, throughput and accuracy");
+  const status = root.append("p").attr("role", "status");
+  const tooltip = root.append("div").attr("class", "tip").attr("hidden", true);
+  const hatch = `hatch-${Math.random().toString(36).slice(2)}`;
+  let panels = [];
+
+  const at = (column, row) => model.get("data")[column][row];
+  const markOf = (row) => model.get("marks")[at("precision", row)];
+
+  function drawLegend() {
+    const entries = Object.entries(model.get("marks")).map(([name, mark]) => ({ name, ...mark }));
+    const items = legend.selectAll("span.precision").data(entries, (entry) => entry.name);
+    items.exit().remove();
+    const added = items.enter().insert("span", "span.fixed").attr("class", "precision");
+    added.append("svg").attr("viewBox", "-10 -10 20 20").append("path")
+      .attr("d", (entry) => symbolPath(entry.symbol, 110)).attr("fill", (entry) => entry.colour);
+    added.append("span").text((entry) => entry.name);
+    if (!legend.select("span.fixed").empty()) return;
+    const fixed = [
+      ["frontier within the limits", (s) => s.append("path").attr("class", "frontier").attr("d", "M-9,5H0V-5H9")],
+      ["you are here", (s) => s.append("circle").attr("class", "current").attr("r", 7)],
+      ["predicted", (s) => s.append("circle").attr("class", "current predicted").attr("r", 7)],
+      ["best within the limits", (s) => s.append("path").attr("class", "choice").attr("d", symbolPath("symbolStar", 110))],
+      ["outside the limits", (s) => s.append("rect").attr("class", "veil").attr("fill", `url(#${hatch})`)
+        .attr("x", -9).attr("y", -7).attr("width", 18).attr("height", 14)],
+    ];
+    for (const [name, draw] of fixed) {
+      const item = legend.append("span").attr("class", "fixed");
+      draw(item.append("svg").attr("viewBox", "-10 -10 20 20"));
+      item.append("span").text(name);
+    }
+  }
+
+  function layout() {
+    const width = root.node().clientWidth || 1100;
+    const stacked = width < STACK_BELOW;
+    const panelWidth = stacked ? width : width / PANELS.length;
+    svg.attr("width", width).attr("height", stacked ? HEIGHT * PANELS.length : HEIGHT);
+    svg.selectAll("*").remove();
+    const pattern = svg.append("defs").append("pattern").attr("id", hatch)
+      .attr("width", 8).attr("height", 8).attr("patternUnits", "userSpaceOnUse").attr("patternTransform", "rotate(45)");
+    pattern.append("rect").attr("width", 8).attr("height", 8).attr("class", "veil-ground");
+    pattern.append("line").attr("y2", 8).attr("class", "veil-line");
+    panels = PANELS.map((spec, i) => {
+      const g = svg.append("g").attr("class", `panel ${spec.title.toLowerCase()}`)
+        .attr("transform", stacked ? `translate(0,${i * HEIGHT})` : `translate(${i * panelWidth},0)`);
+      return panel(g, spec, panelWidth, HEIGHT);
+    });
+    drawData();
+  }
+
+  function drawData() {
+    for (const one of panels) one.drawData();
+    drawState();
+  }
+
+  function drawState() {
+    drawLegend();
+    for (const one of panels) one.drawState(model.get("state"));
+    drawLabel();
+  }
+
+  function panel(g, spec, width, height) {
+    const left = MARGIN.left, right = width - MARGIN.right, top = MARGIN.top, bottom = height - MARGIN.bottom;
+    const x = scaleLog().range([left, right]), y = spec.scale().range([bottom, top]);
+    const clip = `${hatch}-${spec.title}`;
+    g.append("clipPath").attr("id", clip).append("rect")
+      .attr("x", left).attr("y", top).attr("width", right - left).attr("height", bottom - top);
+    g.append("text").attr("class", "title").attr("x", left).attr("y", 22).text(spec.title);
+    const xAxis = g.append("g").attr("class", "axis").attr("transform", `translate(0,${bottom})`);
+    const yAxis = g.append("g").attr("class", "axis").attr("transform", `translate(${left},0)`);
+    g.append("text").attr("class", "axis-label").attr("x", (left + right) / 2).attr("y", height - 8).text("latency of a batch, ms");
+    g.append("text").attr("class", "axis-label").attr("transform", `translate(18,${(top + bottom) / 2}) rotate(-90)`).text(spec.label);
+    const inside = g.append("g").attr("clip-path", `url(#${clip})`);
+    const veils = [0, 1].map(() => inside.append("rect").attr("class", "veil").attr("fill", `url(#${hatch})`));
+    const dots = inside.append("g"), lines = inside.append("g");
+    const frontier = inside.append("path").attr("class", "frontier");
+    const limits = [0, 1].map(() => inside.append("line").attr("class", "limit"));
+    const bars = inside.append("g").attr("class", "bars");
+    const choice = inside.append("path").attr("class", "choice").attr("d", symbolPath("symbolStar", 340));
+    const current = inside.append("circle").attr("class", "current").attr("r", 11);
+    const hover = g.append("rect").attr("class", "hover")
+      .attr("x", left).attr("y", top).attr("width", right - left).attr("height", bottom - top);
+    let rows = [];
+    const place = (row) => [x(at(X, row)), y(at(spec.y, row))];
+
+    function axes() {
+      const few = Math.max(2, Math.floor((right - left) / 90));
+      const xTicks = x.ticks(few), spanX = Math.log10(x.domain()[1] / x.domain()[0]);
+      const ones = (ticks, span) => (span > 1.5 ? ticks.filter((t) => Number.isInteger(+Math.log10(t).toFixed(9))) : ticks.filter((t) => /^[0.]*[125]/.test(`${t}`)));
+      xAxis.call(axisBottom(x).tickValues(ones(xTicks, spanX)).tickFormat(plain).tickSizeInner(-(bottom - top)).tickSizeOuter(0).tickPadding(8));
+      const log = spec.scale === scaleLog;
+      const yTicks = log ? ones(y.ticks(6), Math.log10(y.domain()[1] / y.domain()[0])) : y.ticks(6);
+      yAxis.call(axisLeft(y).tickValues(yTicks).tickFormat(log ? plain : (v) => `${+(100 * v).toFixed(1)}`)
+        .tickSizeInner(-(right - left)).tickSizeOuter(0).tickPadding(8));
+    }
+
+    function drawData() {
+      const data = model.get("data");
+      rows = data[X].map((_, row) => row).filter((row) => known(data[X][row]) && known(data[spec.y][row]));
+      const columnExtent = (...columns) => extent(columns.flatMap((column) => rows.map((row) => data[column][row])).filter(known));
+      x.domain(decades(columnExtent(X, X_LOW, X_HIGH)));
+      y.domain(spec.scale === scaleLog ? decades(columnExtent(spec.y)) : percents(columnExtent(spec.y, spec.low, spec.high)));
+      axes();
+      dots.selectAll("path").data(rows, (row) => row).join("path")
+        .attr("d", (row) => symbolPath(markOf(row).symbol, 44)).attr("fill", (row) => markOf(row).colour)
+        .attr("transform", (row) => `translate(${place(row)})`);
+    }
+
+    function drawState(state) {
+      const feasible = new Set(state.feasible);
+      dots.selectAll("path").attr("class", (row) => (feasible.has(row) ? "dot" : "dot infeasible"));
+      drawLimits(state);
+      const shown = (list) => list.filter((row) => rows.includes(row));
+      const drawn = Object.entries(state.lines).map(([name, list]) => ({ name, rows: shown(list) }));
+      const groups = lines.selectAll("g").data(drawn, (entry) => entry.name).join((enter) => {
+        const group = enter.append("g");
+        group.append("path").attr("class", "line");
+        return group;
+      });
+      groups.select("path.line").attr("stroke", (entry) => model.get("marks")[entry.name].colour)
+        .attr("d", (entry) => (spec.connect ? shapes.line()(entry.rows.map(place)) : null));
+      groups.selectAll("path.point").data((entry) => entry.rows).join("path").attr("class", "point")
+        .attr("d", (row) => symbolPath(markOf(row).symbol, 90)).attr("fill", (row) => markOf(row).colour)
+        .attr("transform", (row) => `translate(${place(row)})`);
+      frontier.attr("d", shapes.line().curve(spec.curve)(shown(state[spec.frontier]).map(place)));
+      drawCurrent(state);
+      const best = state.choice !== null && rows.includes(state.choice);
+      choice.attr("display", best ? null : "none");
+      if (best) choice.attr("transform", `translate(${place(state.choice)})`);
+    }
+
+    function drawLimits(state) {
+      const bounded = (value, [a, b]) => Math.min(Math.max(value, Math.min(a, b)), Math.max(a, b));
+      const cut = known(state[X_LIMIT]) ? bounded(x(state[X_LIMIT]), [left, right]) : right;
+      veils[0].attr("x", cut).attr("y", top).attr("width", right - cut).attr("height", bottom - top);
+      limits[0].attr("x1", cut).attr("x2", cut).attr("y1", top).attr("y2", bottom).attr("display", cut < right ? null : "none");
+      const floored = spec.limit && known(state[spec.limit]);
+      const floor = floored ? bounded(y(state[spec.limit]), [top, bottom]) : bottom;
+      veils[1].attr("x", left).attr("y", floor).attr("width", cut - left).attr("height", bottom - floor);
+      limits[1].attr("x1", left).attr("x2", right).attr("y1", floor).attr("y2", floor)
+        .attr("display", floor < bottom ? null : "none");
+    }
+
+    function drawCurrent(state) {
+      const predicted = state.current === null && state.predicted ? state.predicted : null;
+      const row = state.current;
+      const point = predicted ?? (row === null ? null : { [X]: at(X, row), [spec.y]: at(spec.y, row) });
+      const visible = point !== null && known(point[X]) && known(point[spec.y]);
+      current.attr("display", visible ? null : "none").attr("class", predicted ? "current predicted" : "current");
+      bars.selectAll("line").remove();
+      if (!visible) return;
+      const cx = x(point[X]), cy = y(point[spec.y]);
+      current.attr("cx", cx).attr("cy", cy);
+      if (predicted) return;
+      const ends = (low, high, scale) => (known(at(low, row)) && known(at(high, row)) ? [scale(at(low, row)), scale(at(high, row))] : null);
+      const across = ends(X_LOW, X_HIGH, x), along = spec.low ? ends(spec.low, spec.high, y) : null;
+      const bar = (x1, y1, x2, y2) => bars.append("line").attr("x1", x1).attr("y1", y1).attr("x2", x2).attr("y2", y2);
+      if (across) {
+        bar(across[0], cy, across[1], cy);
+        for (const end of across) bar(end, cy - 6, end, cy + 6);
+      }
+      if (along) {
+        bar(cx, along[0], cx, along[1]);
+        for (const end of along) bar(cx - 6, end, cx + 6, end);
+      }
+    }
+
+    function nearest(event) {
+      const [px, py] = pointer(event, g.node());
+      const distance = (row) => Math.hypot(place(row)[0] - px, place(row)[1] - py);
+      const row = least(rows, distance);
+      return row !== undefined && distance(row) < HOVER_PX ? row : null;
+    }
+
+    hover.on("mousemove", (event) => {
+      const row = nearest(event);
+      tooltip.attr("hidden", row === null ? true : null);
+      if (row === null) return;
+      const [px, py] = pointer(event, root.node());
+      tooltip.text(at("text", row)).style("left", `${Math.min(px + 14, root.node().clientWidth - 290)}px`).style("top", `${py + 14}px`);
+    });
+    hover.on("mouseleave", () => tooltip.attr("hidden", true));
+    hover.on("click", (event) => {
+      const row = nearest(event);
+      if (row === null) return;
+      model.set("selected", row);
+      model.save_changes();
+    });
+    return { drawData, drawState };
+  }
+
+  const drawLabel = () => status.text(model.get("label"));
+  const handlers = { "change:data": drawData, "change:state": drawState, "change:label": drawLabel };
+  for (const [event, handler] of Object.entries(handlers)) model.on(event, handler);
+  let named = false;
+  // Its first call comes once the chart has a place and a width.
+  const resize = new ResizeObserver(() => {
+    layout();
+    if (!named) nameSliders(el.closest(".tradespace-explorer"));
+    named = true;
+  });
+  resize.observe(root.node());
+  return () => {
+    resize.disconnect();
+    for (const [event, handler] of Object.entries(handlers)) model.off(event, handler);
+  };
+}
+
+export default { render };
