@@ -18,7 +18,6 @@ import pandas as pd
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-
 from tradespace.tasks.fashion import CLASSES, normalise
 from tradespace.tasks.idx import read_idx
 from tradespace.tasks.resnet import ResNet
@@ -81,7 +80,10 @@ def fit(width: int, images: Tensor, labels: Tensor) -> ResNet:
             optimiser.step()
             schedule.step()
             total += loss.item()
-        print(f"resnet{width} epoch {epoch + 1}/{EPOCHS} loss {total * BATCH_SIZE / len(images):.4f}", flush=True)
+        print(
+            f"resnet{width} epoch {epoch + 1}/{EPOCHS} loss {total * BATCH_SIZE / len(images):.4f}",
+            flush=True,
+        )
     return model.eval()
 
 

@@ -24,13 +24,13 @@ DEVICES = ("cpu", "cuda", "mps", "xpu")
 @cache
 def physical_cores() -> int:
     """Physical cores this process may use; hyper-threads, affinity and container limits are seen through."""
-    return loky.cpu_count(only_physical_cores=True)
+    return int(loky.cpu_count(only_physical_cores=True))
 
 
 @cache
 def most_threads() -> int:
     """Hardware threads this process may use: more than this many threads only wait for each other."""
-    return loky.cpu_count()
+    return int(loky.cpu_count())
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from typing import Any
 
 import cloudpickle
 import loky
-import numpy as np
 
 from tradespace.config import Config, check
 from tradespace.errors import positive
@@ -46,13 +45,16 @@ class Engine:
     def request(self, function: Callable[..., Any], *args: Any) -> Any:
         """`function(task key, *args)` in the measuring process; a `Failure` if that dies or hangs."""
         try:
-            if not self._run(worker.knows, self._key):
+            answer = self._run(function, self._key, *args)
+            if isinstance(answer, Failure) and answer == worker.UNKNOWN_TASK:
                 self._run(worker.learn, self._key, self._payload)
-            return self._run(function, self._key, *args)
+                answer = self._run(function, self._key, *args)
+            return answer
         except BrokenProcessPool:
             return Failure("crashed", "the measuring process died; a new one takes the next measurement")
         except TimeoutError:
-            loky.get_reusable_executor().shutdown(kill_workers=True)
+            if self._executor is None:
+                loky.get_reusable_executor().shutdown(kill_workers=True)
             return Failure("timeout", f"no answer within {self._limit_s:g} s; the measuring process was ended")
 
     def _run(self, function: Callable[..., Any], *args: Any) -> Any:
@@ -66,6 +68,7 @@ class _Point:
     def __init__(self, engine: Engine, task: Task, config: Config, ci: float, budget_s: float) -> None:
         self._engine = engine
         self._budget_s = budget_s
+        self.scored = False
         self.measurement = Measurement(task.name, config, ci=ci, machine=machine())
 
     @property
@@ -84,16 +87,16 @@ class _Point:
         answer = self._engine.request(worker.run_slice, self.measurement.config, seconds)
         self._take((*self.measurement.slices, answer) if isinstance(answer, Slice) else answer, "slices")
 
-    def accept_score(self, score: np.ndarray | None | Failure) -> None:
-        self._take(score, "correct")
+    def score_slice(self) -> None:
+        answer = self._engine.request(worker.score_slice, self.measurement.config, SCORE_SLICE_S)
+        if answer is not None:
+            self.scored = True
+            self._take(answer if isinstance(answer, Failure) or len(answer) else None, "correct")
 
     def _take(self, answer: Any, name: str) -> None:
         change = {"failure": answer} if isinstance(answer, Failure) else {name: answer}
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self.measurement = replace(self.measurement, measured_at=now, **change)
-
-
-Scores = dict[Config, np.ndarray | None]
 
 
 def measuring(
@@ -103,55 +106,32 @@ def measuring(
     ci: float,
     budget_s: float,
     executor: Executor | None = None,
-    scores: Scores | None = None,
     seed: int = 0,
 ) -> Iterator[tuple[Measurement, bool]]:
     """Measure `configs`, yielding after every slice the Measurement it went into and whether that is finished.
 
     The Configs take turns in rounds, each round in a new order: so a machine that slows down for a while slows all
     of them a little, not one of them a lot. Whoever iterates may stop at any time.
-
-    Parameters
-    ----------
-    scores : dict, optional
-        Test results by variant, used and added to: accuracy does not depend on threads or batch size.
     """
     engine = Engine(task, executor)
-    scores = {} if scores is None else scores
     shuffle = random.Random(seed).shuffle
     points = [_Point(engine, task, config, ci, budget_s) for config in configs]
     while points:
         shuffle(points)
         for point in points:
-            yield from _turn(engine, point, scores)
+            yield from _turn(point)
         points = [point for point in points if not point.finished]
 
 
-def _turn(engine: Engine, point: _Point, scores: Scores) -> Iterator[tuple[Measurement, bool]]:
+def _turn(point: _Point) -> Iterator[tuple[Measurement, bool]]:
     if not point.measurement.slices:
         point.make_ready()
     if point.measurement.failure is None:
         point.time_slice()
-    if point.measurement.failure is None and point.measurement.correct is None:
-        yield from _score(engine, point, scores)
-    yield point.measurement, point.finished
-
-
-def _score(engine: Engine, point: _Point, scores: Scores) -> Iterator[tuple[Measurement, bool]]:
-    name = worker.variant(point.measurement.config)
-    parts: list[np.ndarray] = []
-    while name not in scores:
+    while point.measurement.failure is None and not point.scored:
         yield point.measurement, False
-        done = sum(len(part) for part in parts)
-        answer = engine.request(worker.score_slice, point.measurement.config, done, SCORE_SLICE_S)
-        if isinstance(answer, Failure):
-            point.accept_score(answer)
-            return
-        parts.append(answer)
-        if not len(answer):
-            known = np.concatenate(parts)
-            scores[name] = known if len(known) else None
-    point.accept_score(scores[name])
+        point.score_slice()
+    yield point.measurement, point.finished
 
 
 def measure(
@@ -188,9 +168,6 @@ def measure(
     ('ok', True, 10000)
     """
     configs = check(task, [config])
-    latest = Measurement(task.name, config)
-    for latest, _ in measuring(
-        task, configs, ci=positive("ci", ci), budget_s=positive("budget_s", budget_s), executor=executor
-    ):
-        pass
+    ci, budget_s = positive("ci", ci), positive("budget_s", budget_s)
+    *_, (latest, _finished) = measuring(task, configs, ci=ci, budget_s=budget_s, executor=executor)
     return latest

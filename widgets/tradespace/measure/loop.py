@@ -49,7 +49,10 @@ def busy_ns(call: Callable[[int], object], device: Device, calls: int, clock: Cl
 
 
 def warm_up(
-    call: Callable[[int], object], device: Device, clock: Clock = time.perf_counter_ns, cap_s: float = WARM_UP_CAP_S
+    call: Callable[[int], object],
+    device: Device,
+    clock: Clock = time.perf_counter_ns,
+    cap_s: float = WARM_UP_CAP_S,
 ) -> int:
     """Call until the last five latencies resemble the five before them; how many calls it took.
 

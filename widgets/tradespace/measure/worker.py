@@ -5,7 +5,7 @@ Each function returns a `Failure` rather than raising, so that whatever a model 
 
 import pickle
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
@@ -23,14 +23,12 @@ ROTATED_BATCHES = 4
 SCORE_BATCH = 100
 OUT_OF_MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
 
+UNKNOWN_TASK = Failure("failed", "the measuring process was not given this task")
+
 _tasks: dict[str, Task] = {}
 _prepared: dict[tuple[str, Config], Prepared] = {}
 _warm: set[tuple[str, Config]] = set()
-
-
-def knows(key: str) -> bool:
-    """Whether this process has been given the task `key`."""
-    return key in _tasks
+_scored: dict[tuple[str, Config], list[np.ndarray]] = {}
 
 
 def learn(key: str, pickled_task: bytes) -> None:
@@ -45,10 +43,12 @@ def variant(config: Config) -> Config:
 
 def _failing_softly(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
-    def guarded(*args: Any) -> Any:
+    def guarded(key: str, *args: Any) -> Any:
+        if key not in _tasks:
+            return UNKNOWN_TASK
         try:
             with torch.inference_mode():
-                return function(*args)
+                return function(key, *args)
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             memory = isinstance(error, MemoryError) or any(word in reason.lower() for word in OUT_OF_MEMORY_WORDS)
@@ -86,26 +86,21 @@ def run_slice(key: str, config: Config, seconds: float) -> Slice | Failure:
 
 
 @_failing_softly
-def score_slice(key: str, config: Config, start: int, seconds: float) -> np.ndarray | Failure:
-    """Which of the test items from `start` on are classified right: as many as `seconds` allow, none at the end."""
+def score_slice(key: str, config: Config, seconds: float) -> np.ndarray | Failure | None:
+    """Which of the test items are classified right: None until all are scored, some more with each request."""
     task = _tasks[key]
+    parts = _scored.setdefault((key, variant(config)), [])
+    inputs, labels = task.test or (torch.empty(0), torch.empty(0))
+    done = sum(len(part) for part in parts)
     torch.set_num_threads(config.threads)
-    ready = _ready(key, config)
-    correct = [np.empty(0, bool)]
     end = time.perf_counter() + seconds
-    for inputs, labels in _test_batches(task, start):
-        outputs = ready.call(inputs.to(config.device))
-        correct.append(task.correct(outputs.cpu(), labels).numpy())
+    while done < len(labels):
         if time.perf_counter() > end:
-            break
-    return np.concatenate(correct)
-
-
-def _test_batches(task: Task, start: int) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
-    if task.test is None:
-        return ()
-    inputs, labels = task.test
-    return zip(inputs[start:].split(SCORE_BATCH), labels[start:].split(SCORE_BATCH), strict=True)
+            return None
+        outputs = _ready(key, config).call(inputs[done : done + SCORE_BATCH].to(config.device))
+        parts.append(task.correct(outputs.cpu(), labels[done : done + SCORE_BATCH]).numpy())
+        done += len(parts[-1])
+    return np.concatenate([np.empty(0, bool), *parts])
 
 
 def _ready(key: str, config: Config) -> Prepared:

@@ -38,7 +38,7 @@ def prepare(model: nn.Module, config: Config, calibration: Tensor | None) -> nn.
         # torch.ao.quantization is deprecated in favour of torchao, whose CPU kernels do not load beside this torch.
         warnings.simplefilter("ignore")
         if config.precision == "int8-dynamic":
-            return torch.ao.quantization.quantize_dynamic(model, {nn.Linear, nn.LSTM, nn.GRU}, torch.qint8)
+            return _dynamic_int8(model)
         assert calibration is not None, "unsupported() lets no int8 through without calibration inputs"
         return _static_int8(model, calibration)
 
@@ -51,7 +51,8 @@ class InFloat(nn.Module):
 
     def __init__(self, model: nn.Module, dtype: torch.dtype, device: str) -> None:
         super().__init__()
-        self.model = model.to(device, dtype, memory_format=torch.channels_last)
+        model = model.to(device, dtype)
+        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         self.dtype = dtype
 
     def forward(self, x: Tensor) -> Tensor:
@@ -61,6 +62,13 @@ class InFloat(nn.Module):
             x = x.contiguous(memory_format=torch.channels_last)
         outputs: Tensor = self.model(x)
         return outputs.float()
+
+
+def _dynamic_int8(model: nn.Module) -> nn.Module:
+    """int8 weights; activations are rounded as they come, in linear and recurrent layers alone."""
+    layers = {nn.Linear, nn.LSTM, nn.GRU}
+    quantized: nn.Module = torch.ao.quantization.quantize_dynamic(model, layers, torch.qint8)
+    return quantized
 
 
 def _static_int8(model: nn.Module, calibration: Tensor) -> nn.Module:

@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets as ipw
 import pandas as pd
 
-from tradespace.config import Config, most_threads, physical_cores
+from tradespace.config import Config, most_threads
 from tradespace.errors import positive
 from tradespace.measure.machine import machine
 from tradespace.measure.measurement import Measurement
@@ -24,6 +24,10 @@ from tradespace.tasks.task import Task
 
 BATCH_SIZES = tuple(2**power for power in range(9))
 LATENCY_DECADES = (-2.0, 3.0)
+WHICH_MODEL = "Which network of the family runs, the cheapest first"
+WHICH_PRECISION = "The number format of weights and arithmetic"
+WHICH_BATCH = "Items in one call"
+WHICH_THREADS = "Threads of the processor that one call may use"
 NOTHING_ASKED_MS = 10.0 ** LATENCY_DECADES[1]
 
 
@@ -60,9 +64,7 @@ class Explorer(ipw.VBox):
         self._task = task
         self.surface = _checked(task, surface)
         self._lock = threading.RLock()
-        self._measurer = Measurer(
-            task, self._land, ci=positive("ci", ci), budget_s=positive("budget_s", budget_s)
-        )
+        self._measurer = Measurer(task, self._land, ci=positive("ci", ci), budget_s=positive("budget_s", budget_s))
         self._make_controls()
         self.chart = TradeoffChart()
         self.chart.observe(self._clicked, "selected")
@@ -92,13 +94,12 @@ class Explorer(ipw.VBox):
 
     def _make_controls(self) -> None:
         start = self._first_selection()
-        threads = range(1, most_threads() + 1)
         self._knobs = {
-            "model": _choice("model size", "Which network runs; each is about four times the work of the one before", self._task.models, start.model),
-            "precision": _choice("precision", "The number format of weights and arithmetic", precisions(), start.precision),
-            "batch_size": _choice("batch size", "Items in one call", sorted({*BATCH_SIZES, start.batch_size}), start.batch_size),
-            "threads": _choice("threads", "Threads of the processor that one call may use", threads, start.threads),
-        }  # fmt: skip
+            "model": _slider("model size", WHICH_MODEL, self._task.models, start.model),
+            "precision": _slider("precision", WHICH_PRECISION, precisions(), start.precision),
+            "batch_size": _slider("batch size", WHICH_BATCH, {*BATCH_SIZES, start.batch_size}, start.batch_size),
+            "threads": _slider("threads", WHICH_THREADS, range(1, most_threads() + 1), start.threads),
+        }
         low, high = LATENCY_DECADES
         self.max_latency = ipw.FloatLogSlider(
             value=NOTHING_ASKED_MS, base=10, min=low, max=high, step=0.05, readout_format=".3r",
@@ -165,7 +166,7 @@ class Explorer(ipw.VBox):
         with self._lock:
             kept = self.surface[~rows_of(self.surface, measurement.config)]
             if measurement.slices or measurement.failure:
-                self.surface = table([*kept.to_dict("records"), row(measurement)])
+                self.surface = pd.concat([kept, table([row(measurement)])], ignore_index=True)
                 self.chart.show_surface(self.surface)
             if finished:
                 self._show_idle("" if measurement.status == "ok" else measurement.reason)
@@ -201,8 +202,9 @@ def _wide() -> dict[str, Any]:
     return {"style": {"description_width": "11em"}, "layout": ipw.Layout(width="34em", max_width="100%")}
 
 
-def _choice(name: str, tooltip: str, options: Iterable[Any], value: Any) -> ipw.SelectionSlider:
-    return ipw.SelectionSlider(description=name, tooltip=tooltip, options=list(options), value=value, **_wide())
+def _slider(name: str, tooltip: str, options: Iterable[Any], value: Any) -> ipw.SelectionSlider:
+    ordered = sorted(options) if isinstance(options, set) else list(options)
+    return ipw.SelectionSlider(description=name, tooltip=tooltip, options=ordered, value=value, **_wide())
 
 
 def _checked(task: Task, surface: pd.DataFrame | None) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from tradespace.config import Config
@@ -77,12 +78,20 @@ def plot_surface(
 
 def _panel(axes: "Axes", surface: pd.DataFrame, seen: View, y: str, frontier: list[int]) -> None:
     x = "latency_p50_ms"
-    bars = [(x, "x")] + ([("accuracy", "y")] if y == "accuracy" else [])
     for precision, rows in surface[surface["status"] == "ok"].groupby("precision", sort=False):
         style = mark(str(precision))
-        errors = {f"{axis}err": _bar(rows, column) for column, axis in bars}
-        shown = {"fmt": style.marker, "color": style.colour, "markersize": 6, "elinewidth": 1, "alpha": 0.7}
-        axes.errorbar(rows[x], rows[y], label=precision, **errors, **shown)
+        axes.errorbar(
+            rows[x],
+            rows[y],
+            xerr=_ends(rows, x, "latency_p50_lo_ms", "latency_p50_hi_ms"),
+            yerr=_ends(rows, y, "accuracy_lo", "accuracy_hi") if y == "accuracy" else None,
+            label=str(precision),
+            fmt=style.marker,
+            color=style.colour,
+            markersize=6,
+            elinewidth=1,
+            alpha=0.7,
+        )
         if y != "accuracy":
             line = surface.loc[seen.lines.get(str(precision), [])]
             axes.plot(line[x], line[y], color=style.colour, lw=2)
@@ -96,10 +105,9 @@ def _panel(axes: "Axes", surface: pd.DataFrame, seen: View, y: str, frontier: li
         axes.plot(star[x], star[y], "*", ms=20, mfc=STAR, mec="black", ls="none", label="best within the limits")
 
 
-def _bar(rows: pd.DataFrame, column: str) -> list[pd.Series]:
-    low = rows["latency_p50_lo_ms" if column == "latency_p50_ms" else "accuracy_lo"]
-    high = rows["latency_p50_hi_ms" if column == "latency_p50_ms" else "accuracy_hi"]
-    return [(rows[column] - low).clip(lower=0), (high - rows[column]).clip(lower=0)]
+def _ends(rows: pd.DataFrame, middle: str, low: str, high: str) -> np.ndarray:
+    """Lengths of the error bars, below and above: shape (2, rows)."""
+    return np.array([rows[middle] - rows[low], rows[high] - rows[middle]]).clip(min=0)
 
 
 def _shade_right(axes: "Axes", limit: float | None) -> None:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 
 from tradespace.config import Config
-from tradespace.measure.engine import Scores, measuring
+from tradespace.measure.engine import measuring
 from tradespace.measure.measurement import Measurement
 from tradespace.tasks.task import Task
 
@@ -25,12 +25,9 @@ class Measurer:
         Called from the thread with each growing Measurement and whether it is finished.
     """
 
-    def __init__(
-        self, task: Task, report: Report, *, ci: float, budget_s: float, settle_s: float = SETTLE_S
-    ) -> None:
+    def __init__(self, task: Task, report: Report, *, ci: float, budget_s: float, settle_s: float = SETTLE_S) -> None:
         self._task, self._report = task, report
         self._ci, self._budget_s, self._settle_s = ci, budget_s, settle_s
-        self._scores: Scores = {}
         self._changed = threading.Condition()
         self._wanted: Config | None = None
         self._thread: threading.Thread | None = None
@@ -57,9 +54,7 @@ class Measurer:
 
     def _follow(self) -> None:
         while (config := self._settled()) is not None:
-            for measurement, finished in measuring(
-                self._task, [config], ci=self._ci, budget_s=self._budget_s, scores=self._scores
-            ):
+            for measurement, finished in measuring(self._task, [config], ci=self._ci, budget_s=self._budget_s):
                 with self._changed:
                     if self._wanted is not config:
                         break
@@ -68,7 +63,7 @@ class Measurer:
                 self._report(measurement, finished)
 
     def _settled(self) -> Config | None:
-        """The latest request, once no newer one has come for `settle_s`; None, and the thread's end, if there is none."""
+        """The latest request, once it has been that for `settle_s`; if there is none, None, and the thread ends."""
         with self._changed:
             while self._changed.wait(self._settle_s):
                 pass

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import anywidget
 import pandas as pd
@@ -22,9 +23,9 @@ class TradeoffChart(anywidget.AnyWidget):
 
     _esm = HERE / "bundle" / "tradeoff_chart.js"
     _css = HERE / "tradeoff_chart.css"
-    data = traitlets.Dict({name: [] for name in (*SENT, "text")}).tag(sync=True)
-    marks = traitlets.Dict({}).tag(sync=True)
-    state = traitlets.Dict({"lines": {}}).tag(sync=True)
+    data: traitlets.Dict[str, Any] = traitlets.Dict({name: [] for name in (*SENT, "text")}).tag(sync=True)
+    marks: traitlets.Dict[str, Any] = traitlets.Dict({}).tag(sync=True)
+    state: traitlets.Dict[str, Any] = traitlets.Dict({"lines": {}}).tag(sync=True)
     label = traitlets.Unicode("").tag(sync=True)
     selected = traitlets.Int(None, allow_none=True).tag(sync=True)
 
@@ -32,7 +33,10 @@ class TradeoffChart(anywidget.AnyWidget):
         """Send the rows of `surface`. JSON has no NaN: what is not known goes as null."""
         columns = {name: surface[name].astype(object).where(surface[name].notna(), None).tolist() for name in SENT}
         self.marks = {name: asdict(mark(name)) for name in surface["precision"].unique()}
-        self.data = {**columns, "text": [describe_row(row).replace(": ", "\n", 1) for _, row in surface.iterrows()]}
+        self.data = {
+            **columns,
+            "text": [describe_row(row).replace(": ", "\n", 1) for _, row in surface.iterrows()],
+        }
 
     def show_view(self, seen: View, max_latency_ms: float | None, min_accuracy: float | None) -> None:
         """Move what the selection and the limits move."""

@@ -63,8 +63,8 @@ def view(surface: pd.DataFrame, selection: Config | None = None, limits: Limits 
     limits = limits or Limits()
     meets = feasible(surface, limits.constraints)
     chosen = solve(surface, maximize("throughput_per_s"), limits.constraints)
-    here = np.flatnonzero(rows_of(surface, selection)) if selection else []
-    measured = [int(row) for row in here if surface["status"].iat[row] == "ok"]
+    here: list[int] = np.flatnonzero(rows_of(surface, selection)).tolist() if selection else []
+    measured = [row for row in here if surface["status"].iloc[row] == "ok"]
     return View(
         lines=_lines(surface, selection) if selection else {},
         throughput_frontier=_frontier(surface[meets], "throughput_per_s"),
@@ -72,7 +72,7 @@ def view(surface: pd.DataFrame, selection: Config | None = None, limits: Limits 
         feasible=np.flatnonzero(meets).tolist(),
         current=measured[-1] if measured else None,
         choice=int(chosen.index[0]) if len(chosen) else None,
-        predicted=predict(surface, selection) if selection and not len(here) else None,
+        predicted=predict(surface, selection) if selection and not here else None,
     )
 
 

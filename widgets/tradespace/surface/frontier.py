@@ -40,7 +40,7 @@ def nondominated(surface: pd.DataFrame, objectives: tuple[Objective, ...]) -> np
     if not objectives:
         raise ValueError("objectives: wanted at least one, such as ts.maximize('accuracy'); got none")
     values = np.column_stack([objective.values(surface) for objective in objectives])
-    on = ~np.isnan(values).any(axis=1)
+    on: np.ndarray = ~np.isnan(values).any(axis=1)
     if on.any():
         directions = [objective.maximize for objective in objectives]
         on[on] = moocore.is_nondominated(values[on], maximise=directions, keep_weakly=True)

@@ -135,9 +135,7 @@ def _given(data: Data) -> Data:
     return data
 
 
-def _check_tensors(
-    example: Tensor, calibration: Tensor | None, test: tuple[Tensor, Tensor] | None
-) -> None:
+def _check_tensors(example: Tensor, calibration: Tensor | None, test: tuple[Tensor, Tensor] | None) -> None:
     if not isinstance(example, Tensor) or example.ndim == 0 or example.shape[0] != 1:
         shape = f"shape {tuple(example.shape)}" if isinstance(example, Tensor) else repr(type(example))
         raise ValueError(f"example: wanted a tensor whose first axis, the batch, is 1; got {shape}")
