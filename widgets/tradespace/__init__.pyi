@@ -1,6 +1,6 @@
 from .config import Config, grid
-from .measure.engine import measure
-from .measure.measurement import Measurement
+from .measuring.engine import measure
+from .measuring.measurement import Measurement
 from .show.explorer import Explorer
 from .show.figures import plot_surface
 from .surface.columns import load_surface, save_surface

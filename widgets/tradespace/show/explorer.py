@@ -11,8 +11,8 @@ import pandas as pd
 
 from tradespace.config import Config, most_threads
 from tradespace.errors import positive
-from tradespace.measure.machine import machine
-from tradespace.measure.measurement import Measurement
+from tradespace.measuring.machine import machine
+from tradespace.measuring.measurement import Measurement
 from tradespace.prepare import precisions
 from tradespace.show.figures import plot_surface
 from tradespace.show.measurer import Measurer

@@ -4,8 +4,8 @@ import threading
 from collections.abc import Callable
 
 from tradespace.config import Config
-from tradespace.measure.engine import measuring
-from tradespace.measure.measurement import Measurement
+from tradespace.measuring.engine import measure_rounds
+from tradespace.measuring.measurement import Measurement
 from tradespace.tasks.task import Task
 
 # A slider that has rested this long has been released.
@@ -54,7 +54,7 @@ class Measurer:
 
     def _follow(self) -> None:
         while (config := self._settled()) is not None:
-            for measurement, finished in measuring(self._task, [config], ci=self._ci, budget_s=self._budget_s):
+            for measurement, finished in measure_rounds(self._task, [config], ci=self._ci, budget_s=self._budget_s):
                 with self._changed:
                     if self._wanted is not config:
                         break

@@ -23,9 +23,9 @@ class TradeoffChart(anywidget.AnyWidget):
 
     _esm = HERE / "bundle" / "tradeoff_chart.js"
     _css = HERE / "tradeoff_chart.css"
-    data: traitlets.Dict[str, Any] = traitlets.Dict({name: [] for name in (*SENT, "text")}).tag(sync=True)
-    marks: traitlets.Dict[str, Any] = traitlets.Dict({}).tag(sync=True)
-    state: traitlets.Dict[str, Any] = traitlets.Dict({"lines": {}}).tag(sync=True)
+    data: "traitlets.Dict[str, Any]" = traitlets.Dict({name: [] for name in (*SENT, "text")}).tag(sync=True)
+    marks: "traitlets.Dict[str, Any]" = traitlets.Dict({}).tag(sync=True)
+    state: "traitlets.Dict[str, Any]" = traitlets.Dict({"lines": {}}).tag(sync=True)
     label = traitlets.Unicode("").tag(sync=True)
     selected = traitlets.Int(None, allow_none=True).tag(sync=True)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 if TYPE_CHECKING:
-    from tradespace.measure.measurement import Measurement
+    from tradespace.measuring.measurement import Measurement
 
 KNOBS = ("model", "pruning", "precision", "runtime", "device", "threads", "batch_size")
 NUMBERS = (

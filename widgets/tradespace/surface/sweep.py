@@ -8,7 +8,7 @@ from tqdm.auto import tqdm
 
 from tradespace.config import Config, check
 from tradespace.errors import positive
-from tradespace.measure.engine import measuring
+from tradespace.measuring.engine import measure_rounds
 from tradespace.surface.columns import row, table
 from tradespace.tasks.task import Task
 
@@ -50,7 +50,7 @@ def sweep(
     ci, budget_s = positive("ci", ci), positive("budget_s", budget_s)
     rows: dict[Config, dict[str, object]] = {}
     with tqdm(total=len(checked), unit="config", disable=not progress) as bar:
-        for measurement, finished in measuring(task, checked, ci=ci, budget_s=budget_s, executor=executor):
+        for measurement, finished in measure_rounds(task, checked, ci=ci, budget_s=budget_s, executor=executor):
             bar.set_postfix_str(f"{measurement.config.model} {measurement.config.precision}", refresh=False)
             if finished:
                 rows[measurement.config] = row(measurement)

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from tradespace.config import Config
-from tradespace.measure.device import device
-from tradespace.measure.loop import time_slice, warm_up
-from tradespace.measure.measurement import Facts, Failure, Slice
+from tradespace.measuring.device import device
+from tradespace.measuring.loop import time_slice, warm_up
+from tradespace.measuring.measurement import Facts, Failure, Slice
 from tradespace.prepare import Prepared, prepare, unsupported
 from tradespace.tasks.task import Task
 

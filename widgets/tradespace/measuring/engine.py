@@ -2,8 +2,9 @@
 
 import hashlib
 import random
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, TimeoutError
+from concurrent.futures import Executor, Future, TimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,9 +15,9 @@ import loky
 
 from tradespace.config import Config, check
 from tradespace.errors import positive
-from tradespace.measure import worker
-from tradespace.measure.machine import machine
-from tradespace.measure.measurement import Failure, Measurement, Slice
+from tradespace.measuring import worker
+from tradespace.measuring.machine import machine
+from tradespace.measuring.measurement import Failure, Measurement, Slice
 from tradespace.tasks.task import Task
 
 SLICES_A_BUDGET = 12
@@ -27,19 +28,53 @@ SCORE_SLICE_S = 0.3
 # A request that has not come back by then hangs: preparing is allowed more than a slice's few tenths of a second.
 LIMIT_S = 120.0
 IDLE_S = 3600
+# Memory that grows is no leak here: prepared models are kept. Without this loky restarts its process at 300 MB.
+ENVIRONMENT = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e15"}
+
+
+class MeasuringProcess:
+    """The one process that measures on this machine, whoever asks: started at first use, and anew once it has died."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._executor: Executor | None = None
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> "Future[Any]":
+        """Queue a call. A process found dead while it was idle is replaced first."""
+        with self._lock:
+            try:
+                return self._alive().submit(function, *args)
+            except (BrokenProcessPool, loky.process_executor.ShutdownExecutorError):
+                self._executor = None
+                return self._alive().submit(function, *args)
+
+    def kill(self) -> None:
+        """End the process at once, with whatever it is doing."""
+        with self._lock:
+            if self._executor is not None:
+                self._executor.shutdown(kill_workers=True)  # type: ignore[call-arg]  # loky's own argument
+            self._executor = None
+
+    def _alive(self) -> Executor:
+        if self._executor is None:
+            self._executor = loky.ProcessPoolExecutor(max_workers=1, timeout=IDLE_S, env=ENVIRONMENT)
+        return self._executor
+
+
+PROCESS = MeasuringProcess()
 
 
 class Engine:
     """Sends one short request at a time about one task to the measuring process.
 
-    Timing in the kernel's own process would be disturbed by every chart it draws. The executor is any
-    `concurrent.futures.Executor` of one worker; by default loky's, which outlives the death of its process.
+    Timing in the kernel's own process would be disturbed by every chart it draws. Any `concurrent.futures.Executor`
+    with one worker will do in the place of this machine's process.
     """
 
     def __init__(self, task: Task, executor: Executor | None = None, limit_s: float = LIMIT_S) -> None:
         self._payload = cloudpickle.dumps(task)
         self._key = hashlib.sha256(self._payload).hexdigest()
-        self._executor = executor
+        self._executor = executor or PROCESS
         self._limit_s = limit_s
 
     def request(self, function: Callable[..., Any], *args: Any) -> Any:
@@ -53,13 +88,11 @@ class Engine:
         except BrokenProcessPool:
             return Failure("crashed", "the measuring process died; a new one takes the next measurement")
         except TimeoutError:
-            if self._executor is None:
-                loky.get_reusable_executor().shutdown(kill_workers=True)
+            PROCESS.kill()
             return Failure("timeout", f"no answer within {self._limit_s:g} s; the measuring process was ended")
 
     def _run(self, function: Callable[..., Any], *args: Any) -> Any:
-        executor = self._executor or loky.get_reusable_executor(max_workers=1, timeout=IDLE_S)
-        return executor.submit(function, *args).result(self._limit_s)
+        return self._executor.submit(function, *args).result(self._limit_s)
 
 
 class _Point:
@@ -99,7 +132,7 @@ class _Point:
         self.measurement = replace(self.measurement, measured_at=now, **change)
 
 
-def measuring(
+def measure_rounds(
     task: Task,
     configs: Sequence[Config],
     *,
@@ -169,5 +202,5 @@ def measure(
     """
     configs = check(task, [config])
     ci, budget_s = positive("ci", ci), positive("budget_s", budget_s)
-    *_, (latest, _finished) = measuring(task, configs, ci=ci, budget_s=budget_s, executor=executor)
+    *_, (latest, _finished) = measure_rounds(task, configs, ci=ci, budget_s=budget_s, executor=executor)
     return latest

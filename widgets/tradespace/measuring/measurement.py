@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from tradespace.config import Config
-from tradespace.measure.statistics import median_interval, percentile, proportion_interval
+from tradespace.measuring.statistics import median_interval, percentile, proportion_interval
 
 NOISY_ABOVE = 0.15
 

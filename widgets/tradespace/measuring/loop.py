@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import psutil
 
-from tradespace.measure.device import Device
-from tradespace.measure.measurement import Slice
+from tradespace.measuring.device import Device
+from tradespace.measuring.measurement import Slice
 
 Clock = Callable[[], int]
 
