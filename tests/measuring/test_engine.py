@@ -1,0 +1,144 @@
+"""The measuring process for real, and its schedule with an executor that runs here."""
+
+import os
+import signal
+import sys
+import time
+
+import cloudpickle
+import pytest
+import torch
+import tradespace as ts
+from tradespace.measuring import worker
+from tradespace.measuring.engine import PROCESS, Engine, measure_rounds
+
+# pytest imports this file under a name that the measuring process cannot import, as if it were a notebook.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+ONE = torch.zeros(1, 4)
+
+
+class FailsOnBatches(torch.nn.Module):
+    """Does what it is told to once it gets more than one item."""
+
+    def __init__(self, misdeed):
+        super().__init__()
+        self.misdeed = misdeed
+
+    def forward(self, x):
+        if len(x) > 1:
+            self.misdeed()
+        return x
+
+
+def segfault():
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def be_killed():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def complain():
+    raise RuntimeError("batches are beneath me")
+
+
+def take_all_memory():
+    torch.empty(10**13).sum()
+
+
+def hang():
+    time.sleep(3_600)
+
+
+def task_that(misdeed):
+    modules = {"sound": torch.nn.Linear(4, 2), "broken": FailsOnBatches(misdeed)}
+    return ts.Task.from_model(modules, example=ONE)
+
+
+@pytest.mark.parametrize(
+    ("misdeed", "status", "reason"),
+    [
+        (segfault, "crashed", "measuring process died"),
+        (be_killed, "crashed", "measuring process died"),
+        (complain, "failed", "RuntimeError: batches are beneath me"),
+        (take_all_memory, "out_of_memory", "allocate memory"),
+    ],
+)
+def test_a_broken_model_costs_one_row_and_no_other(misdeed, status, reason):
+    task = task_that(misdeed)
+    surface = ts.sweep(task, ts.grid(task, threads=1, batch_size=[1, 2]), budget_s=0.1, progress=False)
+    rows = surface.set_index(["model", "batch_size"])
+    assert rows.loc[("broken", 2), "status"] == status
+    assert reason in rows.loc[("broken", 2), "reason"]
+    assert (rows.drop(("broken", 2))["status"] == "ok").all()
+    assert (rows.drop(("broken", 2))["throughput_per_s"] > 0).all()
+
+
+def test_a_model_that_hangs_is_ended_at_its_limit_and_the_next_one_runs():
+    engine = Engine(task_that(hang), limit_s=1.0)
+    answer = engine.request(worker.run_slice, ts.Config("broken", threads=1, batch_size=2), 0.1)
+    assert answer.status == "timeout"
+    assert "1 s" in answer.reason
+    patient = Engine(task_that(hang))
+    assert len(patient.request(worker.run_slice, ts.Config("sound", threads=1), 0.01).samples_ns)
+
+
+def test_a_process_killed_while_idle_costs_nothing():
+    task = ts.Task.from_model(torch.nn.Linear(4, 2), example=ONE)
+    assert ts.measure(task, ts.Config("model", threads=1), budget_s=0.1).status == "ok"
+    PROCESS.kill()
+    assert ts.measure(task, ts.Config("model", threads=1), budget_s=0.1).status == "ok"
+
+
+def test_a_model_defined_here_is_measured_in_another_process():
+    assert PROCESS.submit(os.getpid).result() != os.getpid()
+    m = ts.measure(task_that(complain), ts.Config("broken", threads=1), budget_s=0.1)
+    assert m.status == "ok"
+
+
+def test_accuracy_is_that_of_the_model_on_its_test_set():
+    torch.manual_seed(0)
+    model, x = torch.nn.Linear(4, 3), torch.randn(1_000, 4)
+    labels = torch.randint(0, 3, (1_000,))
+    task = ts.Task.from_model(model, example=x[:1], test=(x, labels))
+    m = ts.measure(task, ts.Config("model", threads=1, batch_size=7), budget_s=0.1)
+    with torch.inference_mode():
+        expected = float((model(x).argmax(1) == labels).double().mean())
+    assert m.accuracy == pytest.approx(expected)
+    assert m.accuracy_n == 1_000
+
+
+def test_the_configs_take_turns_in_rounds_whose_order_changes(inline):
+    task = ts.Task.from_model({name: torch.nn.Linear(4, 2) for name in "abcdef"}, example=ONE)
+    list(measure_rounds(task, ts.grid(task, threads=1), ci=1e-9, budget_s=0.1, executor=inline))
+    turns = [config.model for name, _key, config, *_ in inline.requests if name == "run_slice"]
+    rounds = [turns[i : i + 6] for i in range(0, 18, 6)]
+    assert all(sorted(one) == list("abcdef") for one in rounds)
+    assert len({tuple(one) for one in rounds}) > 1
+
+
+def test_each_slice_is_reported_before_the_next_is_asked_for(inline):
+    task = ts.Task.from_model(torch.nn.Linear(4, 2), example=ONE)
+    seen = []
+    for m, finished in measure_rounds(task, ts.grid(task, threads=1), ci=1e-9, budget_s=0.1, executor=inline):
+        seen.append((len(m.slices), sum(name == "run_slice" for name, *_ in inline.requests), finished))
+    assert all(slices == requests for slices, requests, _ in seen)
+    assert [finished for *_, finished in seen].count(True) == 1
+    assert seen[-1][2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"ci": 0}, "ci: wanted a number above 0; got 0"),
+        ({"ci": "2 %"}, "ci: wanted a number above 0; got '2 %'"),
+        ({"budget_s": -1}, "budget_s: wanted a number above 0; got -1"),
+        ({"budget_s": float("nan")}, "budget_s: wanted a number above 0"),
+    ],
+)
+def test_bad_arguments_are_refused_before_any_work(inline, arguments, message):
+    task = ts.Task.from_model(torch.nn.Linear(4, 2), example=ONE)
+    with pytest.raises(ValueError, match=message):
+        ts.measure(task, ts.Config("model", threads=1), executor=inline, **arguments)
+    assert inline.requests == []

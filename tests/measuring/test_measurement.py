@@ -1,0 +1,93 @@
+import math
+
+import numpy as np
+import pytest
+from tradespace.config import Config
+from tradespace.measuring.measurement import Failure, Measurement, Slice
+
+MS = 1_000_000
+
+
+def measured(slice_medians_ms, samples_a_slice=20, batch_size=4, **kwargs):
+    slices = tuple(
+        Slice(
+            np.full(samples_a_slice, round(ms * MS)),
+            items=samples_a_slice * batch_size,
+            busy_ns=round(samples_a_slice * ms * MS),
+        )
+        for ms in slice_medians_ms
+    )
+    return Measurement("t", Config("m", threads=1, batch_size=batch_size), slices, **kwargs)
+
+
+def test_latency_is_in_milliseconds_and_throughput_counts_items():
+    m = measured([2.0] * 8)
+    assert m.latency_p50_ms == 2.0
+    assert m.throughput_per_s == pytest.approx(4 / 0.002)
+    assert m.samples == 160
+
+
+def test_drift_between_slices_widens_the_interval_however_many_samples_there_are():
+    steady = measured([2.0] * 12, samples_a_slice=1_000)
+    drifting = measured(np.linspace(2.0, 3.0, 12), samples_a_slice=1_000)
+    assert steady.width == 0
+    assert drifting.width > 0.1
+    assert "unconverged" in drifting.flags
+
+
+def test_the_interval_contains_the_median():
+    # The fast slices hold most of the samples, so the median of all lies at the edge of the slices' medians.
+    fast, slow = measured([1.0] * 2, samples_a_slice=900), measured([3.0] * 10, samples_a_slice=3)
+    m = Measurement("t", Config("m"), fast.slices + slow.slices)
+    assert m.latency_p50_lo_ms <= m.latency_p50_ms <= m.latency_p50_hi_ms
+
+
+def test_a_few_slices_give_no_interval_and_say_so():
+    m = measured([2.0] * 5)
+    assert math.isnan(m.latency_p50_lo_ms)
+    assert m.flags == "few_samples unconverged"
+    assert "too few slices" in repr(m)
+
+
+def test_tail_percentiles_wait_for_their_samples():
+    assert math.isnan(measured([2.0] * 6).latency_p99_ms)
+    assert measured([2.0] * 6, samples_a_slice=200).latency_p99_ms == 2.0
+
+
+def test_a_wide_spread_is_flagged_noisy():
+    slices = tuple(Slice(np.array([1.0, 1.0, 1.5, 1.5]) * MS, 4, 5 * MS) for _ in range(8))
+    assert "noisy" in Measurement("t", Config("m"), slices).flags
+
+
+def test_a_clean_measurement_raises_no_flag_and_says_it_is_to_be_trusted():
+    m = measured([2.0] * 8)
+    assert m.flags == ""
+    assert "To be trusted to 2%" in repr(m)
+
+
+def test_accuracy_comes_with_its_interval_and_is_unknown_without_a_test_set():
+    m = measured([2.0] * 8, correct=np.array([True] * 90 + [False] * 10))
+    assert m.accuracy == 0.9
+    assert m.accuracy_lo < 0.9 < m.accuracy_hi
+    assert m.accuracy_n == 100
+    assert math.isnan(measured([2.0] * 8).accuracy)
+
+
+def test_what_is_not_measured_is_nan_and_never_zero():
+    m = Measurement("t", Config("m"))
+    for name in (
+        "latency_p50_ms",
+        "throughput_per_s",
+        "accuracy",
+        "model_mb",
+        "memory_mb",
+        "energy_j_per_item",
+        "noise",
+    ):
+        assert math.isnan(getattr(m, name)), name
+
+
+def test_a_failure_carries_its_status_and_reason():
+    m = Measurement("t", Config("m"), failure=Failure("timeout", "no answer within 5 s"))
+    assert (m.status, m.reason, m.flags) == ("timeout", "no answer within 5 s", "")
+    assert "no answer within 5 s" in repr(m)

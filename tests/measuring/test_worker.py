@@ -1,0 +1,74 @@
+import cloudpickle
+import numpy as np
+import pytest
+import torch
+import tradespace as ts
+from tradespace.measuring import worker
+from tradespace.measuring.measurement import Failure
+
+X = torch.arange(1_200.0).reshape(300, 4)
+LABELS = torch.arange(300) % 2
+
+
+@pytest.fixture
+def key(monkeypatch):
+    """A task that this process, in the part of the measuring one, has been given."""
+    for name in ("_tasks", "_prepared", "_scored"):
+        monkeypatch.setattr(worker, name, {})
+    monkeypatch.setattr(worker, "_warm", set())
+    task = ts.Task.from_model(torch.nn.Linear(4, 2), example=X[:1], test=(X, LABELS))
+    worker.learn("key", cloudpickle.dumps(task))
+    return "key"
+
+
+def test_a_task_it_was_not_given_is_asked_for():
+    assert worker.run_slice("no such key", ts.Config("model"), 0.01) == worker.UNKNOWN_TASK
+
+
+def test_a_model_is_prepared_once_for_all_batch_sizes_and_threads(key):
+    for batch_size in (1, 2, 4):
+        worker.run_slice(key, ts.Config("model", threads=1, batch_size=batch_size), 0.001)
+    assert len(worker._prepared) == 1
+
+
+def test_a_model_is_scored_once_for_all_batch_sizes(key, monkeypatch):
+    first = worker.score_slice(key, ts.Config("model", threads=1, batch_size=1), 60.0)
+    monkeypatch.setattr(worker, "prepare", None)
+    worker._prepared.clear()
+    again = worker.score_slice(key, ts.Config("model", threads=1, batch_size=8), 60.0)
+    assert len(first) == 300
+    np.testing.assert_array_equal(first, again)
+
+
+def test_scoring_goes_on_where_it_left_off(key):
+    config = ts.Config("model", threads=1)
+    answers = [worker.score_slice(key, config, -1.0 if i % 2 else 1e-9) for i in range(3)]
+    assert answers[0] is None
+    whole = worker.score_slice(key, config, 60.0)
+    assert len(whole) == 300
+
+
+def test_a_task_without_a_test_set_has_no_score(key):
+    task = ts.Task.from_model(torch.nn.Linear(4, 2), example=X[:1])
+    worker.learn("untested", cloudpickle.dumps(task))
+    assert len(worker.score_slice("untested", ts.Config("model", threads=1), 1.0)) == 0
+
+
+def test_what_cannot_run_here_is_a_reason_not_an_exception(key):
+    answer = worker.make_ready(key, ts.Config("model", precision="w4", threads=1))
+    assert isinstance(answer, Failure)
+    assert answer.status == "unsupported"
+    assert "w4" in answer.reason
+
+
+def test_inputs_rotate_and_wrap_around():
+    batches = worker._batches(X[:3], ts.Config("model", batch_size=2))
+    assert [batch.shape for batch in batches] == [(2, 4)] * worker.ROTATED_BATCHES
+    assert len({tuple(batch.flatten().tolist()) for batch in batches}) == 3
+
+
+def test_the_threads_of_the_config_are_those_it_runs_with(key):
+    before = torch.get_num_threads()
+    worker.run_slice(key, ts.Config("model", threads=1), 0.001)
+    assert torch.get_num_threads() == 1
+    torch.set_num_threads(before)
