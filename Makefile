@@ -1,5 +1,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
+# In a container one is often root, and there JupyterLab wants to be asked twice.
+ALLOW_ROOT = $$([ "$$(id -u)" = 0 ] && echo --allow-root)
 PACKAGE = pyproject.toml requirements.txt widgets/jupyter/page_config.json
 
 .PHONY: help lab test format js screenshot clean
@@ -15,7 +17,7 @@ help:
 	echo "make clean       remove caches (.venv stays)"
 
 lab: .venv/installed
-	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+	$(BIN)/jupyter lab $(ALLOW_ROOT) notebooks/00_start_here.ipynb
 
 test: .venv/installed-test
 	$(BIN)/ruff check

@@ -18,6 +18,7 @@ import pandas as pd
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 from tradespace.tasks.fashion import CLASSES, normalise
 from tradespace.tasks.idx import read_idx
 from tradespace.tasks.resnet import ResNet
@@ -93,6 +94,14 @@ def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
     return float((predicted == labels).double().mean())
 
 
+def size(model: nn.Module) -> dict[str, int]:
+    """Parameters, and multiply-accumulates of one image: convolutions and linear layers, as is usual."""
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        model(torch.zeros(1, 1, 28, 28))
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return {"parameters": parameters, "macs": counter.get_total_flops() // 2}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--source", type=Path, default=DEBIAN, help="folder with the four files")
@@ -105,6 +114,7 @@ def main() -> None:
         model = fit(width, images[:-LEFT_OUT], labels[:-LEFT_OUT])
         row = {
             "model": f"resnet{width}",
+            **size(model),
             "train_accuracy": accuracy(model, images[:10_000], labels[:10_000]),
             "calibration_accuracy": accuracy(model, images[-LEFT_OUT:], labels[-LEFT_OUT:]),
             "test_accuracy": accuracy(model, *test),

@@ -4,6 +4,7 @@ import base64
 import io
 import threading
 from collections.abc import Iterable
+from math import ceil, floor, log10
 from typing import Any
 
 import ipywidgets as ipw
@@ -23,12 +24,11 @@ from tradespace.surface.predict import rows_of
 from tradespace.tasks.task import Task
 
 BATCH_SIZES = tuple(2**power for power in range(9))
-LATENCY_DECADES = (-2.0, 3.0)
+LATENCY_DECADES = (-2, 3)
 WHICH_MODEL = "Which network of the family runs, the cheapest first"
 WHICH_PRECISION = "The number format of weights and arithmetic"
 WHICH_BATCH = "Items in one call"
 WHICH_THREADS = "Threads of the processor that one call may use"
-NOTHING_ASKED_MS = 10.0 ** LATENCY_DECADES[1]
 
 
 class Explorer(ipw.VBox):
@@ -84,12 +84,11 @@ class Explorer(ipw.VBox):
 
     @property
     def limits(self) -> Limits:
-        """The limits that the sliders say."""
-        latency = self.max_latency.value
-        scored = self._task.test is not None
+        """The limits that the sliders say; one that is at its loose end asks nothing."""
+        latency, accuracy = self.max_latency, self.min_accuracy
         return Limits(
-            max_latency_ms=latency if latency < NOTHING_ASKED_MS else None,
-            min_accuracy=self.min_accuracy.value / 100 if scored and self.min_accuracy.value > 0 else None,
+            max_latency_ms=latency.value if latency.value < 10.0**latency.max else None,
+            min_accuracy=accuracy.value / 100 if self._task.test and accuracy.value > accuracy.min else None,
         )
 
     def _make_controls(self) -> None:
@@ -100,13 +99,16 @@ class Explorer(ipw.VBox):
             "batch_size": _slider("batch size", WHICH_BATCH, {*BATCH_SIZES, start.batch_size}, start.batch_size),
             "threads": _slider("threads", WHICH_THREADS, range(1, most_threads() + 1), start.threads),
         }
-        low, high = LATENCY_DECADES
+        latency, accuracy = self.surface["latency_p50_ms"].dropna(), self.surface["accuracy"].dropna()
+        low, high = (log10(latency.min()), log10(latency.max())) if len(latency) else LATENCY_DECADES
+        low, high = floor(low), ceil(high)
         self.max_latency = ipw.FloatLogSlider(
-            value=NOTHING_ASKED_MS, base=10, min=low, max=high, step=0.05, readout_format=".3r",
+            value=10.0**high, base=10, min=low, max=high, step=0.02, readout_format=".3r",
             description="latency at most, ms", tooltip="Hard limit on the latency of a batch", **_wide(),
         )  # fmt: skip
+        least = floor(100 * accuracy.min()) - 1 if len(accuracy) else 0
         self.min_accuracy = ipw.FloatSlider(
-            value=0, min=0, max=100, step=0.5, readout_format=".1f", disabled=self._task.test is None,
+            value=least, min=least, max=100, step=0.1, readout_format=".1f", disabled=self._task.test is None,
             description="accuracy at least, %", tooltip="Hard limit on accuracy", **_wide(),
         )  # fmt: skip
         self.progress = ipw.HTML()
@@ -143,19 +145,26 @@ class Explorer(ipw.VBox):
             control.value = clicked[name]
 
     def _measure_if_new(self) -> None:
-        here = self.surface[rows_of(self.surface, self.selection)]
-        started = not here.empty and "few_samples" not in here.iloc[-1]["flags"]
-        if started and here.iloc[-1]["status"] not in ("crashed", "timeout"):
-            self._measurer.cancel()
-            self._show_idle("")
-            return
-        self._measurer.request(self.selection)
-        self.cancel.disabled = False
-        self.progress.value = "waiting for the slider to rest"
+        with self._lock:
+            if self._is_measured(self.selection):
+                self._measurer.cancel()
+                self._show_idle("")
+            else:
+                self._measurer.request(self.selection)
+                self.cancel.disabled = False
+                self.progress.value = "waiting for the slider to rest"
+
+    def _is_measured(self, config: Config) -> bool:
+        """Whether there is no point in measuring `config` again: neither a cancelled nor an unlucky measurement."""
+        here = self.surface[rows_of(self.surface, config)]
+        if here.empty:
+            return False
+        return "few_samples" not in here.iloc[-1]["flags"] and here.iloc[-1]["status"] not in ("crashed", "timeout")
 
     def _cancel(self) -> None:
-        self._measurer.cancel()
-        self._show_idle("cancelled")
+        with self._lock:
+            self._measurer.cancel()
+            self._show_idle("cancelled")
 
     def _show_idle(self, message: str) -> None:
         self.cancel.disabled = True
@@ -164,14 +173,14 @@ class Explorer(ipw.VBox):
     def _land(self, measurement: Measurement, finished: bool) -> None:
         """Take in what the measuring process has so far; called from the measurer's thread."""
         with self._lock:
-            kept = self.surface[~rows_of(self.surface, measurement.config)]
             if measurement.slices or measurement.failure:
+                kept = self.surface[~rows_of(self.surface, measurement.config)]
                 self.surface = pd.concat([kept, table([row(measurement)])], ignore_index=True)
                 self.chart.show_surface(self.surface)
-            if finished:
-                self._show_idle("" if measurement.status == "ok" else measurement.reason)
-            else:
+            if self._measurer.wanted is not None:
                 self.progress.value = f"measuring: {measurement.samples:,} samples"
+            elif finished:
+                self._show_idle(measurement.reason)
             self._refresh()
 
     def _refresh(self) -> None:

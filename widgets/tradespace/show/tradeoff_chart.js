@@ -38,6 +38,12 @@ function percents([low, high]) {
   return known(low) ? [Math.max(0, low - room), Math.min(1, high + room)] : [0, 1];
 }
 
+// Of the ticks 1, 2, 5, 10, 20, ... as many as there is room for: all, or those of the decades alone.
+function roundTicks(scale, most) {
+  const round = scale.ticks(100).filter((tick) => /^[125]e/.test(tick.toExponential()));
+  return round.length <= most ? round : round.filter((tick) => /^1e/.test(tick.toExponential()));
+}
+
 function symbolPath(name, size) {
   return shapes.symbol(shapes[name], size)();
 }
@@ -144,11 +150,9 @@ function render({ model, el }) {
 
     function axes() {
       const few = Math.max(2, Math.floor((right - left) / 90));
-      const xTicks = x.ticks(few), spanX = Math.log10(x.domain()[1] / x.domain()[0]);
-      const ones = (ticks, span) => (span > 1.5 ? ticks.filter((t) => Number.isInteger(+Math.log10(t).toFixed(9))) : ticks.filter((t) => /^[0.]*[125]/.test(`${t}`)));
-      xAxis.call(axisBottom(x).tickValues(ones(xTicks, spanX)).tickFormat(plain).tickSizeInner(-(bottom - top)).tickSizeOuter(0).tickPadding(8));
+      xAxis.call(axisBottom(x).tickValues(roundTicks(x, few)).tickFormat(plain).tickSizeInner(-(bottom - top)).tickSizeOuter(0).tickPadding(8));
       const log = spec.scale === scaleLog;
-      const yTicks = log ? ones(y.ticks(6), Math.log10(y.domain()[1] / y.domain()[0])) : y.ticks(6);
+      const yTicks = log ? roundTicks(y, 8) : y.ticks(6);
       yAxis.call(axisLeft(y).tickValues(yTicks).tickFormat(log ? plain : (v) => `${+(100 * v).toFixed(1)}`)
         .tickSizeInner(-(right - left)).tickSizeOuter(0).tickPadding(8));
     }

@@ -1,0 +1,36 @@
+import subprocess
+import sys
+
+import tradespace as ts
+
+
+def python(program):
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    heavy = "{'torch', 'pandas', 'scipy', 'matplotlib', 'ipywidgets'}"
+    assert python(f"import sys, tradespace; print({heavy} & set(sys.modules))") == "set()"
+
+
+def test_a_surface_is_solved_and_explored_without_torch():
+    program = """
+import sys
+sys.modules["torch"] = None
+import pandas as pd
+import tradespace as ts
+surface = pd.DataFrame({"ms": [1.0, 2.0], "accuracy": [0.8, 0.9], "status": "ok"})
+print(len(ts.pareto(surface, ts.minimize("ms"), ts.maximize("accuracy"))),
+      len(ts.solve(surface, ts.maximize("accuracy"), subject_to=[ts.at_most("ms", 1)])))
+"""
+    assert python(program) == "2 1"
+
+
+def test_every_public_name_is_there_and_has_a_docstring():
+    for name in ts.__all__:
+        assert getattr(ts, name).__doc__, name
+
+
+def test_measure_is_a_function_whatever_was_imported_first():
+    program = "import tradespace as ts; ts.sweep; ts.Measurement; print(callable(ts.measure))"
+    assert python(program) == "True"
