@@ -12,7 +12,7 @@ POSE = {
     "precision": ["Home", "ArrowRight", "ArrowRight", "ArrowRight"],
     "batch size": ["Home", *["ArrowRight"] * 4],
     "accuracy at least, %": ["PageUp"] * 5,
-    "latency at most, ms": ["End", *["PageDown"] * 12],
+    "latency at most, ms": ["End", *["PageDown"] * 20],
 }
 
 

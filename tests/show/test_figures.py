@@ -10,13 +10,13 @@ def test_a_figure_has_units_on_every_axis_and_a_legend(surface):
     assert (throughput.get_xlabel(), throughput.get_ylabel()) == ("latency of a batch, ms", "items per second")
     assert (accuracy.get_xlabel(), accuracy.get_ylabel()) == ("latency of a batch, ms", "accuracy, %")
     shown = [text.get_text() for text in figure.legends[0].get_texts()]
-    parts = ["frontier within the limits", "you are here", "best within the limits", "outside the limits"]
+    parts = ["frontier within limits", "you are here", "best within limits", "outside limits"]
     assert set(shown) == {"fp32", "bf16", *parts}
 
 
 def test_the_star_stands_on_the_best_choice(surface):
     figure = ts.plot_surface(surface, max_latency_ms=1.0)
-    (star,) = [line for line in figure.axes[0].lines if line.get_label() == "best within the limits"]
+    (star,) = [line for line in figure.axes[0].lines if line.get_label() == "best within limits"]
     assert (star.get_xdata()[0], star.get_ydata()[0]) == pytest.approx((0.9, 8 / 0.9 * 1e3))
 
 

@@ -127,9 +127,9 @@ class Explorer(ipw.VBox):
         )
 
     def _layout(self) -> ipw.Widget:
-        knobs = ipw.VBox(list(self._knobs.values()))
-        limits = ipw.VBox([self.max_latency, self.min_accuracy, ipw.HBox([self.cancel, self.progress])])
-        return ipw.HBox([knobs, limits], layout=ipw.Layout(flex_flow="row wrap"))
+        knobs, limits = ipw.VBox(list(self._knobs.values())), ipw.VBox([self.max_latency, self.min_accuracy])
+        sliders = ipw.HBox([knobs, limits], layout=ipw.Layout(flex_flow="row wrap"))
+        return ipw.VBox([sliders, ipw.HBox([self.cancel, self.progress])])
 
     def _moved(self, change: dict[str, Any]) -> None:
         self._refresh()

@@ -49,16 +49,17 @@ def plot_surface(
     >>> [axes.get_xlabel() for axes in figure.axes]
     ['latency of a batch, ms', 'latency of a batch, ms']
     """
+    import matplotlib.pyplot as plt
     import seaborn as sns
-    from matplotlib.figure import Figure
 
     if not (surface["status"] == "ok").any():
         raise ValueError("surface: wanted at least one measured row; every row has another status than ok")
     surface = surface.reset_index(drop=True)
     seen = view(surface, selection, Limits(max_latency_ms, min_accuracy))
     with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=1.1):
-        figure = Figure(figsize=(13, 5), layout="constrained")
-        throughput, accuracy = figure.subplots(1, 2)
+        figure, (throughput, accuracy) = plt.subplots(1, 2, figsize=(13, 5), layout="constrained")
+    # Made by pyplot, so that a notebook knows how to show it, and closed, so that it is not shown twice.
+    plt.close(figure)
     _panel(throughput, surface, seen, "throughput_per_s", seen.throughput_frontier)
     _panel(accuracy, surface, seen, "accuracy", seen.accuracy_frontier)
     throughput.set(title="Throughput", ylabel="items per second", yscale="log")
@@ -96,13 +97,13 @@ def _panel(axes: "Axes", surface: pd.DataFrame, seen: View, y: str, frontier: li
             line = surface.loc[seen.lines.get(str(precision), [])]
             axes.plot(line[x], line[y], color=style.colour, lw=2)
     best = surface.loc[frontier]
-    axes.step(best[x], best[y], where="post", color=INK, lw=2, label="frontier within the limits")
+    axes.step(best[x], best[y], where="post", color=INK, lw=2, label="frontier within limits")
     if seen.current is not None:
         here = surface.loc[seen.current]
         axes.plot(here[x], here[y], "o", ms=16, mfc="none", mec=INK, mew=2.5, ls="none", label="you are here")
     if seen.choice is not None:
         star = surface.loc[seen.choice]
-        axes.plot(star[x], star[y], "*", ms=20, mfc=STAR, mec="black", ls="none", label="best within the limits")
+        axes.plot(star[x], star[y], "*", ms=20, mfc=STAR, mec="black", ls="none", label="best within limits")
 
 
 def _ends(rows: pd.DataFrame, middle: str, low: str, high: str) -> np.ndarray:
@@ -115,7 +116,7 @@ def _shade_right(axes: "Axes", limit: float | None) -> None:
     axes.set_xlim(low, high)
     if limit is not None and limit < high:
         axes.axvspan(max(limit, low), high, facecolor=LIMIT, alpha=0.15, hatch="//", edgecolor=LIMIT, zorder=0)
-        axes.axvline(limit, color=LIMIT, lw=2, ls="--", label="outside the limits")
+        axes.axvline(limit, color=LIMIT, lw=2, ls="--", label="outside limits")
 
 
 def _shade_below(axes: "Axes", limit: float | None) -> None:

@@ -40,7 +40,7 @@ function percents([low, high]) {
 
 // Of the ticks 1, 2, 5, 10, 20, ... as many as there is room for: all, or those of the decades alone.
 function roundTicks(scale, most) {
-  const round = scale.ticks(100).filter((tick) => /^[125]e/.test(tick.toExponential()));
+  const round = scale.ticks(10).filter((tick) => /^[125]e/.test(tick.toExponential()));
   return round.length <= most ? round : round.filter((tick) => /^1e/.test(tick.toExponential()));
 }
 
@@ -81,11 +81,11 @@ function render({ model, el }) {
     added.append("span").text((entry) => entry.name);
     if (!legend.select("span.fixed").empty()) return;
     const fixed = [
-      ["frontier within the limits", (s) => s.append("path").attr("class", "frontier").attr("d", "M-9,5H0V-5H9")],
+      ["frontier within limits", (s) => s.append("path").attr("class", "frontier").attr("d", "M-9,5H0V-5H9")],
       ["you are here", (s) => s.append("circle").attr("class", "current").attr("r", 7)],
       ["predicted", (s) => s.append("circle").attr("class", "current predicted").attr("r", 7)],
-      ["best within the limits", (s) => s.append("path").attr("class", "choice").attr("d", symbolPath("symbolStar", 110))],
-      ["outside the limits", (s) => s.append("rect").attr("class", "veil").attr("fill", `url(#${hatch})`)
+      ["best within limits", (s) => s.append("path").attr("class", "choice").attr("d", symbolPath("symbolStar", 110))],
+      ["outside limits", (s) => s.append("rect").attr("class", "veil").attr("fill", `url(#${hatch})`)
         .attr("x", -9).attr("y", -7).attr("width", 18).attr("height", 14)],
     ];
     for (const [name, draw] of fixed) {
@@ -160,7 +160,7 @@ function render({ model, el }) {
     function drawData() {
       const data = model.get("data");
       rows = data[X].map((_, row) => row).filter((row) => known(data[X][row]) && known(data[spec.y][row]));
-      const columnExtent = (...columns) => extent(columns.flatMap((column) => rows.map((row) => data[column][row])).filter(known));
+      const columnExtent = (...columns) => extent(columns.flatMap((column) => data[column]).filter(known));
       x.domain(decades(columnExtent(X, X_LOW, X_HIGH)));
       y.domain(spec.scale === scaleLog ? decades(columnExtent(spec.y)) : percents(columnExtent(spec.y, spec.low, spec.high)));
       axes();
