@@ -12,6 +12,7 @@ from tradespace.show.view import Limits, View, view
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 INK, LIMIT, STAR = "#212121", "#D55E00", "#F0E442"
@@ -67,9 +68,9 @@ def plot_surface(
     accuracy.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}")
     for axes in (throughput, accuracy):
         axes.set(xlabel="latency of a batch, ms", xscale="log")
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        _label_1_2_5(axes.xaxis)
         _shade_right(axes, max_latency_ms)
-    throughput.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    _label_1_2_5(throughput.yaxis)
     _shade_below(accuracy, min_accuracy)
     handles, labels = throughput.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
@@ -104,6 +105,15 @@ def _panel(axes: "Axes", surface: pd.DataFrame, seen: View, y: str, frontier: li
     if seen.choice is not None:
         star = surface.loc[seen.choice]
         axes.plot(star[x], star[y], "*", ms=20, mfc=STAR, mec="black", ls="none", label="best within limits")
+
+
+def _label_1_2_5(axis: "Axis") -> None:
+    """Ticks at 1, 2, 5, 10, ... of a logarithmic axis, in plain figures."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _ends(rows: pd.DataFrame, middle: str, low: str, high: str) -> np.ndarray:
