@@ -54,6 +54,18 @@ def test_a_task_without_a_test_set_has_no_score(key):
     assert len(worker.score_slice("untested", ts.Config("model", threads=1), 1.0)) == 0
 
 
+class WorksInPlace(torch.nn.Module):
+    def forward(self, x):
+        return x.sub_(1)
+
+
+def test_scoring_leaves_the_test_set_alone(key):
+    task = ts.Task.from_model(WorksInPlace(), example=X[:1], test=(X.clone(), LABELS))
+    worker._tasks["in place"] = task
+    worker.score_slice("in place", ts.Config("model", threads=1), 60.0)
+    torch.testing.assert_close(task.test[0], X)
+
+
 def test_what_cannot_run_here_is_a_reason_not_an_exception(key):
     answer = worker.make_ready(key, ts.Config("model", precision="w4", threads=1))
     assert isinstance(answer, Failure)

@@ -98,6 +98,8 @@ def check(task: HasModels, configs: Iterable[Config]) -> list[Config]:
     ValueError
         If one does not, or if there is none.
     """
+    if not isinstance(configs, Iterable):
+        raise ValueError(f"configs: wanted a list of Config objects, as ts.grid() makes it; got {configs!r}")
     checked = list(configs)
     if not checked:
         raise ValueError("configs: wanted at least one Config; got none")

@@ -1,5 +1,6 @@
 """Errors that name the argument, what was wanted, what came, and the nearest valid choice."""
 
+import operator
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -22,8 +23,9 @@ def choose(argument: str, value: object, valid: Iterable[str]) -> str:
     names = list(valid)
     if isinstance(value, str) and value in names:
         return value
-    nearest = get_close_matches(str(value), names, n=1)
-    hint = f". Did you mean {nearest[0]!r}?" if nearest else ""
+    spelled = {name.lower(): name for name in names}
+    nearest = get_close_matches(str(value).lower(), spelled, n=1)
+    hint = f". Did you mean {spelled[nearest[0]]!r}?" if nearest else ""
     raise ValueError(f"{argument}: wanted one of {', '.join(names)}; got {value!r}{hint}")
 
 
@@ -39,9 +41,12 @@ def whole_number(argument: str, value: object, least: int, most: int | None = No
     """
     limits = f"at least {least}" if most is None else f"from {least} to {most}"
     wanted = f"{argument}: wanted a whole number, {limits}{why}; got {value!r}"
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]  # whatever has no index is refused below
+    except TypeError:
+        raise ValueError(wanted) from None
+    if isinstance(value, bool):
         raise ValueError(wanted)
-    number = int(value.__index__())
     if number < least:
         raise ValueError(f"{wanted}. The nearest valid choice is {least}")
     if most is not None and number > most:
@@ -53,7 +58,7 @@ def positive(argument: str, value: object) -> float:
     """`value` as a float, if it is a finite number above zero."""
     try:
         number = float(value)  # type: ignore[arg-type]  # whatever float() refuses is refused below
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = 0.0
     if isinstance(value, str | bool) or not 0 < number < float("inf"):
         raise ValueError(f"{argument}: wanted a number above 0; got {value!r}")

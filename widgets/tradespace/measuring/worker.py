@@ -97,7 +97,9 @@ def score_slice(key: str, config: Config, seconds: float) -> np.ndarray | Failur
     while done < len(labels):
         if time.perf_counter() > end:
             return None
-        outputs = _ready(key, config).call(inputs[done : done + SCORE_BATCH].to(config.device))
+        # A copy, since a model that works in place would change the test set itself.
+        batch = inputs[done : done + SCORE_BATCH].clone().to(config.device)
+        outputs = _ready(key, config).call(batch)
         parts.append(task.correct(outputs.cpu(), labels[done : done + SCORE_BATCH]).numpy())
         done += len(parts[-1])
     return np.concatenate([np.empty(0, bool), *parts])

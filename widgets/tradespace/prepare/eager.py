@@ -80,5 +80,5 @@ def _static_int8(model: nn.Module, calibration: Tensor) -> nn.Module:
     observed = prepare_fx(model, mapping, example_inputs=(calibration[:1],))
     with torch.inference_mode():
         for batch in calibration[:CALIBRATION_ITEMS].split(CALIBRATION_BATCH):
-            observed(batch)
+            observed(batch.clone())  # a model that works in place would change the next one's inputs
     return convert_fx(observed)

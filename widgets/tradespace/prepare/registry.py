@@ -85,7 +85,7 @@ def prepare(task: Task, config: Config) -> Prepared:
 
 
 def _available(device: str) -> bool:
-    accelerator = torch.accelerator.current_accelerator()
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
     return device == "cpu" or (accelerator is not None and accelerator.type == device)
 
 

@@ -1,5 +1,6 @@
 """The surface: a plain DataFrame, one row a Config, its columns fixed."""
 
+import csv
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +20,7 @@ NUMBERS = (
 WORDS = ("flags", "status", "reason", "machine", "measured_at")
 COLUMNS = ("task", *KNOBS, *NUMBERS, *WORDS)
 WHOLE = ("threads", "batch_size", "accuracy_n", "samples")
+TYPES = dict.fromkeys(COLUMNS, "str") | dict.fromkeys(NUMBERS, "float64") | dict.fromkeys(WHOLE, "int64")
 
 
 def row(measurement: "Measurement") -> dict[str, object]:
@@ -29,8 +31,7 @@ def row(measurement: "Measurement") -> dict[str, object]:
 
 def table(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
     """A surface of `rows`, its columns in their fixed order and of their fixed types."""
-    frame = pd.DataFrame(list(rows), columns=list(COLUMNS))
-    return frame.astype({name: "float64" for name in NUMBERS} | {name: "int64" for name in WHOLE})
+    return pd.DataFrame(list(rows), columns=list(COLUMNS)).astype(TYPES)
 
 
 def save_surface(surface: pd.DataFrame, path: str | Path) -> None:
@@ -41,7 +42,7 @@ def save_surface(surface: pd.DataFrame, path: str | Path) -> None:
     ValueError
         If columns are missing.
     """
-    _check(surface, "surface").to_csv(path, index=False)
+    _check(surface, "surface").to_csv(path, index=False, quoting=csv.QUOTE_NONNUMERIC)
 
 
 def load_surface(path: str | Path) -> pd.DataFrame:
@@ -52,15 +53,17 @@ def load_surface(path: str | Path) -> pd.DataFrame:
     ValueError
         If columns are missing or hold something else than they should.
     """
-    text = {name: str for name in ("task", *KNOBS, *WORDS) if name not in WHOLE}
-    # Only an empty field is missing: a model may well be called "None" or "NA".
-    frame = _check(pd.read_csv(path, dtype=text, keep_default_na=False), str(path))
-    numbers = frame[list(NUMBERS)].replace("", "nan")
+    # As text first, so that a model may be called "NA", and no number is guessed where there is none.
+    frame = _check(pd.read_csv(path, dtype=str, keep_default_na=False), str(path))
+    numeric = [name for name, kind in TYPES.items() if kind != "str"]
     try:
-        frame = frame.assign(**{name: numbers[name].astype("float64") for name in NUMBERS})
-        return frame.astype({name: "int64" for name in WHOLE})
-    except (ValueError, TypeError) as error:
+        numbers = frame[numeric].replace("", "nan").astype("float64")
+    except ValueError as error:
         raise ValueError(f"{path}: a column of numbers holds something else: {error}") from error
+    for name in WHOLE:
+        if not (numbers[name] % 1 == 0).all():
+            raise ValueError(f"{path}: a column of numbers holds something else: {name} is not whole")
+    return frame.assign(**numbers).astype(TYPES)
 
 
 def _check(frame: pd.DataFrame, source: str) -> pd.DataFrame:

@@ -4,7 +4,7 @@ import moocore
 import numpy as np
 import pandas as pd
 
-from tradespace.surface.objectives import Objective
+from tradespace.surface.objectives import Objective, check_objective
 
 
 def pareto(surface: pd.DataFrame, *objectives: Objective) -> pd.DataFrame:
@@ -39,9 +39,14 @@ def nondominated(surface: pd.DataFrame, objectives: tuple[Objective, ...]) -> np
     """Per row of `surface`, whether it is on the frontier of `objectives`."""
     if not objectives:
         raise ValueError("objectives: wanted at least one, such as ts.maximize('accuracy'); got none")
+    for objective in objectives:
+        check_objective(objective)
     values = np.column_stack([objective.values(surface) for objective in objectives])
     on: np.ndarray = ~np.isnan(values).any(axis=1)
+    # Dominance asks for the order of values alone. As ranks, infinities are numbers like any other: moocore 0.3.2
+    # reads outside its memory on them.
+    ranks = [np.unique(column, return_inverse=True)[1].astype(float) for column in values[on].T]
     if on.any():
         directions = [objective.maximize for objective in objectives]
-        on[on] = moocore.is_nondominated(values[on], maximise=directions, keep_weakly=True)
+        on[on] = moocore.is_nondominated(np.column_stack(ranks), maximise=directions, keep_weakly=True)
     return on

@@ -19,7 +19,7 @@ class Objective:
     def values(self, surface: pd.DataFrame) -> np.ndarray:
         """The column of `surface`, NaN in rows that were not measured."""
         column = numbers(surface, self.column)
-        return np.where(surface["status"] == "ok", column, np.nan)
+        return np.where(measured(surface), column, np.nan)
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,19 @@ def at_least(column: str, limit: float) -> Constraint:
     return Constraint(column, _limit(column, limit), at_least=True)
 
 
+def check_objective(objective: object) -> None:
+    """Raise a ValueError if `objective` is none: a column's name alone does not say which way is better."""
+    if not isinstance(objective, Objective):
+        raise ValueError(f"objective: wanted ts.minimize(column) or ts.maximize(column); got {objective!r}")
+
+
+def measured(surface: pd.DataFrame) -> np.ndarray:
+    """Per row, whether it was measured."""
+    if "status" not in surface:
+        raise ValueError("surface: wanted a column 'status', which says what was measured; there is none")
+    return (surface["status"] == "ok").to_numpy(dtype=bool)
+
+
 def numbers(surface: pd.DataFrame, column: str) -> np.ndarray:
     """A numeric column of `surface` as floats.
 
@@ -94,7 +107,9 @@ def numbers(surface: pd.DataFrame, column: str) -> np.ndarray:
 
 def feasible(surface: pd.DataFrame, subject_to: Iterable[Constraint]) -> np.ndarray:
     """Per row, whether it was measured and meets every constraint."""
-    kept: np.ndarray = (surface["status"] == "ok").to_numpy()
+    if not isinstance(subject_to, Iterable):
+        raise ValueError(f"subject_to: wanted a list of constraints; got {subject_to!r}")
+    kept = measured(surface)
     for constraint in subject_to:
         kept = kept & constraint.met(surface)
     return kept

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from tradespace.surface.objectives import Constraint, Objective, feasible
+from tradespace.surface.objectives import Constraint, Objective, check_objective, feasible
 
 
 def solve(surface: pd.DataFrame, objective: Objective, subject_to: Iterable[Constraint] = ()) -> pd.DataFrame:
@@ -31,8 +31,10 @@ def solve(surface: pd.DataFrame, objective: Objective, subject_to: Iterable[Cons
     >>> len(solve(surface, maximize("accuracy"), subject_to=[at_most("ms", 0.5)]))
     0
     """
-    values = np.where(feasible(surface, subject_to), objective.values(surface), np.nan)
-    if np.isnan(values).all():
+    check_objective(objective)
+    values = objective.values(surface)
+    candidates = np.flatnonzero(feasible(surface, subject_to) & ~np.isnan(values))
+    if not len(candidates):
         return surface.iloc[:0]
-    best = np.nanargmax(values) if objective.maximize else np.nanargmin(values)
-    return surface.iloc[[int(best)]]
+    gains = values[candidates] if objective.maximize else -values[candidates]
+    return surface.iloc[[candidates[gains.argmax()]]]

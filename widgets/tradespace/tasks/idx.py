@@ -1,6 +1,7 @@
 """Read the IDX array format of MNIST and its successors."""
 
 import gzip
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,13 @@ def read_idx(path: Path) -> np.ndarray:
     ValueError
         If the file is not IDX, holds another type than unsigned bytes, or is cut short.
     """
-    raw = gzip.decompress(path.read_bytes())
-    if raw[:3] != bytes([0, 0, UNSIGNED_BYTE]):
+    try:
+        raw = gzip.decompress(path.read_bytes())
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{path.name}: wanted a whole gzip file: {error}") from error
+    dimensions = raw[3] if len(raw) > 3 else 0
+    if raw[:3] != bytes([0, 0, UNSIGNED_BYTE]) or len(raw) < 4 + 4 * dimensions:
         raise ValueError(f"{path.name}: wanted an IDX file of unsigned bytes, its header is {raw[:4].hex()}")
-    dimensions = raw[3]
     shape = np.frombuffer(raw, dtype=">i4", count=dimensions, offset=4)
     values = np.frombuffer(raw, dtype=np.uint8, offset=4 + 4 * dimensions)
     if values.size != shape.prod():

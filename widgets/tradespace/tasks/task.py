@@ -121,7 +121,9 @@ class Task:
         """
         modules = dict(model) if isinstance(model, Mapping) else {"model": model}
         _check_tensors(example, calibration, test)
-        _check_modules(modules, example)
+        outputs = _check_modules(modules, example)
+        if test is not None:
+            _check_score(correct, outputs, test[1])
         modules = {key: copy.deepcopy(module).eval() for key, module in modules.items()}
         data = Data(example, calibration, test)
         return cls(name, tuple(modules), partial(_copy_of, modules), partial(_given, data), correct)
@@ -145,26 +147,42 @@ def _check_tensors(example: Tensor, calibration: Tensor | None, test: tuple[Tens
         if not (isinstance(test, tuple | list) and len(test) == 2):
             raise ValueError(f"test: wanted a pair (inputs, labels); got {type(test).__name__}")
         _check_items("test inputs", test[0], example)
+        if not isinstance(test[1], Tensor) or test[1].ndim == 0:
+            raise ValueError(f"test: wanted labels as a tensor, one an input; got {test[1]!r}")
         if len(test[0]) != len(test[1]):
             raise ValueError(f"test: wanted one label an input; got {len(test[0])} and {len(test[1])}")
 
 
 def _check_items(argument: str, items: Tensor, example: Tensor) -> None:
-    if not isinstance(items, Tensor) or len(items) == 0 or items.shape[1:] != example.shape[1:]:
+    if not isinstance(items, Tensor) or items.ndim == 0 or len(items) == 0 or items.shape[1:] != example.shape[1:]:
         shape = f"shape {tuple(items.shape)}" if isinstance(items, Tensor) else repr(type(items))
         raise ValueError(f"{argument}: wanted a tensor of shape (n, *{tuple(example.shape[1:])}); got {shape}")
 
 
-def _check_modules(modules: Mapping[str, nn.Module], example: Tensor) -> None:
+def _check_modules(modules: Mapping[str, nn.Module], example: Tensor) -> Tensor:
+    """The outputs of the last module on the example, if every module runs on it."""
     if not modules:
         raise ValueError("model: wanted at least one module; got an empty mapping")
     for key, module in modules.items():
+        if not isinstance(key, str) or not key:
+            raise ValueError(f"model: wanted a name for each module; got {key!r}")
         if not isinstance(module, nn.Module):
             raise ValueError(f"model: wanted a torch.nn.Module; got {module!r}")
         try:
             with torch.inference_mode():
-                output = copy.deepcopy(module).eval()(example)
+                output: Tensor = copy.deepcopy(module).eval()(example.clone())
         except Exception as error:
             raise ValueError(f"model: {key!r} does not run on the example: {error}") from error
         if not isinstance(output, Tensor) or output.shape[:1] != (1,):
             raise ValueError(f"model: {key!r} must return one tensor with the batch first; got {type(output)}")
+    return output
+
+
+def _check_score(correct: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, labels: Tensor) -> None:
+    """Refuse labels that would compare with every output in turn, and so give a wrong accuracy, not an error."""
+    try:
+        scored = correct(outputs, labels[:1])
+    except Exception as error:
+        raise ValueError(f"test: a label cannot be compared with an output: {error}") from error
+    if not isinstance(scored, Tensor) or scored.shape != (1,) or scored.dtype != torch.bool:
+        raise ValueError(f"test: wanted `correct` to give one bool an item; for one item it gave {scored!r}")

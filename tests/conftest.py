@@ -1,0 +1,50 @@
+"""What tests of several rooms share: the shipped task, a tiny one, and complete rows of a surface."""
+
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+import torch
+from hypothesis import settings
+from torch import nn
+from tradespace.surface.columns import NUMBERS, WHOLE, table
+from tradespace.tasks import Task, load_task
+
+# A busy machine is no failure.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
+
+ROW = {
+    **dict.fromkeys(NUMBERS, 0.5),
+    **dict.fromkeys(WHOLE, 1),
+    **{"task": "fashion", "model": "resnet8", "pruning": "none", "precision": "fp32", "runtime": "eager"},
+    **{"device": "cpu", "flags": "", "status": "ok", "reason": "", "machine": "this one", "measured_at": "2026-01-01"},
+}
+
+
+@pytest.fixture
+def surface_of() -> Callable[..., pd.DataFrame]:
+    """(dict of changes to an ordinary row, ...) -> a complete surface of as many rows."""
+    return lambda *changes: table([ROW | change for change in changes])
+
+
+@pytest.fixture(scope="session")
+def fashion() -> Task:
+    return load_task("fashion")
+
+
+@pytest.fixture
+def tiny() -> Task:
+    """Two models, "narrow" and "wide", of 8 x 8 images in three classes, with 20 calibration and 30 test items."""
+    torch.manual_seed(0)
+    models = {"narrow": convolution(2), "wide": convolution(4)}
+    test = torch.randn(30, 1, 8, 8), torch.randint(3, (30,))
+    return Task.from_model(
+        models, example=torch.zeros(1, 1, 8, 8), calibration=torch.randn(20, 1, 8, 8), test=test, name="tiny"
+    )
+
+
+def convolution(channels: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, channels, 3), nn.BatchNorm2d(channels), nn.ReLU(), nn.Flatten(), nn.Linear(36 * channels, 3)
+    )

@@ -1,0 +1,132 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+from tradespace.surface.frontier import nondominated, pareto
+from tradespace.surface.objectives import maximize, minimize
+
+# Few different values, so that ties and duplicates are common, and the odd ones that break arithmetic.
+VALUES = st.sampled_from([0.0, -0.0, 1.0, 2.0, 3.0, -1.0, 0.1, 0.1 + 1e-12, math.inf, -math.inf, math.nan, 1e300])
+STATUSES = st.sampled_from(["ok", "ok", "ok", "unsupported", "failed"])
+
+
+@st.composite
+def surfaces_and_objectives(draw):
+    directions = draw(st.lists(st.sampled_from([minimize, maximize]), min_size=1, max_size=4))
+    columns = [f"objective_{i}" for i in range(len(directions))]
+    rows = draw(st.lists(st.tuples(*[VALUES | st.floats() for _ in columns], STATUSES), max_size=12))
+    frame = pd.DataFrame(rows, columns=[*columns, "status"]).astype(dict.fromkeys(columns, "float64"))
+    frame["model"] = [f"model {i}" for i in range(len(frame))]
+    frame.index = frame.index[::-1] // 2  # not in order, and not unique: nothing may lean on it
+    return frame, [direction(column) for direction, column in zip(directions, columns, strict=True)]
+
+
+def beats(row, other, objectives):
+    """Whether `row` is at least as good as `other` in every objective and better in one."""
+    pairs = [(row[o.column], other[o.column]) if o.maximize else (other[o.column], row[o.column]) for o in objectives]
+    return all(a >= b for a, b in pairs) and any(a > b for a, b in pairs)
+
+
+def by_definition(surface, objectives):
+    """Per row, whether no other beats it, found by comparing every pair."""
+    rows = surface.to_dict("records")
+    known = [row["status"] == "ok" and not any(math.isnan(row[o.column]) for o in objectives) for row in rows]
+    others = [row for row, is_known in zip(rows, known, strict=True) if is_known]
+    return [k and not any(beats(o, row, objectives) for o in others) for row, k in zip(rows, known, strict=True)]
+
+
+@given(drawn=surfaces_and_objectives())
+def test_the_frontier_is_what_comparing_every_pair_finds(drawn):
+    surface, objectives = drawn
+    before = surface.copy(deep=True)
+    frontier = pareto(surface, *objectives)
+    assert_frame_equal(frontier, before[np.array(by_definition(before, objectives), dtype=bool)])
+    assert_frame_equal(surface, before)
+
+
+@given(drawn=surfaces_and_objectives())
+def test_the_frontier_of_a_frontier_is_itself(drawn):
+    surface, objectives = drawn
+    frontier = pareto(surface, *objectives)
+    assert_frame_equal(pareto(frontier, *objectives), frontier)
+
+
+def test_a_slower_and_worse_row_is_not_on_the_frontier():
+    surface = pd.DataFrame({"ms": [3.0, 1.0, 2.0], "accuracy": [0.85, 0.8, 0.9], "status": "ok"})
+    assert pareto(surface, minimize("ms"), maximize("accuracy")).index.tolist() == [1, 2]
+    assert pareto(surface, maximize("ms"), minimize("accuracy")).index.tolist() == [0, 1]
+    assert pareto(surface, maximize("ms"), maximize("accuracy")).index.tolist() == [0, 2]
+
+
+def test_rows_that_tie_in_every_objective_stay_together():
+    surface = pd.DataFrame({"ms": [1.0, 1.0, 1.0], "accuracy": [0.9, 0.9, 0.8], "status": "ok"})
+    assert pareto(surface, minimize("ms"), maximize("accuracy")).index.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "on"),
+    [([(4, 1, 2), (-math.inf, -math.inf, 4)], [0, 1]), ([(1, math.inf, 2, 1), (2, math.inf, 2, math.inf)], [0])],
+)
+def test_infinities_are_numbers_like_any_other(rows, on):
+    # Given to moocore 0.3.2 as they are, the first ends the process and the second stays whole.
+    surface = pd.DataFrame(rows, columns=list("abcd"[: len(rows[0])])).astype(float).assign(status="ok")
+    assert pareto(surface, *map(minimize, "abcd"[: len(rows[0])])).index.tolist() == on
+
+
+def test_one_objective_leaves_the_best_rows():
+    surface = pd.DataFrame({"ms": [2.0, 1.0, 1.0, 3.0], "status": "ok"})
+    assert pareto(surface, minimize("ms")).index.tolist() == [1, 2]
+
+
+def test_a_row_that_was_not_measured_is_never_on_the_frontier_and_beats_no_other():
+    surface = pd.DataFrame({"ms": [0.1, 1.0], "status": ["failed", "ok"]})
+    assert pareto(surface, minimize("ms")).index.tolist() == [1]
+
+
+def test_a_row_that_is_unknown_in_an_objective_is_never_on_the_frontier_and_beats_no_other():
+    surface = pd.DataFrame({"ms": [0.1, 1.0], "accuracy": [math.nan, 0.5], "status": "ok"})
+    assert pareto(surface, minimize("ms"), maximize("accuracy")).index.tolist() == [1]
+    assert pareto(surface, minimize("ms")).index.tolist() == [0]
+
+
+def test_a_single_row_is_its_own_frontier(surface_of):
+    surface = surface_of({})
+    assert_frame_equal(pareto(surface, minimize("latency_p50_ms"), maximize("accuracy")), surface)
+
+
+@pytest.mark.parametrize("changes", [[], [{"status": "failed"}], [{"latency_p50_ms": math.nan}]])
+def test_without_a_measured_row_the_frontier_is_empty_and_keeps_its_columns(surface_of, changes):
+    surface = surface_of(*changes)
+    frontier = pareto(surface, minimize("latency_p50_ms"))
+    assert len(frontier) == 0
+    assert frontier.columns.tolist() == surface.columns.tolist()
+
+
+def test_the_mask_has_one_bool_a_row(surface_of):
+    mask = nondominated(surface_of({"accuracy": 0.8}, {"accuracy": 0.9}), (maximize("accuracy"),))
+    assert mask.dtype == bool
+    assert mask.tolist() == [False, True]
+
+
+def test_no_objective_is_refused(surface_of):
+    with pytest.raises(ValueError, match=r"^objectives: wanted at least one"):
+        pareto(surface_of({}))
+
+
+def test_an_unknown_column_is_refused_with_the_nearest(surface_of):
+    with pytest.raises(ValueError, match=r"^column: .*got 'latency'\. Did you mean 'latency_p\d\d_ms'"):
+        pareto(surface_of({}), minimize("latency"))
+
+
+def test_a_column_name_in_the_place_of_an_objective_is_refused(surface_of):
+    with pytest.raises(ValueError, match=r"^objective.*got 'accuracy'"):
+        pareto(surface_of({}), "accuracy")
+
+
+def test_a_frame_without_a_status_is_refused():
+    with pytest.raises(ValueError, match="status"):
+        pareto(pd.DataFrame({"ms": [1.0]}), minimize("ms"))

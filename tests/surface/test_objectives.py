@@ -1,0 +1,95 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from tradespace.surface.objectives import (
+    Constraint,
+    Objective,
+    at_least,
+    at_most,
+    feasible,
+    maximize,
+    minimize,
+    numbers,
+)
+
+SURFACE = pd.DataFrame(
+    {
+        "model": ["a", "b", "c", "d"],
+        "latency_p50_ms": [1.0, 5.0, math.nan, 4.0],
+        "threads": [1, 2, 3, 4],
+        "status": ["ok", "ok", "ok", "failed"],
+    }
+)
+
+
+def test_an_objective_has_a_column_and_a_direction():
+    assert minimize("latency_p50_ms") == Objective("latency_p50_ms", maximize=False)
+    assert maximize("accuracy") == Objective("accuracy", maximize=True)
+
+
+def test_a_constraint_has_a_column_a_plain_number_and_a_side():
+    assert at_most("latency_p50_ms", 5) == Constraint("latency_p50_ms", 5.0, at_least=False)
+    assert at_least("accuracy", np.float32(0.5)) == Constraint("accuracy", 0.5, at_least=True)
+    assert type(at_most("threads", np.int64(5)).limit) is float
+
+
+@pytest.mark.parametrize("limit", ["5", True, None, math.nan, np.float64("nan"), [5], 1j])
+@pytest.mark.parametrize("side", [at_most, at_least])
+def test_a_limit_must_be_a_number(side, limit):
+    with pytest.raises(ValueError, match=r"^limit on latency_p50_ms: wanted a number; got "):
+        side("latency_p50_ms", limit)
+
+
+def test_the_values_of_an_objective_are_unknown_in_rows_that_were_not_measured():
+    np.testing.assert_array_equal(minimize("latency_p50_ms").values(SURFACE), [1, 5, math.nan, math.nan])
+
+
+@pytest.mark.parametrize(
+    ("constraint", "met"),
+    [
+        (at_most("latency_p50_ms", 5), [True, True, False, True]),
+        (at_most("latency_p50_ms", 4), [True, False, False, True]),
+        (at_least("latency_p50_ms", 4), [False, True, False, True]),
+        (at_most("latency_p50_ms", math.inf), [True, True, False, True]),
+        (at_least("latency_p50_ms", -math.inf), [True, True, False, True]),
+        (at_most("latency_p50_ms", 0), [False, False, False, False]),
+    ],
+)
+def test_a_constraint_is_met_at_equality_and_never_by_the_unknown(constraint, met):
+    assert constraint.met(SURFACE).tolist() == met
+
+
+def test_whole_numbers_come_as_floats():
+    threads = numbers(SURFACE, "threads")
+    assert threads.dtype == float
+    assert threads.tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("column", "nearest"), [("latency", "latency_p50_ms"), ("latency_p50", "latency_p50_ms"), ("thread", "threads")]
+)
+def test_an_unknown_column_is_answered_with_the_numeric_ones_and_the_nearest(column, nearest):
+    message = rf"^column: wanted one of latency_p50_ms, threads; got '{column}'\. Did you mean '{nearest}'\?$"
+    with pytest.raises(ValueError, match=message):
+        minimize(column).values(SURFACE)
+    with pytest.raises(ValueError, match=message):
+        at_most(column, 5).met(SURFACE)
+
+
+@pytest.mark.parametrize("column", ["model", "status"])
+def test_a_column_of_words_cannot_be_an_objective(column):
+    with pytest.raises(ValueError, match=rf"^column: wanted one of latency_p50_ms, threads; got '{column}'"):
+        maximize(column).values(SURFACE)
+
+
+def test_a_row_is_feasible_if_it_was_measured_and_meets_every_constraint():
+    assert feasible(SURFACE, []).tolist() == [True, True, True, False]
+    assert feasible(SURFACE, [at_most("latency_p50_ms", 5)]).tolist() == [True, True, False, False]
+    assert feasible(SURFACE, [at_most("latency_p50_ms", 5), at_least("threads", 2)]).tolist() == [
+        False,
+        True,
+        False,
+        False,
+    ]
