@@ -22,7 +22,7 @@ ROW = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def surface_of() -> Callable[..., pd.DataFrame]:
     """(dict of changes to an ordinary row, ...) -> a complete surface of as many rows."""
     return lambda *changes: table([ROW | change for change in changes])

@@ -131,10 +131,10 @@ def test_each_slice_is_reported_before_the_next_is_asked_for(inline):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"ci": 0}, "ci: wanted a number above 0; got 0"),
-        ({"ci": "2 %"}, "ci: wanted a number above 0; got '2 %'"),
-        ({"budget_s": -1}, "budget_s: wanted a number above 0; got -1"),
-        ({"budget_s": float("nan")}, "budget_s: wanted a number above 0"),
+        ({"ci": 0}, "ci: wanted a finite number above 0; got 0"),
+        ({"ci": "2 %"}, "ci: wanted a finite number above 0; got '2 %'"),
+        ({"budget_s": -1}, "budget_s: wanted a finite number above 0; got -1"),
+        ({"budget_s": float("nan")}, "budget_s: wanted a finite number above 0"),
     ],
 )
 def test_bad_arguments_are_refused_before_any_work(inline, arguments, message):

@@ -73,6 +73,15 @@ def test_what_cannot_run_here_is_a_reason_not_an_exception(key):
     assert "w4" in answer.reason
 
 
+def test_a_precision_with_nothing_to_apply_to_is_unsupported_not_fp32_by_another_name(key):
+    task = ts.Task.from_model(torch.nn.Conv1d(4, 2, 1), example=torch.zeros(1, 4, 3))
+    worker.learn("convolution", cloudpickle.dumps(task))
+    answer = worker.make_ready("convolution", ts.Config("model", precision="int8-dynamic", threads=1))
+    assert answer == Failure(
+        "unsupported", "int8-dynamic quantizes linear and recurrent layers, and this model has none"
+    )
+
+
 def test_inputs_rotate_and_wrap_around():
     batches = worker._batches(X[:3], ts.Config("model", batch_size=2))
     assert [batch.shape for batch in batches] == [(2, 4)] * worker.ROTATED_BATCHES

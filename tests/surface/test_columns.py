@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from tradespace.config import Config
 from tradespace.measuring.measurement import Facts, Failure, Measurement, Slice
-from tradespace.surface.columns import COLUMNS, KNOBS, NUMBERS, WHOLE, WORDS, load_surface, row, save_surface, table
+from tradespace.surface.columns import COLUMNS, KNOBS, NUMBERS, WHOLE, WORDS, load_surface, row, save_surface
 
 AWKWARD = [
     *("NA", "<img>", "None", "nan", "null", "", "007", "1e5", "True", "a,b", 'say "hi"', "'", " spaced ", "naïve ☃"),
@@ -70,17 +70,18 @@ def test_a_table_has_fixed_types_whatever_it_holds(surface_of):
 @pytest.mark.parametrize("text", AWKWARD)
 @pytest.mark.parametrize("column", ["model", "reason"])
 def test_awkward_text_comes_back_exactly(path, surface_of, column, text):
+    text = text or "no empty model" if column == "model" else text
     surface = surface_of({column: text}, {column: text})
     save_surface(surface, path)
     assert_frame_equal(load_surface(path), surface, check_exact=True)
 
 
 @given(values=st.lists(st.floats(), min_size=len(NUMBERS), max_size=3 * len(NUMBERS)))
-def test_numbers_come_back_exactly(path, values):
+def test_numbers_come_back_exactly(path, surface_of, values):
     names = [name for name in NUMBERS if name not in WHOLE]
     rows = [values[i : i + len(names)] for i in range(0, len(values) - len(names) + 1, len(names))]
-    words = dict.fromkeys(("task", *KNOBS, *WORDS), "w") | dict.fromkeys(WHOLE, 2**40)
-    surface = table([{**words, **dict(zip(names, numbers, strict=True))} for numbers in rows])
+    large = dict.fromkeys(WHOLE, 2**40)
+    surface = surface_of(*[large | dict(zip(names, numbers, strict=True)) for numbers in rows])
     save_surface(surface, path)
     assert_frame_equal(load_surface(path), surface, check_exact=True)
 
@@ -158,3 +159,18 @@ def test_a_recorded_surface_needs_no_torch():
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("status", "fine", "status: wanted one of ok, .*got 'fine'"),
+        ("precision", "int9", "precision: wanted one of .*got 'int9'. Did you mean 'int8'"),
+        ("batch_size", 0, "batch_size: wanted a whole number, at least 1; got 0"),
+        ("samples", -1, "samples is not whole"),
+    ],
+)
+def test_what_no_sweep_could_have_written_is_refused(path, surface_of, column, value, message):
+    surface_of({column: value}).to_csv(path, index=False)
+    with pytest.raises(ValueError, match=message):
+        load_surface(path)

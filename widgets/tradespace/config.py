@@ -69,6 +69,8 @@ class Config:
     batch_size: int = 1
 
     def __post_init__(self) -> None:
+        if not isinstance(self.model, str) or not self.model:
+            raise ValueError(f"model: wanted a name; got {self.model!r}")
         choose("pruning", self.pruning, PRUNINGS)
         choose("precision", self.precision, PRECISIONS)
         choose("runtime", self.runtime, RUNTIMES)
@@ -156,4 +158,9 @@ def grid(
 
 
 def _values(knob: object) -> list[object]:
-    return list(knob) if isinstance(knob, Iterable) and not isinstance(knob, str) else [knob]
+    if isinstance(knob, str) or not hasattr(knob, "__iter__"):
+        return [knob]
+    try:
+        return list(knob)
+    except TypeError:  # a numpy array of no dimensions says it is iterable
+        return [knob]

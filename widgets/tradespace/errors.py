@@ -5,6 +5,10 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
+class Unsupported(Exception):
+    """What was asked cannot run here, for the reason given: a row of the surface, not a failure."""
+
+
 def choose(argument: str, value: object, valid: Iterable[str]) -> str:
     """`value`, if it is one of `valid`.
 
@@ -60,6 +64,6 @@ def positive(argument: str, value: object) -> float:
         number = float(value)  # type: ignore[arg-type]  # whatever float() refuses is refused below
     except (TypeError, ValueError, OverflowError):
         number = 0.0
-    if isinstance(value, str | bool) or not 0 < number < float("inf"):
-        raise ValueError(f"{argument}: wanted a number above 0; got {value!r}")
+    if isinstance(value, str | bytes | bool) or not 0 < number < float("inf"):
+        raise ValueError(f"{argument}: wanted a finite number above 0; got {value!r}")
     return number

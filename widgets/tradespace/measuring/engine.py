@@ -88,7 +88,8 @@ class Engine:
         except BrokenProcessPool:
             return Failure("crashed", "the measuring process died; a new one takes the next measurement")
         except TimeoutError:
-            PROCESS.kill()
+            if self._executor is PROCESS:
+                PROCESS.kill()
             return Failure("timeout", f"no answer within {self._limit_s:g} s; the measuring process was ended")
 
     def _run(self, function: Callable[..., Any], *args: Any) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from tradespace.config import Config
+from tradespace.errors import Unsupported
 from tradespace.measuring.device import device
 from tradespace.measuring.loop import time_slice, warm_up
 from tradespace.measuring.measurement import Facts, Failure, Slice
@@ -49,6 +50,8 @@ def _failing_softly(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             with torch.inference_mode():
                 return function(key, *args)
+        except Unsupported as error:
+            return Failure("unsupported", str(error))
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             memory = isinstance(error, MemoryError) or any(word in reason.lower() for word in OUT_OF_MEMORY_WORDS)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tradespace.config import Config
+from tradespace.errors import Unsupported
 
 FLOATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 PRECISIONS = (*FLOATS, "int8", "int8-dynamic")
@@ -67,6 +68,8 @@ class InFloat(nn.Module):
 def _dynamic_int8(model: nn.Module) -> nn.Module:
     """int8 weights; activations are rounded as they come, in linear and recurrent layers alone."""
     layers = {nn.Linear, nn.LSTM, nn.GRU}
+    if not any(isinstance(module, tuple(layers)) for module in model.modules()):
+        raise Unsupported("int8-dynamic quantizes linear and recurrent layers, and this model has none")
     quantized: nn.Module = torch.ao.quantization.quantize_dynamic(model, layers, torch.qint8)
     return quantized
 

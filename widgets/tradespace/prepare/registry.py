@@ -46,7 +46,7 @@ class Prepared:
     call : callable
         Inputs of any batch size on the Config's device -> outputs, as fp32.
     model_mb : float
-        Size of the saved weights, in 10^6 bytes.
+        Size of the file that `torch.save` makes of the weights, in 10^6 bytes; some 10 kB of it are its own.
     prepare_s : float
         Seconds that loading, converting and calibrating took, once.
     """
@@ -77,6 +77,11 @@ def prepare(task: Task, config: Config) -> Prepared:
     >>> small = prepare(task, Config("resnet8", precision="int8"))
     >>> small.call(task.example).shape
     torch.Size([1, 10])
+
+    Raises
+    ------
+    Unsupported
+        If the model has nothing that this precision could be applied to.
     """
     start = time.perf_counter()
     module = RUNTIMES[config.runtime].prepare(task.load_model(config.model), config, task.calibration)

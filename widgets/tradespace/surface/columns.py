@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from tradespace.config import Config
+from tradespace.errors import choose
+
 if TYPE_CHECKING:
     from tradespace.measuring.measurement import Measurement
 
@@ -20,6 +23,8 @@ NUMBERS = (
 WORDS = ("flags", "status", "reason", "machine", "measured_at")
 COLUMNS = ("task", *KNOBS, *NUMBERS, *WORDS)
 WHOLE = ("threads", "batch_size", "accuracy_n", "samples")
+MOST = 2**53  # the whole numbers that a float64 holds exactly
+STATUSES = ("ok", "unsupported", "out_of_memory", "timeout", "crashed", "failed")
 TYPES = dict.fromkeys(COLUMNS, "str") | dict.fromkeys(NUMBERS, "float64") | dict.fromkeys(WHOLE, "int64")
 
 
@@ -61,9 +66,13 @@ def load_surface(path: str | Path) -> pd.DataFrame:
     except ValueError as error:
         raise ValueError(f"{path}: a column of numbers holds something else: {error}") from error
     for name in WHOLE:
-        if not (numbers[name] % 1 == 0).all():
+        if not (numbers[name].between(0, MOST) & (numbers[name] % 1 == 0)).all():
             raise ValueError(f"{path}: a column of numbers holds something else: {name} is not whole")
-    return frame.assign(**numbers).astype(TYPES)
+    frame = frame.assign(**numbers).astype(TYPES)
+    for _, one in frame.iterrows():
+        choose(f"{path}: status", one["status"], STATUSES)
+        Config(**one[list(KNOBS)])
+    return frame
 
 
 def _check(frame: pd.DataFrame, source: str) -> pd.DataFrame:

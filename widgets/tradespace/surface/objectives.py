@@ -107,10 +107,12 @@ def numbers(surface: pd.DataFrame, column: str) -> np.ndarray:
 
 def feasible(surface: pd.DataFrame, subject_to: Iterable[Constraint]) -> np.ndarray:
     """Per row, whether it was measured and meets every constraint."""
-    if not isinstance(subject_to, Iterable):
+    if not isinstance(subject_to, Iterable) or isinstance(subject_to, str):
         raise ValueError(f"subject_to: wanted a list of constraints; got {subject_to!r}")
     kept = measured(surface)
     for constraint in subject_to:
+        if not isinstance(constraint, Constraint):
+            raise ValueError(f"subject_to: wanted ts.at_most(...) or ts.at_least(...); got {constraint!r}")
         kept = kept & constraint.met(surface)
     return kept
 

@@ -43,6 +43,9 @@ def predict(surface: pd.DataFrame, config: Config) -> Prediction | None:
     >>> round(predict(surface, Config("m", threads=1, batch_size=4)).latency_p50_ms, 6)
     3.0
     """
+    for column in ("task", "machine"):
+        if len(surface[column].unique()) > 1:
+            raise ValueError(f"surface: wanted rows of one {column}; got {sorted(surface[column].unique())}")
     measured = surface[(surface["status"] == "ok").to_numpy()]
     beside = measured[rows_of(measured, config, apart_from=("batch_size",))]
     if beside["batch_size"].nunique() < 2:

@@ -22,7 +22,7 @@ def sweep(
     progress: bool = True,
     executor: Executor | None = None,
 ) -> pd.DataFrame:
-    """Measure every Config on this machine: a surface with one row each, in the order given.
+    """Measure every Config on this machine: a surface with one row each, in the order given; repeats are merged.
 
     Parameters
     ----------

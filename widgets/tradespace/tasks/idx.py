@@ -36,5 +36,7 @@ def read_idx(path: Path) -> np.ndarray:
 
 def write_idx(path: Path, array: np.ndarray) -> None:
     """Write unsigned bytes as gzip-compressed IDX; the same array always gives the same file."""
+    if array.dtype != np.uint8:
+        raise ValueError(f"array: wanted unsigned bytes; got {array.dtype}")
     header = bytes([0, 0, UNSIGNED_BYTE, array.ndim]) + np.array(array.shape, ">i4").tobytes()
-    path.write_bytes(gzip.compress(header + array.astype(np.uint8).tobytes(), mtime=0))
+    path.write_bytes(gzip.compress(header + array.tobytes(), mtime=0))

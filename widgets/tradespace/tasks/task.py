@@ -99,7 +99,7 @@ class Task:
         Parameters
         ----------
         model : nn.Module or mapping of str to nn.Module
-            One module becomes the model called "model". It is copied: yours is not changed.
+            One module becomes the model called "model". It is copied, so yours is not changed; tensors are not copied.
         example : Tensor
             One input, batch size 1.
         calibration : Tensor, optional
