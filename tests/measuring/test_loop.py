@@ -30,6 +30,12 @@ class FakeDevice:
     def synchronize(self):
         self.now = max(self.now, self.idle_at)
 
+    def mark(self):
+        return max(self.now, self.idle_at)
+
+    def between_ns(self, begin, end):
+        return end - begin
+
 
 class NeverWaits(FakeDevice):
     def synchronize(self):
@@ -73,7 +79,9 @@ def test_throughput_on_a_processor_is_the_latency_loop_itself():
 
 def test_busy_time_waits_for_the_last_call():
     device = FakeDevice()
-    assert busy_ns(device.call, device, 3, device.clock) == 5 * US + 300 * US
+    wall_ns, device_ns = busy_ns(device.call, device, 3, device.clock)
+    assert wall_ns == 5 * US + 300 * US
+    assert device_ns == wall_ns
 
 
 def test_a_slice_makes_at_least_one_call_however_slow():

@@ -1,4 +1,5 @@
 from .config import Config, grid
+from .measuring.compare import compare, compare_accuracy
 from .measuring.engine import measure
 from .measuring.measurement import Measurement
 from .show.explorer import Explorer
@@ -19,6 +20,8 @@ __all__ = [
     "Task",
     "at_least",
     "at_most",
+    "compare",
+    "compare_accuracy",
     "grid",
     "list_tasks",
     "load_surface",

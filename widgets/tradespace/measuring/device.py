@@ -1,9 +1,13 @@
-"""The one thing a timing loop must know of a device: how to wait until its work is done."""
+"""What a timing loop must know of a device: how to wait for it, its own clock, its memory."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
+
+from tradespace.measuring import system
 
 
 class Device(Protocol):
@@ -21,15 +25,38 @@ class Device(Protocol):
     def synchronize(self) -> None:
         """Return once all work given to the device is done."""
 
+    def mark(self) -> Any:
+        """A mark in the queue of work, that the device stamps with its own clock when it gets there."""
+
+    def between_ns(self, begin: Any, end: Any) -> int:
+        """Device time between two marks it has passed; 0 if it has no clock of its own."""
+
+    def peak_mb(self, work: Callable[[], object]) -> float:
+        """Peak memory while `work` runs, over what there was before, in 10^6 bytes; NaN if it cannot be told."""
+
 
 @dataclass(frozen=True)
 class Cpu:
-    """The processor: a call returns when its work is done."""
+    """The processor: a call returns when its work is done, and the wall clock is its clock."""
 
     asynchronous: bool = False
 
     def synchronize(self) -> None:
         """Nothing is ever outstanding."""
+
+    def mark(self) -> None:
+        """The wall clock tells all there is to tell."""
+
+    def between_ns(self, begin: None, end: None) -> int:
+        """No clock of its own."""
+        return 0
+
+    def peak_mb(self, work: Callable[[], object]) -> float:
+        """Peak of this process's resident memory over what it was before."""
+        before = system.resident_mb()
+        can_tell = system.reset_peak()
+        work()
+        return max(0.0, system.peak_mb() - before) if can_tell else math.nan
 
 
 @dataclass(frozen=True)
@@ -41,6 +68,32 @@ class Accelerator:
     def synchronize(self) -> None:
         """Wait for the queue to drain."""
         torch.accelerator.synchronize()
+
+    def mark(self) -> torch.Event | None:
+        """An event in the current stream; None if this kind of device has no timed ones."""
+        try:
+            event = torch.Event(device=torch.accelerator.current_accelerator(), enable_timing=True)
+            event.record()
+        except (RuntimeError, NotImplementedError):
+            return None
+        return event
+
+    def between_ns(self, begin: torch.Event | None, end: torch.Event | None) -> int:
+        """Time between two events, which the device counts in milliseconds."""
+        return round(begin.elapsed_time(end) * 1e6) if begin is not None and end is not None else 0
+
+    def peak_mb(self, work: Callable[[], object]) -> float:
+        """Peak of what torch's allocator handed out; NaN where it keeps no account."""
+        memory = torch.accelerator
+        try:
+            memory.reset_peak_memory_stats()
+            before = memory.memory_allocated()
+            work()
+            self.synchronize()
+            return (memory.max_memory_allocated() - before) / 1e6
+        except (RuntimeError, NotImplementedError, AttributeError):
+            work()
+            return math.nan
 
 
 def device(name: str) -> Device:

@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, TimeoutError
@@ -18,11 +19,13 @@ from tradespace.errors import positive
 from tradespace.measuring import worker
 from tradespace.measuring.machine import machine
 from tradespace.measuring.measurement import Failure, Measurement, Slice
+from tradespace.measuring.statistics import FEWEST_VALUES
 from tradespace.tasks.task import Task
 
 SLICES_A_BUDGET = 12
-# Below six slices the median has no 95 % interval: a slow Config may take up to four budgets to get there.
-FEWEST_SLICES, MOST_BUDGETS = 6, 4
+# Below six slices the median has no 95 % interval: a Config that is slow, or disturbed by other work on the machine,
+# may take up to four budgets to get six good ones.
+MOST_BUDGETS = 4
 SLICE_LIMITS_S = (0.02, 0.3)
 SCORE_SLICE_S = 0.3
 # A request that has not come back by then hangs: preparing is allowed more than a slice's few tenths of a second.
@@ -85,8 +88,11 @@ class Engine:
                 self._run(worker.learn, self._key, self._payload)
                 answer = self._run(function, self._key, *args)
             return answer
-        except BrokenProcessPool:
-            return Failure("crashed", "the measuring process died; a new one takes the next measurement")
+        except BrokenProcessPool as error:
+            codes = re.findall(r"\w+\(-\d+\)|EXIT\(\d+\)", str(error))
+            died = f"the measuring process died{' of ' + codes[0] if codes else ''}"
+            killed = ", perhaps for want of memory" if "SIGKILL" in died else ""
+            return Failure("crashed", f"{died}{killed}; a new one takes the next measurement")
         except TimeoutError:
             if self._executor is PROCESS:
                 PROCESS.kill()
@@ -109,7 +115,8 @@ class _Point:
     def finished(self) -> bool:
         m = self.measurement
         spent_s = sum(int(s.samples_ns.sum()) for s in m.slices) / 1e9
-        enough_s = self._budget_s if len(m.slices) >= FEWEST_SLICES else MOST_BUDGETS * self._budget_s
+        undisturbed = sum(not s.disturbed for s in m.slices)
+        enough_s = self._budget_s if undisturbed >= FEWEST_VALUES else MOST_BUDGETS * self._budget_s
         return m.failure is not None or m.width <= m.ci or spent_s >= enough_s
 
     def make_ready(self) -> None:
@@ -126,6 +133,12 @@ class _Point:
         if answer is not None:
             self.scored = True
             self._take(answer if isinstance(answer, Failure) or len(answer) else None, "correct")
+
+    def measure_energy(self) -> None:
+        self._take(self._engine.request(worker.energy, self.measurement.config), "energy_j_per_item")
+
+    def give_up(self, reason: str) -> None:
+        self._take(Failure("out_of_memory", reason), "failure")
 
     def _take(self, answer: Any, name: str) -> None:
         change = {"failure": answer} if isinstance(answer, Failure) else {name: answer}
@@ -150,22 +163,38 @@ def measure_rounds(
     engine = Engine(task, executor)
     shuffle = random.Random(seed).shuffle
     points = [_Point(engine, task, config, ci, budget_s) for config in configs]
+    too_large: dict[Config, int] = {}
     while points:
         shuffle(points)
         for point in points:
+            _skip_if_larger(point, too_large)
             yield from _turn(point)
+            if point.measurement.status == "out_of_memory":
+                config = point.measurement.config
+                name = worker.variant(config)
+                too_large[name] = min(config.batch_size, too_large.get(name, config.batch_size))
         points = [point for point in points if not point.finished]
 
 
 def _turn(point: _Point) -> Iterator[tuple[Measurement, bool]]:
-    if not point.measurement.slices:
+    if not point.measurement.slices and point.measurement.failure is None:
         point.make_ready()
     if point.measurement.failure is None:
         point.time_slice()
     while point.measurement.failure is None and not point.scored:
         yield point.measurement, False
         point.score_slice()
+    if point.measurement.failure is None and point.finished:
+        point.measure_energy()
     yield point.measurement, point.finished
+
+
+def _skip_if_larger(point: _Point, too_large: dict[Config, int]) -> None:
+    """Do not try a batch larger than one that did not fit."""
+    config = point.measurement.config
+    limit = too_large.get(worker.variant(config), config.batch_size)
+    if config.batch_size > limit and point.measurement.failure is None:
+        point.give_up(f"not tried: batch {limit} of the same model did not fit into memory")
 
 
 def measure(
@@ -178,8 +207,8 @@ def measure(
     ci : float
         Measuring ends when the 95 % interval of the median latency is at most this fraction of the median wide...
     budget_s : float
-        ...or when this many seconds of samples were taken: then the result is flagged `unconverged`. A Config whose
-        calls are so slow that fewer than six slices fit may take up to four times as long.
+        ...or when this many seconds of samples were taken: then the result is flagged `unconverged`. A Config that
+        is slow, or disturbed by other work, may take up to four times as long, to get the six slices an interval needs.
     executor : concurrent.futures.Executor, optional
         Where to measure; by default a process of its own on this machine.
 

@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-import psutil
 
 from tradespace.measuring.device import Device
 from tradespace.measuring.measurement import Slice
+from tradespace.measuring.system import clock_mhz, usage
 
 Clock = Callable[[], int]
 
@@ -38,14 +38,15 @@ def latencies_ns(call: Callable[[int], object], device: Device, seconds: float, 
     return samples
 
 
-def busy_ns(call: Callable[[int], object], device: Device, calls: int, clock: Clock) -> int:
-    """Wall time of `calls` calls back to back, work queued ahead where the device allows it."""
+def busy_ns(call: Callable[[int], object], device: Device, calls: int, clock: Clock) -> tuple[int, int]:
+    """Time of `calls` calls back to back, work queued ahead where the device allows it: wall clock, device's clock."""
     device.synchronize()
-    start = clock()
+    start, begin = clock(), device.mark()
     for i in range(calls):
         call(i)
+    end = device.mark()
     device.synchronize()
-    return clock() - start
+    return clock() - start, device.between_ns(begin, end)
 
 
 def warm_up(
@@ -82,12 +83,18 @@ def time_slice(
     was measured just before, so the first calls, which find its data in the caches, are thrown away.
     """
     latencies_ns(call, device, REWARM_S, clock)
-    process = psutil.Process()
-    switches, cpu, start = process.num_ctx_switches().involuntary, time.process_time_ns(), clock()
+    before, start = usage(), clock()
     samples = latencies_ns(call, device, seconds, clock)
-    elapsed = clock() - start
-    cpu = time.process_time_ns() - cpu
-    switches = process.num_ctx_switches().involuntary - switches
-    if device.asynchronous:
-        elapsed = busy_ns(call, device, len(samples), clock)
-    return Slice(np.array(samples), len(samples) * batch_size, elapsed, cpu, switches)
+    wall, after = clock() - start, usage()
+    busy, device_ns = busy_ns(call, device, len(samples), clock) if device.asynchronous else (wall, 0)
+    return Slice(
+        samples_ns=np.array(samples),
+        items=len(samples) * batch_size,
+        busy_ns=busy,
+        device_ns=device_ns,
+        wall_ns=wall,
+        cpu_ns=after.cpu_ns - before.cpu_ns,
+        waited_ns=after.waited_ns - before.waited_ns,
+        involuntary_switches=after.involuntary_switches - before.involuntary_switches,
+        mhz=clock_mhz(),
+    )

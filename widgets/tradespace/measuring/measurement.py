@@ -5,11 +5,23 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+from scipy import stats
 
 from tradespace.config import Config
-from tradespace.measuring.statistics import median_interval, percentile, proportion_interval
+from tradespace.measuring.statistics import (
+    FEWEST_VALUES,
+    median_interval,
+    percentile,
+    percentile_interval,
+    proportion_interval,
+)
 
+# The tests behind the flags; CONTRIBUTING says why these figures.
 NOISY_ABOVE = 0.15
+DISTURBED_ABOVE, CONTENDED_ABOVE = 0.05, 0.25
+DRIFT_SIGNIFICANCE = 0.01
+THROTTLED_BELOW = 0.9
+MISMATCH_ABOVE = 0.1
 
 
 @dataclass(frozen=True)
@@ -22,23 +34,51 @@ class Slice:
         Latency of each call: one batch in flight, synchronised.
     items, busy_ns : int
         Items processed back to back, and the wall time that took.
-    cpu_ns, involuntary_switches : int
-        CPU time of the worker, and how often it lost its core, while the samples were taken.
+    device_ns : int
+        The same stretch by the device's own clock; 0 where it has none.
+    wall_ns, cpu_ns, waited_ns, involuntary_switches : int
+        While the samples were taken: wall time, CPU time of the worker, time its threads were ready but had no core,
+        and how often they lost theirs.
+    mhz : float
+        Clock frequency of the processor at the end, where readable.
+    warm_up_ns : int
+        Time until the latency was steady; 0 in all but a Config's first slice.
+    memory_mb : float
+        Peak memory of the first calls, over what there was before; known for a Config's first slice alone.
     """
 
     samples_ns: np.ndarray
     items: int
     busy_ns: int
+    device_ns: int = 0
+    wall_ns: int = 0
     cpu_ns: int = 0
+    waited_ns: int = 0
     involuntary_switches: int = 0
+    mhz: float = math.nan
+    warm_up_ns: int = 0
+    memory_mb: float = math.nan
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether other work on the machine kept the worker off its cores for more than a twentieth of the time."""
+        return self.waited_ns > DISTURBED_ABOVE * self.wall_ns
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a prepared model apart from its timing."""
+    """What is known of a prepared model apart from its timing.
+
+    Parameters
+    ----------
+    model_mb, prepare_s : float
+    output_error : float
+        Root mean square difference of its outputs from those of the fp32 model, over the latter's root mean square.
+    """
 
     model_mb: float = math.nan
     prepare_s: float = math.nan
+    output_error: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -56,6 +96,9 @@ class Measurement:
     Its properties carry the names of the surface's columns; latencies are in milliseconds and `samples_ns` holds the
     raw ones. Accuracy is a fraction between 0 and 1. What is not known is NaN.
 
+    Statistics are taken over the slices that other work on the machine did not disturb, if there are at least six; the
+    operating system's account of waiting decides, never the samples themselves. Otherwise over all slices.
+
     Parameters
     ----------
     task : str
@@ -64,6 +107,8 @@ class Measurement:
     correct : ndarray of bool, optional
         Per test item, whether it was classified right.
     facts : Facts
+    energy_j_per_item : float
+        NaN where no counter can be read.
     ci : float
         Asked width of the 95 % interval of the median latency, as a fraction of the median.
     failure : Failure, optional
@@ -76,6 +121,7 @@ class Measurement:
     slices: tuple[Slice, ...] = ()
     correct: np.ndarray | None = field(default=None, repr=False)
     facts: Facts = Facts()
+    energy_j_per_item: float = math.nan
     ci: float = 0.02
     failure: Failure | None = None
     machine: str = ""
@@ -83,8 +129,18 @@ class Measurement:
 
     @cached_property
     def samples_ns(self) -> np.ndarray:
-        """Every latency sample, in the order taken."""
-        return np.concatenate([s.samples_ns for s in self.slices]) if self.slices else np.empty(0)
+        """Every latency sample, disturbed or not, in the order taken."""
+        return _joined(self.slices)
+
+    @cached_property
+    def kept(self) -> tuple[Slice, ...]:
+        """The slices that statistics are taken over."""
+        undisturbed = tuple(s for s in self.slices if not s.disturbed)
+        return undisturbed if len(undisturbed) >= FEWEST_VALUES else self.slices
+
+    @cached_property
+    def _kept_ns(self) -> np.ndarray:
+        return _joined(self.kept)
 
     @property
     def samples(self) -> int:
@@ -94,15 +150,21 @@ class Measurement:
     @property
     def latency_p50_ms(self) -> float:
         """Median latency of one call."""
-        return float(np.median(self.samples_ns)) / 1e6 if self.samples else math.nan
+        return float(np.median(self._kept_ns)) / 1e6 if self.samples else math.nan
+
+    @cached_property
+    def slice_medians_ms(self) -> np.ndarray:
+        """Median latency of each slice that statistics are taken over."""
+        return np.array([np.median(s.samples_ns) for s in self.kept]) / 1e6
 
     @cached_property
     def _interval_ms(self) -> tuple[float, float]:
         # Taken over slices, not samples: drift from one slice to the next is then inside it, and neighbouring
         # samples, which resemble each other, do not pass for independent ones.
-        medians = np.array([np.median(s.samples_ns) for s in self.slices]) / 1e6
-        low, high = median_interval(medians)
-        return (low, high) if math.isnan(low) else (min(low, self.latency_p50_ms), max(high, self.latency_p50_ms))
+        low, high = median_interval(self.slice_medians_ms)
+        if math.isnan(low):
+            return low, high
+        return min(low, self.latency_p50_ms), max(high, self.latency_p50_ms)
 
     @property
     def latency_p50_lo_ms(self) -> float:
@@ -117,18 +179,28 @@ class Measurement:
     @property
     def latency_p90_ms(self) -> float:
         """90th percentile; NaN below 64 samples."""
-        return percentile(self.samples_ns, 90) / 1e6
+        return percentile(self._kept_ns, 90) / 1e6
 
     @property
     def latency_p99_ms(self) -> float:
         """99th percentile; NaN below 662 samples."""
-        return percentile(self.samples_ns, 99) / 1e6
+        return percentile(self._kept_ns, 99) / 1e6
+
+    def latency_interval_ms(self, q: int) -> tuple[float, float]:
+        """95 % interval of the 90th or 99th percentile; NaN below its floor of samples."""
+        low, high = percentile_interval(self._kept_ns, q)
+        return low / 1e6, high / 1e6
 
     @property
     def throughput_per_s(self) -> float:
         """Items a second, sustained back to back."""
-        busy_ns = sum(s.busy_ns for s in self.slices)
-        return sum(s.items for s in self.slices) / busy_ns * 1e9 if busy_ns else math.nan
+        busy_ns = sum(s.busy_ns for s in self.kept)
+        return sum(s.items for s in self.kept) / busy_ns * 1e9 if busy_ns else math.nan
+
+    @property
+    def warm_up_s(self) -> float:
+        """Seconds until the latency was steady."""
+        return sum(s.warm_up_ns for s in self.slices) / 1e9 if self.slices else math.nan
 
     @property
     def accuracy(self) -> float:
@@ -163,13 +235,9 @@ class Measurement:
 
     @property
     def memory_mb(self) -> float:
-        """Memory at run time: not measured yet, hence NaN."""
-        return math.nan
-
-    @property
-    def energy_j_per_item(self) -> float:
-        """Energy: not measured yet, hence NaN."""
-        return math.nan
+        """Peak memory of a call, over what there was before, and the weights."""
+        peaks = [s.memory_mb for s in self.slices if not math.isnan(s.memory_mb)]
+        return max(peaks) + self.model_mb if peaks else math.nan
 
     @property
     def prepare_s(self) -> float:
@@ -181,7 +249,7 @@ class Measurement:
         """Spread of the samples: their interquartile range over their median."""
         if not self.samples:
             return math.nan
-        q1, q2, q3 = np.percentile(self.samples_ns, [25, 50, 75])
+        q1, q2, q3 = np.percentile(self._kept_ns, [25, 50, 75])
         return float((q3 - q1) / q2)
 
     @property
@@ -190,14 +258,44 @@ class Measurement:
         return (self.latency_p50_hi_ms - self.latency_p50_lo_ms) / self.latency_p50_ms
 
     @property
+    def disturbed(self) -> float:
+        """Share of slices in which other work kept the worker off its cores."""
+        return sum(s.disturbed for s in self.slices) / len(self.slices) if self.slices else math.nan
+
+    @property
+    def drift(self) -> float:
+        """Change of latency from the first slice to the last, as a fraction, where there is a trend; else 0.
+
+        A trend: Kendall's rank correlation of time and slice median, significant at 1 %; its size by Theil and Sen.
+        """
+        medians = self.slice_medians_ms
+        if len(medians) < FEWEST_VALUES or np.ptp(medians) == 0:
+            return 0.0
+        order = np.arange(len(medians))
+        if stats.kendalltau(order, medians).pvalue >= DRIFT_SIGNIFICANCE:
+            return 0.0
+        return float(stats.theilslopes(medians, order)[0] * (len(medians) - 1) / np.median(medians))
+
+    @property
+    def throttled(self) -> bool:
+        """Whether the processor's clock ended a slice more than a tenth below its best in this measurement."""
+        mhz = np.array([s.mhz for s in self.slices])
+        mhz = mhz[~np.isnan(mhz)]
+        return bool(len(mhz)) and float(np.median(mhz)) < THROTTLED_BELOW * float(mhz.max())
+
+    @cached_property
     def flags(self) -> str:
-        """Fixed words, separated by spaces: `few_samples unconverged noisy`; empty if there is nothing to say."""
+        """Fixed words, separated by spaces, empty if there is nothing to say; CONTRIBUTING has the test behind each."""
         if self.failure or not self.samples:
             return ""
         raised = {
             "few_samples": math.isnan(self.width),
             "unconverged": not self.width <= self.ci,
             "noisy": self.noise > NOISY_ABOVE,
+            "drifting": abs(self.drift) > self.ci,
+            "contended": self.disturbed > CONTENDED_ABOVE,
+            "throttled": self.throttled,
+            "output_mismatch": self.facts.output_error > MISMATCH_ABOVE,
         }
         return " ".join(word for word, is_raised in raised.items() if is_raised)
 
@@ -233,5 +331,13 @@ class Measurement:
             "few_samples": "too few slices for an interval",
             "unconverged": f"its interval is still wider than the {self.ci:.0%} asked",
             "noisy": f"half of its samples spread over {self.noise:.0%} of the median",
+            "drifting": f"latency changed by {self.drift:+.0%} while it was measured",
+            "contended": f"other work took its cores in {self.disturbed:.0%} of the slices",
+            "throttled": "the processor's clock slowed down",
+            "output_mismatch": f"its outputs differ from those of fp32 by {self.facts.output_error:.0%}",
         }
         return "With caution: " + "; ".join(doubts[word] for word in self.flags.split()) + "."
+
+
+def _joined(slices: tuple[Slice, ...]) -> np.ndarray:
+    return np.concatenate([s.samples_ns for s in slices]) if slices else np.empty(0)

@@ -6,6 +6,7 @@ Each function returns a `Failure` rather than raising, so that whatever a model 
 import pickle
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from typing import Any
 
@@ -15,11 +16,13 @@ import torch
 from tradespace.config import Config
 from tradespace.errors import Unsupported
 from tradespace.measuring.device import device
+from tradespace.measuring.energy import energy_j_per_item, find_counter
 from tradespace.measuring.loop import time_slice, warm_up
 from tradespace.measuring.measurement import Facts, Failure, Slice
 from tradespace.prepare import Prepared, prepare, unsupported
 from tradespace.tasks.task import Task
 
+CHECKED_ITEMS = 32
 ROTATED_BATCHES = 4
 SCORE_BATCH = 100
 OUT_OF_MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
@@ -62,30 +65,57 @@ def _failing_softly(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @_failing_softly
 def make_ready(key: str, config: Config) -> Facts | Failure:
-    """Prepare the model of `config`, unless it is ready already."""
+    """Prepare the model of `config`, unless it is ready already, and check what it puts out."""
     task = _tasks[key]
     reason = unsupported(task, config)
     if reason:
         return Failure("unsupported", reason)
     ready = _ready(key, config)
-    return Facts(ready.model_mb, ready.prepare_s)
+    reference = _ready(key, replace(config, pruning="none", precision="fp32", runtime="eager"))
+    inputs = task.load_data().inputs[:CHECKED_ITEMS].to(config.device)
+    return Facts(
+        ready.model_mb, ready.prepare_s, output_error(ready.call(inputs.clone()), reference.call(inputs.clone()))
+    )
+
+
+def output_error(outputs: torch.Tensor, expected: torch.Tensor) -> float:
+    """Root mean square of the difference, over that of what was expected.
+
+    Raises
+    ------
+    ValueError
+        If the outputs have another shape, or are not finite.
+    """
+    if outputs.shape != expected.shape:
+        raise ValueError(f"outputs: wanted shape {tuple(expected.shape)}, as in fp32; got {tuple(outputs.shape)}")
+    if not torch.isfinite(outputs).all():
+        raise ValueError("outputs: wanted finite numbers; got NaN or infinity")
+    outputs, expected = outputs.double(), expected.double()
+    scale = expected.square().mean().sqrt()
+    return float((outputs - expected).square().mean().sqrt() / scale) if scale > 0 else float(outputs.abs().max())
 
 
 @_failing_softly
 def run_slice(key: str, config: Config, seconds: float) -> Slice | Failure:
     """Time `config` for about `seconds`; the first time, once its latency is steady."""
-    torch.set_num_threads(config.threads)
-    ready = _ready(key, config)
     where = device(config.device)
-    batches = _batches(_tasks[key].load_data().inputs, config)
+    if (key, config) in _warm:
+        return time_slice(_caller(key, config), where, config.batch_size, seconds)
+    start = time.perf_counter_ns()
+    memory_mb = where.peak_mb(lambda: _caller(key, config)(0))
+    call = _caller(key, config)
+    warm_up(call, where)
+    _warm.add((key, config))
+    warm_up_ns = time.perf_counter_ns() - start
+    timed = time_slice(call, where, config.batch_size, seconds)
+    return replace(timed, warm_up_ns=warm_up_ns, memory_mb=memory_mb)
 
-    def call(i: int) -> object:
-        return ready.call(batches[i % len(batches)])
 
-    if (key, config) not in _warm:
-        warm_up(call, where)
-        _warm.add((key, config))
-    return time_slice(call, where, config.batch_size, seconds)
+@_failing_softly
+def energy(key: str, config: Config) -> float | Failure:
+    """Joules an item of `config`; NaN where no counter can be read."""
+    counter = find_counter(config.device)
+    return energy_j_per_item(_caller(key, config), device(config.device), config.batch_size, counter)
 
 
 @_failing_softly
@@ -113,6 +143,14 @@ def _ready(key: str, config: Config) -> Prepared:
     if name not in _prepared:
         _prepared[name] = prepare(_tasks[key], config)
     return _prepared[name]
+
+
+def _caller(key: str, config: Config) -> Callable[[int], object]:
+    """A function of the call's number that runs one batch, inputs rotating, on as many threads as `config` says."""
+    torch.set_num_threads(config.threads)
+    ready = _ready(key, config)
+    batches = _batches(_tasks[key].load_data().inputs, config)
+    return lambda i: ready.call(batches[i % len(batches)])
 
 
 def _batches(inputs: torch.Tensor, config: Config) -> list[torch.Tensor]:

@@ -1,0 +1,165 @@
+"""Is B faster than A, or more accurate? With an interval, and the choice of saying that one cannot tell."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from tradespace.errors import positive
+from tradespace.measuring.measurement import Measurement
+from tradespace.measuring.statistics import FEWEST_VALUES
+
+Z = float(stats.norm.ppf(0.975))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How much faster B is than A.
+
+    Parameters
+    ----------
+    ratio, ratio_lo, ratio_hi : float
+        Latency of A over latency of B, with its 95 % interval: 2 says that B takes half the time.
+    verdict : str
+        Of B: `faster`, `slower`, `same` or `can't tell`.
+    margin : float
+        What difference is too small to matter.
+    """
+
+    ratio: float
+    ratio_lo: float
+    ratio_hi: float
+    verdict: str
+    margin: float
+
+    def __repr__(self) -> str:
+        interval = f"{self.ratio:.3g} times as fast (95 % interval {self.ratio_lo:.3g} to {self.ratio_hi:.3g})"
+        if math.isnan(self.ratio_lo):
+            interval = "no interval: fewer than six slices of one of them"
+        return f"B against A: {self.verdict}; {interval}, differences up to {self.margin:.0%} counting as none"
+
+
+def compare(a: Measurement, b: Measurement, *, margin: float = 0.02) -> Comparison:
+    """Is `b` faster than `a`? The ratio of their latencies, with its 95 % interval, and a verdict.
+
+    The ratio is the median of the ratios of all pairs of slices, its interval that of Hodges and Lehmann (1963): no
+    shape of distribution is assumed. `faster` and `slower` say that the whole interval lies beyond `margin`, `same`
+    that it lies within; anything else is `can't tell`. The margin allows for what no interval of one run can know:
+    that the same point, measured again later, comes out one or two per cent different.
+
+    Parameters
+    ----------
+    a, b : Measurement
+        Best measured in one `sweep`, where they take turns; of any two Configs.
+    margin : float
+        Difference that is too small to matter.
+
+    Raises
+    ------
+    ValueError
+        If one of them was not measured.
+
+    Examples
+    --------
+    >>> import tradespace as ts
+    >>> task = ts.load_task("fashion")
+    >>> one, many = (ts.measure(task, ts.Config("resnet8", batch_size=n), budget_s=0.3) for n in (1, 256))
+    >>> ts.compare(many, one).verdict
+    'faster'
+    """
+    margin = positive("margin", margin)
+    _check_measured(a, b)
+    logs_a, logs_b = np.log(a.slice_medians_ms), np.log(b.slice_medians_ms)
+    differences = np.sort(np.subtract.outer(logs_a, logs_b), axis=None)
+    ratio = math.exp(float(np.median(differences)))
+    n, m = len(logs_a), len(logs_b)
+    if min(n, m) < FEWEST_VALUES:
+        return Comparison(ratio, math.nan, math.nan, "can't tell", margin)
+    rank = math.floor(n * m / 2 - Z * math.sqrt(n * m * (n + m + 1) / 12))
+    low, high = math.exp(differences[rank]), math.exp(differences[-1 - rank])
+    return Comparison(ratio, low, high, _verdict(low, high, 1 / (1 + margin), 1 + margin, "slower", "faster"), margin)
+
+
+@dataclass(frozen=True)
+class AccuracyComparison:
+    """How much more accurate B is than A.
+
+    Parameters
+    ----------
+    difference, difference_lo, difference_hi : float
+        Accuracy of B minus accuracy of A, with its 95 % interval.
+    p_value : float
+        How often chance alone would give as uneven a split of the items on which they differ.
+    only_a, only_b : int
+        Items that one of them got right and the other wrong.
+    verdict : str
+        Of B: `better`, `worse`, `same` or `can't tell`.
+    """
+
+    difference: float
+    difference_lo: float
+    difference_hi: float
+    p_value: float
+    only_a: int
+    only_b: int
+    verdict: str
+
+    def __repr__(self) -> str:
+        return (
+            f"B against A: {self.verdict}; {100 * self.difference:+.2f} points (95 % interval "
+            f"{100 * self.difference_lo:+.2f} to {100 * self.difference_hi:+.2f}), p = {self.p_value:.2g}; "
+            f"{self.only_b} items right in B alone, {self.only_a} in A alone"
+        )
+
+
+def compare_accuracy(a: Measurement, b: Measurement, *, margin: float = 0.005) -> AccuracyComparison:
+    """Is `b` more accurate than `a`? The exact McNemar test on the same items, and the paired difference.
+
+    Only items on which the two differ speak: if neither model were better, each would win half of them (McNemar, 1947;
+    exact: a binomial test). `better` and `worse` say that p is below 5 %; `same` that it is not and the whole interval
+    of the difference (Agresti and Min, 2005) lies within `margin`; anything else is `can't tell`.
+
+    Raises
+    ------
+    ValueError
+        If one has no test results, or they are not of the same items.
+
+    Examples
+    --------
+    >>> import tradespace as ts
+    >>> task = ts.load_task("fashion")
+    >>> small, large = (ts.measure(task, ts.Config(name), budget_s=0.1) for name in ("resnet4", "resnet32"))
+    >>> ts.compare_accuracy(small, large).verdict
+    'better'
+    """
+    margin = positive("margin", margin)
+    if a.correct is None or b.correct is None or a.task != b.task or len(a.correct) != len(b.correct):
+        raise ValueError(
+            f"b: wanted test results on the same items as a's; got {a.accuracy_n} and {b.accuracy_n} items"
+        )
+    only_a, only_b = int((a.correct & ~b.correct).sum()), int((b.correct & ~a.correct).sum())
+    n, differing = len(a.correct), only_a + only_b
+    p_value = float(stats.binomtest(only_b, differing).pvalue) if differing else 1.0
+    # Half an item is added to each of the four cells of the table.
+    shift, spread = (only_b - only_a) / (n + 2), (differing + 1) - (only_b - only_a) ** 2 / (n + 2)
+    half = Z * math.sqrt(spread) / (n + 2)
+    if p_value < 0.05:
+        verdict = "better" if only_b > only_a else "worse"
+    else:
+        verdict = "same" if max(abs(shift - half), abs(shift + half)) <= margin else "can't tell"
+    return AccuracyComparison((only_b - only_a) / n, shift - half, shift + half, p_value, only_a, only_b, verdict)
+
+
+def _check_measured(a: Measurement, b: Measurement) -> None:
+    for name, one in (("a", a), ("b", b)):
+        if one.status != "ok" or not one.samples:
+            raise ValueError(f"{name}: wanted a Measurement with samples; got {one!r}")
+
+
+def _verdict(low: float, high: float, least: float, most: float, below: str, above: str) -> str:
+    if low > most:
+        return above
+    if high < least:
+        return below
+    return "same" if least <= low and high <= most else "can't tell"

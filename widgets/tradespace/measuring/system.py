@@ -1,0 +1,97 @@
+"""What the operating system knows of this process: its CPU time, its waiting, its memory, the processor's clock."""
+
+import ctypes
+import math
+import sys
+import time
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import psutil
+
+PROC = Path("/proc/self")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Counters of this process since its start.
+
+    Parameters
+    ----------
+    cpu_ns : int
+        CPU time of all threads.
+    waited_ns : int
+        Time that threads were ready to run but had no core; 0 on systems that do not count it (only Linux does).
+    involuntary_switches : int
+        How often a thread lost its core to another process.
+    """
+
+    cpu_ns: int
+    waited_ns: int
+    involuntary_switches: int
+
+
+def usage() -> Usage:
+    """The counters now."""
+    return Usage(time.process_time_ns(), _waited_ns(), _involuntary_switches())
+
+
+def _waited_ns() -> int:
+    # Of each thread: time on a core, time waiting for one, number of turns (Linux, Documentation/scheduler).
+    waited = 0
+    for schedstat in PROC.glob("task/*/schedstat"):
+        try:
+            waited += int(schedstat.read_text().split()[1])
+        except (OSError, IndexError):
+            continue  # a thread that has just ended, or a kernel that does not count
+    return waited
+
+
+def _involuntary_switches() -> int:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return int(psutil.Process().num_ctx_switches().involuntary)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+
+def clock_mhz() -> float:
+    """Clock frequency of the processor now; NaN where it cannot be read, as in many virtual machines."""
+    try:
+        frequency = psutil.cpu_freq()
+    except (OSError, NotImplementedError, RuntimeError):
+        return math.nan
+    return float(frequency.current) if frequency and frequency.current else math.nan
+
+
+def resident_mb() -> float:
+    """Memory of this process now, in 10^6 bytes, once what the allocator only keeps in store is given back."""
+    _give_back()
+    return psutil.Process().memory_info().rss / 1e6
+
+
+def reset_peak() -> bool:
+    """Start the peak that `peak_mb` tells anew; False where the system cannot (only Linux can)."""
+    try:
+        (PROC / "clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def peak_mb() -> float:
+    """Largest memory of this process since `reset_peak`, in 10^6 bytes."""
+    status = (PROC / "status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
+
+
+@cache
+def _c_library() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def _give_back() -> None:
+    library = _c_library()
+    if library is not None and hasattr(library, "malloc_trim"):
+        library.malloc_trim(0)
