@@ -8,6 +8,7 @@ from .surface.columns import load_surface, save_surface
 from .surface.frontier import pareto
 from .surface.objectives import Constraint, Objective, at_least, at_most, maximize, minimize
 from .surface.solve import solve
+from .surface.store import Store
 from .surface.sweep import sweep
 from .tasks import Task, list_tasks, load_task
 
@@ -17,6 +18,7 @@ __all__ = [
     "Explorer",
     "Measurement",
     "Objective",
+    "Store",
     "Task",
     "at_least",
     "at_most",

@@ -22,6 +22,8 @@ from tradespace.measuring.measurement import Failure, Measurement, Slice
 from tradespace.measuring.statistics import FEWEST_VALUES
 from tradespace.tasks.task import Task
 
+# Raised when a change to the loop makes older timings incomparable: stored ones are then measured again.
+LOOP_VERSION = 1
 SLICES_A_BUDGET = 12
 # Below six slices the median has no 95 % interval: a Config that is slow, or disturbed by other work on the machine,
 # may take up to four budgets to get six good ones.

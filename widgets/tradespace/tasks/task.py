@@ -1,6 +1,7 @@
 """Task: what runs, the labelled data that judges it, and its score."""
 
 import copy
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -67,6 +68,17 @@ class Task:
 
     def __repr__(self) -> str:
         return f"Task({self.name!r}, models={', '.join(self.models)})"
+
+    def fingerprint(self, model: str) -> str:
+        """A hash of what a result on `model` depends on: its layers, its weights and the task's data."""
+        digest = hashlib.sha256(repr(module := self.load_model(model)).encode())
+        data = self.load_data()
+        tensors = [*module.state_dict().values(), data.example, data.calibration, *(data.test or ())]
+        for tensor in tensors:
+            if isinstance(tensor, Tensor):
+                digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
+                digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
 
     @property
     def example(self) -> Tensor:

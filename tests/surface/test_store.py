@@ -1,0 +1,218 @@
+"""The store, through `sweep` and on its own: what is resumed, what is invalidated, what is survived."""
+
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tradespace.config import Config, grid
+from tradespace.measuring.measurement import Facts, Failure, Measurement, Slice
+from tradespace.surface import sweep as sweep_module
+from tradespace.surface.columns import row
+from tradespace.surface.store import Store
+from tradespace.surface.sweep import sweep
+
+QUICK = {"ci": 0.9, "budget_s": 0.02, "progress": False}
+PATIENCE_S = 120
+
+
+def measured(latency_ms=2.0, slices=8, **changes):
+    one = Slice(np.full(20, round(latency_ms * 1e6)), 20, round(20 * latency_ms * 1e6), wall_ns=7, mhz=2600.0)
+    m = Measurement("t", Config("m", threads=1), (one,) * slices, np.array([True, False]), Facts(1.0, 2.0, 0.1))
+    return replace(m, machine="this one", measured_at="2026-01-01T00:00:00+00:00", **changes)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "points.sqlite")
+
+
+@pytest.fixture
+def requests(tiny, executor_that_counts):
+    """Run a sweep of `tiny` and count the slices that were measured for it."""
+
+    def run(path, task=tiny, **changes):
+        before = executor_that_counts.slices
+        arguments = {"model": "narrow", "threads": 1, "batch_size": [1, 2]} | changes
+        surface = sweep(task, grid(task, **arguments), store=path, executor=executor_that_counts, **QUICK)
+        return surface, executor_that_counts.slices - before
+
+    return run
+
+
+def test_a_measurement_comes_back_with_its_raw_samples(store):
+    m = measured(energy_j_per_item=0.25)
+    store.save("key", {"machine": "this one"}, m, 3.0)
+    (back,) = store.measurements()
+    np.testing.assert_array_equal(back.samples_ns, m.samples_ns)
+    np.testing.assert_array_equal(back.correct, m.correct)
+    assert row(back).keys() == row(m).keys()
+    assert str(row(back)) == str(row(m))
+    assert (back.slices[3].mhz, back.facts) == (2600.0, m.facts)
+
+
+def test_a_failure_comes_back_too_and_is_not_taken_for_a_finished_point(store):
+    m = Measurement("t", Config("m", threads=1), failure=Failure("crashed", "it died"))
+    store.save("key", {}, m, 3.0)
+    (back,) = store.measurements()
+    assert (back.status, back.reason) == ("crashed", "it died")
+    assert store.find("key", 0.02, 3.0) is None
+
+
+def test_a_point_is_found_if_it_is_as_well_known_as_asked(store):
+    wide = measured()
+    slices = tuple(replace(s, samples_ns=s.samples_ns + i * 100_000) for i, s in enumerate(wide.slices))
+    store.save("key", {}, replace(wide, slices=slices), budget_s=1.0)
+    assert store.find("key", ci=0.9, budget_s=3.0)
+    assert store.find("key", ci=0.01, budget_s=1.0)
+    assert store.find("key", ci=0.01, budget_s=3.0) is None
+    assert store.find("another", ci=0.9, budget_s=1.0) is None
+
+
+def test_a_sweep_measures_no_stored_point_again(tmp_path, requests):
+    first, measured_first = requests(tmp_path / "x.sqlite")
+    again, measured_again = requests(tmp_path / "x.sqlite")
+    assert measured_first > 0
+    assert measured_again == 0
+    assert first.equals(again)
+
+
+def test_a_sweep_measures_what_is_missing_and_nothing_else(tmp_path, requests):
+    requests(tmp_path / "x.sqlite")
+    surface, slices = requests(tmp_path / "x.sqlite", batch_size=[1, 2, 4])
+    assert slices > 0
+    stored = list(Store(tmp_path / "x.sqlite").measurements())
+    assert sorted(m.config.batch_size for m in stored) == [1, 2, 4]
+    assert surface["status"].tolist() == ["ok"] * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("machine", lambda: "another machine, torch 9.9"), ("LOOP_VERSION", 10**6)]
+)
+def test_another_machine_torch_or_loop_is_measured_anew_and_the_old_points_stay(
+    tmp_path, requests, monkeypatch, name, value
+):
+    requests(tmp_path / "x.sqlite")
+    monkeypatch.setattr(sweep_module, name, value)
+    assert requests(tmp_path / "x.sqlite")[1] > 0
+    monkeypatch.undo()
+    assert requests(tmp_path / "x.sqlite")[1] == 0
+
+
+def test_a_changed_checkpoint_invalidates_its_own_points_alone(tmp_path, tiny, requests):
+    requests(tmp_path / "x.sqlite", model=["narrow", "wide"])
+
+    def load_changed(name):
+        model = tiny.load_model(name)
+        if name == "wide":
+            with torch.no_grad():
+                model[0].weight[0] += 1e-3
+        return model
+
+    changed = replace(tiny, load_model=load_changed)
+    assert requests(tmp_path / "x.sqlite", changed, model="narrow")[1] == 0
+    assert requests(tmp_path / "x.sqlite", changed, model="wide")[1] > 0
+
+
+def test_a_damaged_file_is_moved_aside_with_a_word_of_where_and_work_goes_on(tmp_path, requests):
+    path = tmp_path / "x.sqlite"
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.warns(
+        UserWarning, match=r"x\.sqlite is damaged .* moved to (.*damaged-\d+T\d+); a new one is begun"
+    ) as seen:
+        _, slices = requests(path)
+    assert slices > 0
+    aside = re.search(r"moved to (\S+);", str(seen[0].message))[1]
+    assert Path(aside).read_bytes().startswith(b"no database")
+    assert requests(path)[1] == 0
+
+
+def test_a_file_damaged_in_the_middle_is_noticed(tmp_path, store):
+    for i in range(50):
+        store.save(f"key {i}", {}, measured(), 1.0)
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = bytearray(store.path.read_bytes())
+    content[4096:20_480] = b"\xff" * 16_384
+    store.path.write_bytes(content)
+    with pytest.warns(UserWarning, match="is damaged"):
+        assert list(Store(store.path).measurements()) == []
+
+
+def test_a_folder_that_is_not_there_is_an_error_not_a_damaged_file(tmp_path):
+    with pytest.raises(sqlite3.OperationalError):
+        Store(tmp_path / "nowhere" / "x.sqlite")
+
+
+def test_many_writers_at_once_lose_nothing(store):
+    def write(i):
+        Store(store.path).save(f"key {i}", {}, measured(latency_ms=1 + i), 1.0)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(40)))
+    assert sorted(m.latency_p50_ms for m in store.measurements()) == [1.0 + i for i in range(40)]
+
+
+KILLED = """
+import sys, torch
+import tradespace as ts
+
+torch.manual_seed(0)
+task = ts.Task.from_model(torch.nn.Linear(4, 2), example=torch.zeros(1, 4), name="killed")
+ts.sweep(task, ts.grid(task, threads=1, batch_size=range(1, int(sys.argv[2]) + 1)), store=sys.argv[1],
+         ci=0.9, budget_s=0.05, progress=False)
+"""
+
+
+def test_two_kernels_at_once_one_of_them_killed_and_the_next_measures_only_what_is_left(tmp_path):
+    path, configs = str(tmp_path / "x.sqlite"), "40"
+
+    def kernel():
+        return subprocess.Popen([sys.executable, "-c", KILLED, path, configs], start_new_session=True)
+
+    victim = kernel()
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline and count(path) < 3:
+        time.sleep(0.02)
+    os.killpg(victim.pid, signal.SIGKILL)
+    victim.wait()
+    before = {m.config.batch_size: m.measured_at for m in Store(path).measurements()}
+    assert len(before) >= 3
+
+    one, other = kernel(), kernel()
+    assert one.wait(PATIENCE_S) == 0
+    assert other.wait(PATIENCE_S) == 0
+    after = {m.config.batch_size: m.measured_at for m in Store(path).measurements()}
+    assert sorted(after) == list(range(1, 41))
+    assert {batch: after[batch] for batch in before} == before
+
+
+def count(path):
+    try:
+        with sqlite3.connect(path) as connection:
+            return connection.execute("SELECT COUNT(*) FROM point").fetchone()[0]
+    except sqlite3.OperationalError:
+        return 0
+
+
+def test_an_interrupted_sweep_goes_on_where_it_was_even_without_a_store(tiny, executor_that_counts):
+    configs = grid(tiny, threads=1, batch_size=[1, 2, 3, 4])
+    executor_that_counts.interrupted = lambda: len(sweep_module._interrupted) == 2
+    with pytest.raises(KeyboardInterrupt):
+        sweep(tiny, configs, executor=executor_that_counts, **QUICK)
+    kept = {row["batch_size"]: row["measured_at"] for row in sweep_module._interrupted.values()}
+    executor_that_counts.interrupted = lambda: False
+    surface = sweep(tiny, configs, executor=executor_that_counts, **QUICK)
+    assert (surface["status"] == "ok").all()
+    assert len(kept) == 2
+    assert kept.items() <= dict(zip(surface["batch_size"], surface["measured_at"], strict=True)).items()
+    assert sweep_module._interrupted == {}
