@@ -59,8 +59,8 @@ def task_that(misdeed):
 @pytest.mark.parametrize(
     ("misdeed", "status", "reason"),
     [
-        (segfault, "crashed", "measuring process died"),
-        (be_killed, "crashed", "measuring process died"),
+        (segfault, "crashed", "measuring process died of SIGSEGV(-11); a new one"),
+        (be_killed, "crashed", "measuring process died of SIGKILL(-9), perhaps for want of memory; a new one"),
         (complain, "failed", "RuntimeError: batches are beneath me"),
         (take_all_memory, "out_of_memory", "allocate memory"),
     ],
@@ -73,6 +73,18 @@ def test_a_broken_model_costs_one_row_and_no_other(misdeed, status, reason):
     assert reason in rows.loc[("broken", 2), "reason"]
     assert (rows.drop(("broken", 2))["status"] == "ok").all()
     assert (rows.drop(("broken", 2))["throughput_per_s"] > 0).all()
+
+
+def test_batches_larger_than_one_that_did_not_fit_are_not_tried(inline):
+    task = task_that(take_all_memory)
+    configs = ts.grid(task, model="broken", threads=1, batch_size=[1, 2, 4, 8])
+    surface = ts.sweep(task, configs, budget_s=0.1, progress=False, executor=inline)
+    tried = [config.batch_size for name, _key, config, *_ in inline.requests if name == "run_slice"]
+    assert surface["status"].tolist() == ["ok"] + ["out_of_memory"] * 3
+    smallest = min(batch for batch in tried if batch > 1)
+    assert all(batch <= smallest for batch in tried[tried.index(smallest) :])
+    skipped = surface[surface["reason"].str.startswith("not tried: batch")]
+    assert len(skipped) == 3 - len({batch for batch in tried if batch > 1})
 
 
 def test_a_model_that_hangs_is_ended_at_its_limit_and_the_next_one_runs():

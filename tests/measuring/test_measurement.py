@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 from tradespace.config import Config
-from tradespace.measuring.measurement import Failure, Measurement, Slice
+from tradespace.measuring.measurement import Facts, Failure, Measurement, Slice
 
 MS = 1_000_000
 
@@ -91,3 +91,62 @@ def test_a_failure_carries_its_status_and_reason():
     m = Measurement("t", Config("m"), failure=Failure("timeout", "no answer within 5 s"))
     assert (m.status, m.reason, m.flags) == ("timeout", "no answer within 5 s", "")
     assert "no answer within 5 s" in repr(m)
+
+
+def disturbed_half(n=12, slow_ms=9.0):
+    """Slices of 1 ms, every other one slowed down by other work that the system knows of."""
+    quiet = Slice(np.full(20, 1 * MS), 20, 20 * MS, wall_ns=20 * MS)
+    hurt = Slice(np.full(20, round(slow_ms * MS)), 20, round(20 * slow_ms * MS), wall_ns=100, waited_ns=50)
+    return Measurement("t", Config("m", threads=1), (quiet, hurt) * (n // 2))
+
+
+def test_slices_disturbed_by_other_work_are_flagged_and_kept_out_of_the_statistics():
+    m = disturbed_half()
+    assert m.latency_p50_ms == m.latency_p50_hi_ms == 1.0
+    assert m.throughput_per_s == pytest.approx(1_000)
+    assert m.flags == "contended"
+    assert "other work took its cores in 50% of the slices" in repr(m)
+    assert m.samples == 240
+
+
+def test_with_too_few_undisturbed_slices_all_are_used():
+    m = disturbed_half(n=10)
+    assert m.latency_p50_ms == pytest.approx(5.0)
+    assert "contended" in m.flags
+
+
+def test_a_trend_over_the_slices_is_drift_and_scatter_is_not():
+    rising = np.linspace(1.0, 1.2, 12)
+    assert measured(rising).drift == pytest.approx(0.2 / 1.1)
+    assert "drifting" in measured(rising, ci=0.1).flags
+    assert "latency changed by +18%" in repr(measured(rising, ci=0.1))
+    scattered = np.random.default_rng(3).permutation(rising)
+    assert measured(scattered).drift == 0
+    assert "drifting" not in measured(scattered).flags
+
+
+@pytest.mark.parametrize(
+    ("mhz", "flagged"), [([3000] * 8, False), ([3000] * 2 + [2400] * 6, True), ([math.nan] * 8, False)]
+)
+def test_a_clock_that_slows_down_is_throttling(mhz, flagged):
+    slices = tuple(Slice(np.full(9, MS), 9, 9 * MS, mhz=one) for one in mhz)
+    assert ("throttled" in Measurement("t", Config("m"), slices).flags) is flagged
+
+
+@pytest.mark.parametrize(("error", "flagged"), [(0.05, False), (0.2, True), (math.nan, False)])
+def test_outputs_far_from_those_of_fp32_are_flagged(error, flagged):
+    m = measured([1.0] * 8, facts=Facts(output_error=error))
+    assert ("output_mismatch" in m.flags) is flagged
+
+
+def test_memory_is_the_peak_of_a_call_and_the_weights():
+    first = Slice(np.full(9, MS), 9, 9 * MS, memory_mb=3.5, warm_up_ns=20 * MS)
+    m = Measurement("t", Config("m"), (first, *measured([1.0] * 6).slices), facts=Facts(model_mb=0.5))
+    assert m.memory_mb == 4.0
+    assert m.warm_up_s == pytest.approx(0.02)
+
+
+def test_percentiles_have_intervals_from_their_floor_on():
+    m = measured([1.0] * 6, samples_a_slice=200)
+    assert m.latency_interval_ms(99) == (1.0, 1.0)
+    assert all(math.isnan(end) for end in measured([1.0] * 6, samples_a_slice=5).latency_interval_ms(90))

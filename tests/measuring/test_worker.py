@@ -93,3 +93,51 @@ def test_the_threads_of_the_config_are_those_it_runs_with(key):
     worker.run_slice(key, ts.Config("model", threads=1), 0.001)
     assert torch.get_num_threads() == 1
     torch.set_num_threads(before)
+
+
+class Answers(torch.nn.Module):
+    """Gives, for more than one item, an answer of its own choice."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, x):
+        return x if len(x) == 1 else self.answer(x)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [(lambda x: x * float("nan"), "NaN or infinity"), (lambda x: x.unsqueeze(0), "wanted one output an item")],
+)
+def test_a_model_that_returns_nonsense_fails_before_it_is_timed(key, answer, reason):
+    worker._tasks["nonsense"] = ts.Task.from_model(Answers(answer), example=X[:1], calibration=X)
+    found = worker.make_ready("nonsense", ts.Config("model", threads=1))
+    assert found.status == "failed"
+    assert reason in found.reason
+
+
+def test_the_outputs_of_a_compressed_model_are_compared_with_those_of_fp32(key):
+    exact = worker.make_ready(key, ts.Config("model", threads=1))
+    rounded = worker.make_ready(key, ts.Config("model", precision="bf16", threads=1))
+    assert exact.output_error == 0
+    assert 0 < rounded.output_error < 0.02
+
+
+def test_the_error_of_outputs_is_relative():
+    expected = torch.tensor([[3.0, -4.0]])
+    assert worker.output_error(expected * 1.1, expected) == pytest.approx(0.1)
+    assert worker.output_error(torch.zeros(1, 2), torch.zeros(1, 2)) == 0
+
+
+def test_warm_up_and_memory_are_told_once(key):
+    config = ts.Config("model", threads=1, batch_size=4)
+    first, second = (worker.run_slice(key, config, 0.001) for _ in range(2))
+    assert first.warm_up_ns > 0
+    assert second.warm_up_ns == 0
+    assert np.isnan(second.memory_mb)
+
+
+def test_energy_without_a_counter_is_not_known(key, monkeypatch):
+    monkeypatch.setattr(worker, "find_counter", lambda device: None)
+    assert np.isnan(worker.energy(key, ts.Config("model", threads=1)))

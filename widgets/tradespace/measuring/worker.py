@@ -73,9 +73,10 @@ def make_ready(key: str, config: Config) -> Facts | Failure:
     ready = _ready(key, config)
     reference = _ready(key, replace(config, pruning="none", precision="fp32", runtime="eager"))
     inputs = task.load_data().inputs[:CHECKED_ITEMS].to(config.device)
-    return Facts(
-        ready.model_mb, ready.prepare_s, output_error(ready.call(inputs.clone()), reference.call(inputs.clone()))
-    )
+    outputs = ready.call(inputs.clone())
+    if outputs.shape[:1] != (len(inputs),):
+        raise ValueError(f"outputs: wanted one output an item, {len(inputs)} in all; got shape {tuple(outputs.shape)}")
+    return Facts(ready.model_mb, ready.prepare_s, output_error(outputs, reference.call(inputs.clone())))
 
 
 def output_error(outputs: torch.Tensor, expected: torch.Tensor) -> float:

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+from scipy import stats
+from tradespace.config import Config
+from tradespace.measuring.compare import compare, compare_accuracy
+from tradespace.measuring.measurement import Failure, Measurement, Slice
+
+MS = 1_000_000
+
+
+def measured(slice_medians_ms, task="t"):
+    slices = tuple(Slice(np.full(9, ms * MS), 9, round(9 * ms * MS)) for ms in slice_medians_ms)
+    return Measurement(task, Config("m", threads=1), slices)
+
+
+def scored(correct, task="t"):
+    return Measurement(task, Config("m", threads=1), measured([1.0] * 8).slices, correct=np.array(correct, dtype=bool))
+
+
+def jittered(middle, n=12, spread=0.005, seed=0):
+    return middle * np.exp(spread * np.random.default_rng(seed).standard_normal(n))
+
+
+@pytest.mark.parametrize(
+    ("a_ms", "b_ms", "verdict"), [(2.0, 1.0, "faster"), (1.0, 2.0, "slower"), (1.0, 1.0, "same"), (1.0, 1.001, "same")]
+)
+def test_a_clear_difference_is_told_and_a_negligible_one_is_none(a_ms, b_ms, verdict):
+    found = compare(measured(jittered(a_ms, seed=1)), measured(jittered(b_ms, seed=2)))
+    assert found.verdict == verdict
+    assert found.ratio == pytest.approx(a_ms / b_ms, rel=0.01)
+    assert found.ratio_lo <= found.ratio <= found.ratio_hi
+
+
+def test_noise_that_could_hide_either_answer_is_said_to():
+    found = compare(measured(jittered(1.0, spread=0.3, seed=1)), measured(jittered(1.05, spread=0.3, seed=2)))
+    assert found.verdict == "can't tell"
+
+
+def test_a_difference_at_the_edge_of_the_margin_cannot_be_told():
+    assert compare(measured(jittered(1.02, seed=1)), measured(jittered(1.0, seed=2))).verdict == "can't tell"
+
+
+def test_the_other_way_round_is_the_other_way_round():
+    a, b = measured(jittered(2.0, seed=1)), measured(jittered(1.0, seed=2))
+    there, back = compare(a, b), compare(b, a)
+    assert there.ratio_lo == pytest.approx(1 / back.ratio_hi)
+    assert {there.verdict, back.verdict} == {"faster", "slower"}
+
+
+def test_the_interval_covers_the_true_ratio_as_often_as_it_says():
+    covered = 0
+    for seed in range(500):
+        a, b = jittered(3.0, spread=0.1, seed=2 * seed), jittered(2.0, spread=0.1, seed=2 * seed + 1)
+        found = compare(measured(a), measured(b))
+        covered += found.ratio_lo <= 1.5 <= found.ratio_hi
+    assert covered / 500 >= 0.93
+
+
+def test_too_few_slices_give_no_interval_and_no_verdict():
+    found = compare(measured([2.0] * 5), measured([1.0] * 12))
+    assert found.verdict == "can't tell"
+    assert "fewer than six slices" in repr(found)
+
+
+def test_what_was_not_measured_cannot_be_compared():
+    failed = Measurement("t", Config("m", threads=1), failure=Failure("crashed", "it died"))
+    with pytest.raises(ValueError, match=r"b: wanted a Measurement with samples; got .*it died"):
+        compare(measured([1.0] * 8), failed)
+
+
+def test_the_p_value_is_that_of_the_exact_mcnemar_test():
+    a = [True] * 60 + [True] * 3 + [False] * 12 + [False] * 25
+    b = [True] * 60 + [False] * 3 + [True] * 12 + [False] * 25
+    found = compare_accuracy(scored(a), scored(b))
+    assert (found.only_a, found.only_b) == (3, 12)
+    assert found.p_value == pytest.approx(2 * stats.binom.cdf(3, 15, 0.5))
+    assert found.difference == pytest.approx(0.09)
+    assert found.verdict == "better"
+    assert compare_accuracy(scored(b), scored(a)).verdict == "worse"
+
+
+def test_two_equal_models_are_the_same_if_there_are_items_enough_and_cannot_be_told_apart_otherwise():
+    assert compare_accuracy(scored([True] * 5_000), scored([True] * 5_000)).verdict == "same"
+    few = [True, False] * 20
+    assert compare_accuracy(scored(few), scored(few[::-1])).verdict == "can't tell"
+
+
+def test_accuracy_on_other_items_is_refused():
+    with pytest.raises(ValueError, match="same items as a's; got 3 and 2 items"):
+        compare_accuracy(scored([1, 0, 1]), scored([1, 0]))
+    with pytest.raises(ValueError, match="same items"):
+        compare_accuracy(scored([1, 0]), scored([1, 0], task="another"))
+    with pytest.raises(ValueError, match="got 0 and 2 items"):
+        compare_accuracy(measured([1.0] * 8), scored([1, 0]))
+
+
+@pytest.mark.parametrize("margin", [0, -1, "2 %"])
+def test_a_margin_is_a_number_above_zero(margin):
+    with pytest.raises(ValueError, match="margin: wanted a finite number above 0"):
+        compare(measured([1.0] * 8), measured([1.0] * 8), margin=margin)

@@ -1,0 +1,55 @@
+import sys
+import time
+
+import numpy as np
+import pytest
+from tradespace.measuring import system
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can start a peak anew and counts waiting")
+
+
+def test_counters_only_grow():
+    before = system.usage()
+    sum(range(1_000_000))
+    after = system.usage()
+    assert after.cpu_ns > before.cpu_ns
+    assert after.waited_ns >= before.waited_ns
+    assert after.involuntary_switches >= before.involuntary_switches
+
+
+@linux
+def test_sleeping_is_not_waiting_for_a_core():
+    before = system.usage()
+    time.sleep(0.2)
+    assert system.usage().waited_ns - before.waited_ns < 0.1e9
+
+
+@linux
+def test_waiting_is_that_of_all_threads(tmp_path, monkeypatch):
+    for thread, line in (("1", "500 30 7\n"), ("2", "900 12 4\n"), ("3", "")):
+        (tmp_path / "task" / thread).mkdir(parents=True)
+        (tmp_path / "task" / thread / "schedstat").write_text(line)
+    monkeypatch.setattr(system, "PROC", tmp_path)
+    assert system.usage().waited_ns == 42
+
+
+@linux
+def test_the_peak_is_that_since_it_was_reset():
+    assert system.reset_peak()
+    before = system.peak_mb()
+    block = np.ones(20_000_000)
+    grown = system.peak_mb() - before
+    del block
+    assert system.reset_peak()
+    assert 150 < grown < 250
+    assert system.peak_mb() < before + 100
+
+
+def test_a_system_that_cannot_reset_the_peak_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(system, "PROC", tmp_path / "nowhere")
+    assert not system.reset_peak()
+
+
+def test_a_clock_that_cannot_be_read_is_not_a_number(monkeypatch):
+    monkeypatch.setattr(system.psutil, "cpu_freq", lambda: None)
+    assert np.isnan(system.clock_mhz())
