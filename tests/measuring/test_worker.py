@@ -106,13 +106,19 @@ class Answers(torch.nn.Module):
         return x if len(x) == 1 else self.answer(x)
 
 
+def test_a_model_that_takes_one_item_alone_is_not_asked_for_more(key):
+    worker._tasks["single"] = ts.Task.from_model(Answers(lambda x: 1 / 0), example=X[:1], calibration=X)
+    assert worker.make_ready("single", ts.Config("model", threads=1)).output_error == 0
+    assert worker.make_ready("single", ts.Config("model", threads=1, batch_size=2)).status == "failed"
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [(lambda x: x * float("nan"), "NaN or infinity"), (lambda x: x.unsqueeze(0), "wanted one output an item")],
 )
 def test_a_model_that_returns_nonsense_fails_before_it_is_timed(key, answer, reason):
     worker._tasks["nonsense"] = ts.Task.from_model(Answers(answer), example=X[:1], calibration=X)
-    found = worker.make_ready("nonsense", ts.Config("model", threads=1))
+    found = worker.make_ready("nonsense", ts.Config("model", threads=1, batch_size=8))
     assert found.status == "failed"
     assert reason in found.reason
 

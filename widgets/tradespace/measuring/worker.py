@@ -73,10 +73,18 @@ def make_ready(key: str, config: Config) -> Facts | Failure:
     ready = _ready(key, config)
     reference = _ready(key, replace(config, pruning="none", precision="fp32", runtime="eager"))
     inputs = task.load_data().inputs[:CHECKED_ITEMS].to(config.device)
-    outputs = ready.call(inputs.clone())
-    if outputs.shape[:1] != (len(inputs),):
-        raise ValueError(f"outputs: wanted one output an item, {len(inputs)} in all; got shape {tuple(outputs.shape)}")
-    return Facts(ready.model_mb, ready.prepare_s, output_error(outputs, reference.call(inputs.clone())))
+    # In batches of the size asked for, since a model may take no other.
+    batches = inputs.split(min(config.batch_size, CHECKED_ITEMS))
+    outputs = torch.cat([_checked_call(ready, batch) for batch in batches])
+    expected = torch.cat([_checked_call(reference, batch) for batch in batches])
+    return Facts(ready.model_mb, ready.prepare_s, output_error(outputs, expected))
+
+
+def _checked_call(ready: Prepared, batch: torch.Tensor) -> torch.Tensor:
+    outputs = ready.call(batch.clone())
+    if outputs.shape[:1] != (len(batch),):
+        raise ValueError(f"outputs: wanted one output an item, {len(batch)} in all; got shape {tuple(outputs.shape)}")
+    return outputs
 
 
 def output_error(outputs: torch.Tensor, expected: torch.Tensor) -> float:
