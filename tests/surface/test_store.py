@@ -1,8 +1,6 @@
 """The store, through `sweep` and on its own: what is resumed, what is invalidated, what is survived."""
 
-import os
 import re
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -12,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from tradespace.config import Config, grid
@@ -177,13 +176,14 @@ def test_two_kernels_at_once_one_of_them_killed_and_the_next_measures_only_what_
     path, configs = str(tmp_path / "x.sqlite"), "40"
 
     def kernel():
-        return subprocess.Popen([sys.executable, "-c", KILLED, path, configs], start_new_session=True)
+        return subprocess.Popen([sys.executable, "-c", KILLED, path, configs])
 
     victim = kernel()
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline and count(path) < 3:
         time.sleep(0.02)
-    os.killpg(victim.pid, signal.SIGKILL)
+    orphans = psutil.Process(victim.pid).children(recursive=True)
+    victim.kill()
     victim.wait()
     before = {m.config.batch_size: m.measured_at for m in Store(path).measurements()}
     assert len(before) >= 3
@@ -194,6 +194,8 @@ def test_two_kernels_at_once_one_of_them_killed_and_the_next_measures_only_what_
     after = {m.config.batch_size: m.measured_at for m in Store(path).measurements()}
     assert sorted(after) == list(range(1, 41))
     assert {batch: after[batch] for batch in before} == before
+    _, alive = psutil.wait_procs(orphans, timeout=PATIENCE_S)
+    assert alive == []
 
 
 def count(path):
@@ -205,7 +207,7 @@ def count(path):
 
 
 def test_an_interrupted_sweep_goes_on_where_it_was_even_without_a_store(tiny, executor_that_counts):
-    configs = grid(tiny, threads=1, batch_size=[1, 2, 3, 4])
+    configs = grid(tiny, model="narrow", threads=1, batch_size=[1, 2, 3, 4])
     executor_that_counts.interrupted = lambda: len(sweep_module._interrupted) == 2
     with pytest.raises(KeyboardInterrupt):
         sweep(tiny, configs, executor=executor_that_counts, **QUICK)

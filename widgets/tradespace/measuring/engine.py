@@ -1,6 +1,7 @@
 """The measuring process as seen from the kernel, and the schedule of its work."""
 
 import hashlib
+import os
 import random
 import re
 import threading
@@ -62,7 +63,13 @@ class MeasuringProcess:
 
     def _alive(self) -> Executor:
         if self._executor is None:
-            self._executor = loky.ProcessPoolExecutor(max_workers=1, timeout=IDLE_S, env=ENVIRONMENT)
+            self._executor = loky.ProcessPoolExecutor(
+                max_workers=1,
+                timeout=IDLE_S,
+                env=ENVIRONMENT,
+                initializer=worker.end_with,
+                initargs=(os.getpid(),),
+            )
         return self._executor
 
 
