@@ -4,13 +4,14 @@ BIN = .venv/bin
 ALLOW_ROOT = $$([ "$$(id -u)" = 0 ] && echo --allow-root)
 PACKAGE = pyproject.toml requirements.txt widgets/jupyter/page_config.json
 
-.PHONY: help lab test format js screenshot clean
+.PHONY: help lab test bench format js screenshot clean
 .DELETE_ON_ERROR:
 .SILENT:
 
 help:
 	echo "make lab         install on first use, then open the first notebook"
 	echo "make test        style, types, imports between rooms, tests"
+	echo "make bench       put the measuring engine to the proof (twelve minutes on a quiet machine)"
 	echo "make format      put source and notebooks into the house style"
 	echo "make js          build the charts' JavaScript (needs Node)"
 	echo "make screenshot  take the picture of the Explorer again (needs Chromium)"
@@ -25,6 +26,9 @@ test: .venv/installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest
+
+bench: .venv/installed-test
+	$(BIN)/python tests/bench
 
 format: .venv/installed-test
 	$(BIN)/ruff check --fix

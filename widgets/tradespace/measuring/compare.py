@@ -8,7 +8,7 @@ from scipy import stats
 
 from tradespace.errors import positive
 from tradespace.measuring.measurement import Measurement
-from tradespace.measuring.statistics import FEWEST_VALUES
+from tradespace.measuring.statistics import FEWEST_SLICES, effective_number
 
 Z = float(stats.norm.ppf(0.975))
 
@@ -73,10 +73,12 @@ def compare(a: Measurement, b: Measurement, *, margin: float = 0.02) -> Comparis
     logs_a, logs_b = np.log(a.slice_medians_ms), np.log(b.slice_medians_ms)
     differences = np.sort(np.subtract.outer(logs_a, logs_b), axis=None)
     ratio = math.exp(float(np.median(differences)))
-    n, m = len(logs_a), len(logs_b)
-    if min(n, m) < FEWEST_VALUES:
+    if min(len(logs_a), len(logs_b)) < FEWEST_SLICES:
         return Comparison(ratio, math.nan, math.nan, "can't tell", margin)
-    rank = math.floor(n * m / 2 - Z * math.sqrt(n * m * (n + m + 1) / 12))
+    n, m = effective_number(logs_a), effective_number(logs_b)
+    # The share of all pairs below the interval, as for n and m independent slices (Mann and Whitney, 1947).
+    below = max(0.5 - Z * math.sqrt((n + m + 1) / (12 * n * m)), 0.0)
+    rank = max(math.floor(below * len(differences)) - 1, 0)
     low, high = math.exp(differences[rank]), math.exp(differences[-1 - rank])
     return Comparison(ratio, low, high, _verdict(low, high, 1 / (1 + margin), 1 + margin, "slower", "faster"), margin)
 

@@ -20,12 +20,14 @@ from tradespace.errors import positive
 from tradespace.measuring import worker
 from tradespace.measuring.machine import machine
 from tradespace.measuring.measurement import Failure, Measurement, Slice
-from tradespace.measuring.statistics import FEWEST_VALUES
+from tradespace.measuring.statistics import FEWEST_SLICES
 from tradespace.tasks.task import Task
 
 # Raised when a change to the loop makes older timings incomparable: stored ones are then measured again.
 LOOP_VERSION = 1
-SLICES_A_BUDGET = 12
+SLICES_A_BUDGET = 24
+# Stopping at the first narrow interval flatters it: not before it is taken over so many slices.
+STOP_FROM_SLICES = 12
 # Below six slices the median has no 95 % interval: a Config that is slow, or disturbed by other work on the machine,
 # may take up to four budgets to get six good ones.
 MOST_BUDGETS = 4
@@ -125,8 +127,9 @@ class _Point:
         m = self.measurement
         spent_s = sum(int(s.samples_ns.sum()) for s in m.slices) / 1e9
         undisturbed = sum(not s.disturbed for s in m.slices)
-        enough_s = self._budget_s if undisturbed >= FEWEST_VALUES else MOST_BUDGETS * self._budget_s
-        return m.failure is not None or m.width <= m.ci or spent_s >= enough_s
+        enough_s = self._budget_s if undisturbed >= FEWEST_SLICES else MOST_BUDGETS * self._budget_s
+        known = len(m.kept) >= STOP_FROM_SLICES and m.width <= m.ci
+        return m.failure is not None or known or spent_s >= enough_s
 
     def make_ready(self) -> None:
         self._take(self._engine.request(worker.make_ready, self.measurement.config), "facts")

@@ -9,7 +9,7 @@ from scipy import stats
 
 from tradespace.config import Config
 from tradespace.measuring.statistics import (
-    FEWEST_VALUES,
+    FEWEST_SLICES,
     median_interval,
     percentile,
     percentile_interval,
@@ -19,6 +19,7 @@ from tradespace.measuring.statistics import (
 # The tests behind the flags; CONTRIBUTING says why these figures.
 NOISY_ABOVE = 0.15
 DISTURBED_ABOVE, CONTENDED_ABOVE = 0.05, 0.25
+ONE_TURN_NS = 4_000_000  # what Linux gives a thread before it looks for another
 DRIFT_SIGNIFICANCE = 0.01
 THROTTLED_BELOW = 0.9
 MISMATCH_ABOVE = 0.1
@@ -60,9 +61,14 @@ class Slice:
     memory_mb: float = math.nan
 
     @property
+    def waited_share(self) -> float:
+        """Time its threads waited for a core, over wall time."""
+        return self.waited_ns / self.wall_ns if self.wall_ns else 0.0
+
+    @property
     def disturbed(self) -> bool:
-        """Whether other work on the machine kept the worker off its cores for more than a twentieth of the time."""
-        return self.waited_ns > DISTURBED_ABOVE * self.wall_ns
+        """Whether other work kept the worker off its cores for over a twentieth of the time, and over one turn."""
+        return self.waited_ns > max(DISTURBED_ABOVE * self.wall_ns, ONE_TURN_NS)
 
 
 @dataclass(frozen=True)
@@ -96,8 +102,8 @@ class Measurement:
     Its properties carry the names of the surface's columns; latencies are in milliseconds and `samples_ns` holds the
     raw ones. Accuracy is a fraction between 0 and 1. What is not known is NaN.
 
-    Statistics are taken over the slices that other work on the machine did not disturb, if there are at least six; the
-    operating system's account of waiting decides, never the samples themselves. Otherwise over all slices.
+    Statistics are taken over the slices that other work on the machine did not disturb, or the six least disturbed; the
+    operating system's account of waiting decides, never the samples themselves.
 
     Parameters
     ----------
@@ -136,7 +142,10 @@ class Measurement:
     def kept(self) -> tuple[Slice, ...]:
         """The slices that statistics are taken over."""
         undisturbed = tuple(s for s in self.slices if not s.disturbed)
-        return undisturbed if len(undisturbed) >= FEWEST_VALUES else self.slices
+        if len(undisturbed) >= FEWEST_SLICES:
+            return undisturbed
+        by_waiting = sorted(range(len(self.slices)), key=lambda i: self.slices[i].waited_share)
+        return tuple(self.slices[i] for i in sorted(by_waiting[:FEWEST_SLICES]))
 
     @cached_property
     def _kept_ns(self) -> np.ndarray:
@@ -159,12 +168,8 @@ class Measurement:
 
     @cached_property
     def _interval_ms(self) -> tuple[float, float]:
-        # Taken over slices, not samples: drift from one slice to the next is then inside it, and neighbouring
-        # samples, which resemble each other, do not pass for independent ones.
-        low, high = median_interval(self.slice_medians_ms)
-        if math.isnan(low):
-            return low, high
-        return min(low, self.latency_p50_ms), max(high, self.latency_p50_ms)
+        low, high = median_interval([s.samples_ns for s in self.kept])
+        return low / 1e6, high / 1e6
 
     @property
     def latency_p50_lo_ms(self) -> float:
@@ -269,7 +274,7 @@ class Measurement:
         A trend: Kendall's rank correlation of time and slice median, significant at 1 %; its size by Theil and Sen.
         """
         medians = self.slice_medians_ms
-        if len(medians) < FEWEST_VALUES or np.ptp(medians) == 0:
+        if len(medians) < FEWEST_SLICES or np.ptp(medians) == 0:
             return 0.0
         order = np.arange(len(medians))
         if stats.kendalltau(order, medians).pvalue >= DRIFT_SIGNIFICANCE:
