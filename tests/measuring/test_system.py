@@ -1,5 +1,4 @@
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -15,13 +14,6 @@ def test_counters_only_grow():
     assert after.cpu_ns > before.cpu_ns
     assert after.waited_ns >= before.waited_ns
     assert after.involuntary_switches >= before.involuntary_switches
-
-
-@linux
-def test_sleeping_is_not_waiting_for_a_core():
-    before = system.usage()
-    time.sleep(0.2)
-    assert system.usage().waited_ns - before.waited_ns < 0.1e9
 
 
 @linux

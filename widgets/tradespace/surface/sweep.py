@@ -68,13 +68,8 @@ def sweep(
     identities = _identities(task, checked)
     keys = {config: hashlib.sha256(json.dumps(identities[config]).encode()).hexdigest() for config in checked}
     saved = None if store is None else Store(store)
-    rows: dict[Config, dict[str, object]] = {}
-    for config in checked:
-        found = _interrupted.get(f"{keys[config]} {ci} {budget_s}") or (
-            saved.find(keys[config], ci, budget_s) if saved is not None else None
-        )
-        if found is not None:
-            rows[config] = found
+    known = {config: _known(key, saved, ci, budget_s) for config, key in keys.items()}
+    rows = {config: found for config, found in known.items() if found is not None}
     missing = [config for config in checked if config not in rows]
     with tqdm(total=len(checked), initial=len(rows), unit="config", disable=not progress) as bar:
         for measurement, finished in measure_rounds(task, missing, ci=ci, budget_s=budget_s, executor=executor):
@@ -88,6 +83,12 @@ def sweep(
                 bar.update()
     _interrupted.clear()
     return table(rows[config] for config in checked)
+
+
+def _known(key: str, saved: Store | None, ci: float, budget_s: float) -> dict[str, object] | None:
+    """The row of a point that need not be measured again, if there is one."""
+    kept = _interrupted.get(f"{key} {ci} {budget_s}")
+    return saved.find(key, ci, budget_s) if kept is None and saved is not None else kept
 
 
 def _identities(task: Task, configs: list[Config]) -> dict[Config, dict[str, object]]:
