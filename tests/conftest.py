@@ -1,6 +1,7 @@
 """What tests of several rooms share: the shipped task, a tiny one, and complete rows of a surface."""
 
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
 
 import pandas as pd
 import pytest
@@ -48,3 +49,34 @@ def convolution(channels: int) -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(1, channels, 3), nn.BatchNorm2d(channels), nn.ReLU(), nn.Flatten(), nn.Linear(36 * channels, 3)
     )
+
+
+class InlineExecutor(Executor):
+    """Stands in for the measuring process: runs each request at once, here, and keeps a list of them.
+
+    `interrupted` may be set to say when a request is met by the interrupt of a kernel.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[object, ...]] = []
+        self.interrupted = lambda: False
+
+    @property
+    def slices(self) -> int:
+        """How many slices were asked for."""
+        return sum(name == "run_slice" for name, *_ in self.requests)
+
+    def submit(self, function, /, *args, **kwargs):
+        if function.__name__ == "run_slice" and self.interrupted():
+            raise KeyboardInterrupt
+        self.requests.append((function.__name__, *args))
+        future = Future()
+        future.set_result(function(*args, **kwargs))
+        return future
+
+
+@pytest.fixture
+def inline():
+    threads = torch.get_num_threads()
+    yield InlineExecutor()
+    torch.set_num_threads(threads)

@@ -36,14 +36,14 @@ def store(tmp_path):
 
 
 @pytest.fixture
-def requests(tiny, executor_that_counts):
+def requests(tiny, inline):
     """Run a sweep of `tiny` and count the slices that were measured for it."""
 
     def run(path, task=tiny, **changes):
-        before = executor_that_counts.slices
+        before = inline.slices
         arguments = {"model": "narrow", "threads": 1, "batch_size": [1, 2]} | changes
-        surface = sweep(task, grid(task, **arguments), store=path, executor=executor_that_counts, **QUICK)
-        return surface, executor_that_counts.slices - before
+        surface = sweep(task, grid(task, **arguments), store=path, executor=inline, **QUICK)
+        return surface, inline.slices - before
 
     return run
 
@@ -206,14 +206,14 @@ def count(path):
         return 0
 
 
-def test_an_interrupted_sweep_goes_on_where_it_was_even_without_a_store(tiny, executor_that_counts):
+def test_an_interrupted_sweep_goes_on_where_it_was_even_without_a_store(tiny, inline):
     configs = grid(tiny, model="narrow", threads=1, batch_size=[1, 2, 3, 4])
-    executor_that_counts.interrupted = lambda: len(sweep_module._interrupted) == 2
+    inline.interrupted = lambda: len(sweep_module._interrupted) == 2
     with pytest.raises(KeyboardInterrupt):
-        sweep(tiny, configs, executor=executor_that_counts, **QUICK)
+        sweep(tiny, configs, executor=inline, **QUICK)
     kept = {row["batch_size"]: row["measured_at"] for row in sweep_module._interrupted.values()}
-    executor_that_counts.interrupted = lambda: False
-    surface = sweep(tiny, configs, executor=executor_that_counts, **QUICK)
+    inline.interrupted = lambda: False
+    surface = sweep(tiny, configs, executor=inline, **QUICK)
     assert (surface["status"] == "ok").all()
     assert len(kept) == 2
     assert kept.items() <= dict(zip(surface["batch_size"], surface["measured_at"], strict=True)).items()

@@ -1,7 +1,6 @@
 """Sweeps over a tiny task, each request answered at once in this process."""
 
 import math
-from concurrent.futures import Executor, Future
 
 import numpy as np
 import pytest
@@ -17,19 +16,6 @@ QUICK = {"ci": 0.9, "budget_s": 0.02, "progress": False}
 NUMBERS_OF_A_FAILURE = [name for name in NUMBERS if name not in WHOLE]
 
 
-class AtOnce(Executor):
-    """Runs each call when it is submitted, and remembers its name and arguments."""
-
-    def __init__(self) -> None:
-        self.requests: list[tuple[object, ...]] = []
-
-    def submit(self, function, /, *args, **kwargs):
-        self.requests.append((function.__name__, *args))
-        future = Future()
-        future.set_result(function(*args, **kwargs))
-        return future
-
-
 class RefusesBatches(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if len(x) > 1:
@@ -37,16 +23,9 @@ class RefusesBatches(nn.Module):
         return x.flatten(1)
 
 
-@pytest.fixture
-def executor():
-    threads = torch.get_num_threads()
-    yield AtOnce()
-    torch.set_num_threads(threads)
-
-
-def test_each_config_makes_one_row_in_the_order_given(tiny, executor):
+def test_each_config_makes_one_row_in_the_order_given(tiny, inline):
     configs = grid(tiny, model=["wide", "narrow"], precision=["int8", "fp32"], threads=1, batch_size=[4, 1])
-    surface = sweep(tiny, configs, executor=executor, **QUICK)
+    surface = sweep(tiny, configs, executor=inline, **QUICK)
     assert tuple(surface.columns) == COLUMNS
     assert surface.index.tolist() == list(range(8))
     knobs = surface[["model", "precision", "batch_size"]].itertuples(index=False, name=None)
@@ -56,9 +35,9 @@ def test_each_config_makes_one_row_in_the_order_given(tiny, executor):
     assert (surface[["latency_p50_ms", "throughput_per_s", "samples", "model_mb"]] > 0).all(axis=None)
 
 
-def test_accuracy_is_that_of_the_model_on_the_whole_test_set(tiny, executor):
+def test_accuracy_is_that_of_the_model_on_the_whole_test_set(tiny, inline):
     inputs, labels = tiny.test
-    surface = sweep(tiny, grid(tiny, threads=1, batch_size=[1, 7]), executor=executor, **QUICK)
+    surface = sweep(tiny, grid(tiny, threads=1, batch_size=[1, 7]), executor=inline, **QUICK)
     with torch.inference_mode():
         right = {name: (tiny.load_model(name)(inputs).argmax(1) == labels).numpy() for name in tiny.models}
     assert surface["accuracy"].tolist() == [right[name].mean() for name in surface["model"]]
@@ -66,28 +45,28 @@ def test_accuracy_is_that_of_the_model_on_the_whole_test_set(tiny, executor):
     assert ((surface["accuracy_lo"] <= surface["accuracy"]) & (surface["accuracy"] <= surface["accuracy_hi"])).all()
 
 
-def test_without_a_test_set_accuracy_is_unknown(executor):
+def test_without_a_test_set_accuracy_is_unknown(inline):
     task = Task.from_model(nn.Linear(4, 2), example=torch.zeros(1, 4))
-    [measured] = sweep(task, grid(task, threads=1), executor=executor, **QUICK).to_dict("records")
+    [measured] = sweep(task, grid(task, threads=1), executor=inline, **QUICK).to_dict("records")
     assert (measured["status"], measured["accuracy_n"]) == ("ok", 0)
     assert all(math.isnan(measured[name]) for name in ("accuracy", "accuracy_lo", "accuracy_hi"))
 
 
-def test_a_config_given_twice_is_measured_once_where_it_was_first(tiny, executor):
+def test_a_config_given_twice_is_measured_once_where_it_was_first(tiny, inline):
     a, b = Config("wide", threads=1), Config("narrow", threads=1)
-    sweep(tiny, [a], executor=executor, **QUICK)  # from here on the worker knows the task, and is asked only once
-    executor.requests.clear()
-    surface = sweep(tiny, [b, a, b, Config("narrow", threads=np.int64(1))], executor=executor, **QUICK)
+    sweep(tiny, [a], executor=inline, **QUICK)  # from here on the worker knows the task, and is asked only once
+    inline.requests.clear()
+    surface = sweep(tiny, [b, a, b, Config("narrow", threads=np.int64(1))], executor=inline, **QUICK)
     assert surface["model"].tolist() == ["narrow", "wide"]
-    assert sorted(config.model for name, _, config, *_ in executor.requests if name == "make_ready") == [
+    assert sorted(config.model for name, _, config, *_ in inline.requests if name == "make_ready") == [
         "narrow",
         "wide",
     ]
 
 
-def test_configs_may_come_from_any_iterable(tiny, executor):
+def test_configs_may_come_from_any_iterable(tiny, inline):
     configs = (Config(name, threads=1) for name in ("wide", "narrow"))
-    assert sweep(tiny, configs, executor=executor, **QUICK)["model"].tolist() == ["wide", "narrow"]
+    assert sweep(tiny, configs, executor=inline, **QUICK)["model"].tolist() == ["wide", "narrow"]
 
 
 @pytest.mark.parametrize(
@@ -98,9 +77,9 @@ def test_configs_may_come_from_any_iterable(tiny, executor):
         ({"runtime": "openvino"}, "runtime openvino is not in this release"),
     ],
 )
-def test_a_config_that_cannot_run_is_a_row_that_says_why(tiny, executor, knobs, reason):
+def test_a_config_that_cannot_run_is_a_row_that_says_why(tiny, inline, knobs, reason):
     configs = [Config("narrow", threads=1, **knobs), Config("narrow", threads=1)]
-    surface = sweep(tiny, configs, executor=executor, **QUICK)
+    surface = sweep(tiny, configs, executor=inline, **QUICK)
     assert surface["status"].tolist() == ["unsupported", "ok"]
     assert reason in surface.loc[0, "reason"]
     assert surface.loc[1, "reason"] == ""
@@ -108,33 +87,33 @@ def test_a_config_that_cannot_run_is_a_row_that_says_why(tiny, executor, knobs, 
     assert (surface.loc[0, ["samples", "accuracy_n"]] == 0).all()
 
 
-def test_a_model_that_fails_is_a_row_that_says_why_and_the_others_go_on(executor):
+def test_a_model_that_fails_is_a_row_that_says_why_and_the_others_go_on(inline):
     task = Task.from_model({"frail": RefusesBatches(), "sound": nn.Linear(4, 2)}, example=torch.zeros(1, 4))
-    surface = sweep(task, grid(task, threads=1, batch_size=[2, 1]), executor=executor, **QUICK)
+    surface = sweep(task, grid(task, threads=1, batch_size=[2, 1]), executor=inline, **QUICK)
     assert surface["status"].tolist() == ["failed", "ok", "ok", "ok"]
     assert "one at a time, please" in surface.loc[0, "reason"]
     assert math.isnan(surface.loc[0, "latency_p50_ms"])
 
 
-def test_a_swept_surface_survives_its_file(tiny, executor, tmp_path):
+def test_a_swept_surface_survives_its_file(tiny, inline, tmp_path):
     configs = grid(tiny, model="narrow", precision=["fp32", "fp8"], threads=1)
-    surface = sweep(tiny, configs, executor=executor, **QUICK)
+    surface = sweep(tiny, configs, executor=inline, **QUICK)
     save_surface(surface, tmp_path / "surface.csv")
     assert_frame_equal(load_surface(tmp_path / "surface.csv"), surface, check_exact=True)
 
 
 @pytest.mark.parametrize(("progress", "shown"), [(True, True), (False, False)])
-def test_progress_is_drawn_if_asked_for(tiny, executor, capsys, progress, shown):
-    sweep(tiny, grid(tiny, threads=1), executor=executor, **QUICK | {"progress": progress})
+def test_progress_is_drawn_if_asked_for(tiny, inline, capsys, progress, shown):
+    sweep(tiny, grid(tiny, threads=1), executor=inline, **QUICK | {"progress": progress})
     assert ("2/2" in capsys.readouterr().err) == shown
 
 
 @pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, "0.1", True, None])
 @pytest.mark.parametrize("argument", ["ci", "budget_s"])
-def test_a_width_or_budget_must_be_above_zero(tiny, executor, argument, value):
+def test_a_width_or_budget_must_be_above_zero(tiny, inline, argument, value):
     with pytest.raises(ValueError, match=rf"^{argument}: wanted a .*number above 0; got "):
-        sweep(tiny, [Config("narrow", threads=1)], executor=executor, **QUICK | {argument: value})
-    assert executor.requests == []
+        sweep(tiny, [Config("narrow", threads=1)], executor=inline, **QUICK | {argument: value})
+    assert inline.requests == []
 
 
 @pytest.mark.parametrize(
@@ -146,7 +125,7 @@ def test_a_width_or_budget_must_be_above_zero(tiny, executor, argument, value):
         ([Config("narrow", threads=most_threads() + 1)], rf"^threads: .* from 1 to {most_threads()} on this machine"),
     ],
 )
-def test_bad_configs_are_refused_before_any_work(tiny, executor, configs, message):
+def test_bad_configs_are_refused_before_any_work(tiny, inline, configs, message):
     with pytest.raises(ValueError, match=message):
-        sweep(tiny, configs, executor=executor, **QUICK)
-    assert executor.requests == []
+        sweep(tiny, configs, executor=inline, **QUICK)
+    assert inline.requests == []

@@ -80,7 +80,7 @@ def compare(a: Measurement, b: Measurement, *, margin: float = 0.02) -> Comparis
     below = max(0.5 - Z * math.sqrt((n + m + 1) / (12 * n * m)), 0.0)
     rank = max(math.floor(below * len(differences)) - 1, 0)
     low, high = math.exp(differences[rank]), math.exp(differences[-1 - rank])
-    return Comparison(ratio, low, high, _verdict(low, high, 1 / (1 + margin), 1 + margin, "slower", "faster"), margin)
+    return Comparison(ratio, low, high, _verdict(low, high, 1 + margin), margin)
 
 
 @dataclass(frozen=True)
@@ -159,9 +159,9 @@ def _check_measured(a: Measurement, b: Measurement) -> None:
             raise ValueError(f"{name}: wanted a Measurement with samples; got {one!r}")
 
 
-def _verdict(low: float, high: float, least: float, most: float, below: str, above: str) -> str:
+def _verdict(low: float, high: float, most: float) -> str:
     if low > most:
-        return above
-    if high < least:
-        return below
-    return "same" if least <= low and high <= most else "can't tell"
+        return "faster"
+    if high < 1 / most:
+        return "slower"
+    return "same" if 1 / most <= low and high <= most else "can't tell"

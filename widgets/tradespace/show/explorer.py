@@ -1,6 +1,7 @@
 """The Explorer: sliders, the live chart, and the measuring process behind them."""
 
 import base64
+import html
 import io
 import threading
 from collections.abc import Iterable
@@ -168,7 +169,7 @@ class Explorer(ipw.VBox):
 
     def _show_idle(self, message: str) -> None:
         self.cancel.disabled = True
-        self.progress.value = message
+        self.progress.value = html.escape(message)
 
     def _land(self, measurement: Measurement, finished: bool) -> None:
         """Take in what the measuring process has so far; called from the measurer's thread."""

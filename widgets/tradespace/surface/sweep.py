@@ -19,7 +19,7 @@ from tradespace.surface.store import Store
 from tradespace.tasks.task import Task
 
 # Rows of a sweep that was interrupted without a store: the same sweep goes on with them in the same kernel.
-_interrupted: dict[str, dict[str, object]] = {}
+_interrupted: dict[tuple[str, float, float], dict[str, object]] = {}
 
 
 def sweep(
@@ -77,7 +77,7 @@ def sweep(
             bar.set_postfix_str(f"{config.model} {config.precision}", refresh=False)
             if finished:
                 rows[config] = row(measurement)
-                _interrupted[f"{keys[config]} {ci} {budget_s}"] = rows[config]
+                _interrupted[keys[config], ci, budget_s] = rows[config]
                 if saved is not None:
                     saved.save(keys[config], identities[config], measurement, budget_s)
                 bar.update()
@@ -87,7 +87,7 @@ def sweep(
 
 def _known(key: str, saved: Store | None, ci: float, budget_s: float) -> dict[str, object] | None:
     """The row of a point that need not be measured again, if there is one."""
-    kept = _interrupted.get(f"{key} {ci} {budget_s}")
+    kept = _interrupted.get((key, ci, budget_s))
     return saved.find(key, ci, budget_s) if kept is None and saved is not None else kept
 
 
