@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from tradespace.tasks.folder import data_folder
+from tradespace.tasks.folder import checkpoint, data_folder
 from tradespace.tasks.idx import read_idx
 from tradespace.tasks.resnet import ResNet
 from tradespace.tasks.task import Data, Task
@@ -26,13 +26,13 @@ def fashion() -> Task:
     In the story of the workbook they stand in for the obstacles before a drone's camera. The time of a
     convolution depends on the shape of its input, not on what is in the picture, so a coat costs what a wall costs.
     """
-    return Task("fashion", tuple(WIDTHS), load_model, load_data)
+    return Task("fashion", tuple(WIDTHS), load_model, load_data, classes=CLASSES)
 
 
 def load_model(name: str) -> nn.Module:
     """The trained network `name` in evaluation mode."""
     model = ResNet(WIDTHS[name], len(CLASSES))
-    model.load_state_dict(load_file(data_folder("fashion") / f"{name}.safetensors"))
+    model.load_state_dict(load_file(checkpoint(data_folder("fashion"), f"{name}.safetensors")))
     return model.eval()
 
 

@@ -41,6 +41,15 @@ def top_1(outputs: Tensor, labels: Tensor) -> Tensor:
     return outputs.argmax(dim=1) == labels
 
 
+def whole(batch: Tensor) -> Tensor:
+    """The batch as it is: nothing of it is padding."""
+    return batch
+
+
+def none_shipped(model: str, pruning: str) -> None:
+    """No pruned version comes with the task: `prepare` prunes the model itself."""
+
+
 @dataclass(frozen=True)
 class Task:
     """A family of models, what to feed them, and how to judge what comes out.
@@ -58,6 +67,12 @@ class Task:
         () -> `Data`.
     correct : callable
         (outputs, labels) -> one bool an item. Accuracy is their mean.
+    load_pruned : callable
+        (model, pruning) -> the pruned and fine-tuned module that comes with the task, or None if none does.
+    trim : callable
+        A batch of inputs -> the batch as it is fed, without the padding that none of its items needs.
+    classes : tuple of str
+        Names of the classes, in the order of the labels; empty if they have none.
     """
 
     name: str
@@ -65,13 +80,17 @@ class Task:
     load_model: Callable[[str], nn.Module]
     load_data: Callable[[], Data]
     correct: Callable[[Tensor, Tensor], Tensor] = top_1
+    load_pruned: Callable[[str, str], nn.Module | None] = none_shipped
+    trim: Callable[[Tensor], Tensor] = whole
+    classes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Task({self.name!r}, models={', '.join(self.models)})"
 
-    def fingerprint(self, model: str) -> str:
+    def fingerprint(self, model: str, pruning: str = "none") -> str:
         """A hash of what a result on `model` depends on: its layers, its weights and the task's data."""
-        digest = hashlib.sha256(repr(module := self.load_model(model)).encode())
+        module = self.load_pruned(model, pruning) or self.load_model(model)
+        digest = hashlib.sha256(repr(module).encode())
         data = self.load_data()
         tensors = [*module.state_dict().values(), data.example, data.calibration, *(data.test or ())]
         for tensor in tensors:
