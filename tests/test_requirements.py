@@ -18,7 +18,8 @@ def names(requirements: list[Requirement]) -> list[str]:
 
 def test_requirements_and_pyproject_name_the_same_packages():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert names(read_pins()) == names([Requirement(line) for line in project["dependencies"]])
+    named = project["dependencies"] + project["optional-dependencies"]["full"]
+    assert names(read_pins()) == names([Requirement(line) for line in named])
 
 
 def test_every_requirement_is_pinned_exactly():

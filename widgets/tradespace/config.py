@@ -11,7 +11,10 @@ import loky
 from tradespace.errors import choose, whole_number
 
 PRECISIONS = (
-    "fp32", "bf16", "fp16", "int8", "int8-dynamic", "w8", "w6", "w5", "w4", "w3", "w2", "fp8", "int4",
+    "fp32", "bf16", "fp16", "int8", "int8-dynamic",
+    "w8", "w6", "w5", "w4", "w3", "w2",
+    "w8-tensor", "w6-tensor", "w5-tensor", "w4-tensor", "w3-tensor", "w2-tensor",
+    "fp8", "int4",
 )  # fmt: skip
 PRUNINGS = (
     "none", "channels-25", "channels-50", "channels-75",

@@ -5,7 +5,7 @@ import os
 import random
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from concurrent.futures import Executor, Future, TimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -14,6 +14,7 @@ from typing import Any
 
 import cloudpickle
 import loky
+import numpy as np
 
 from tradespace.config import Config, check
 from tradespace.errors import positive
@@ -21,10 +22,11 @@ from tradespace.measuring import worker
 from tradespace.measuring.machine import machine
 from tradespace.measuring.measurement import Failure, Measurement, Slice
 from tradespace.measuring.statistics import FEWEST_SLICES
+from tradespace.prepare import untimed
 from tradespace.tasks.task import Task
 
 # Raised when a change to the loop makes older timings incomparable: stored ones are then measured again.
-LOOP_VERSION = 1
+LOOP_VERSION = 2
 SLICES_A_BUDGET = 24
 # Stopping at the first narrow interval flatters it: not before it is taken over so many slices.
 STOP_FROM_SLICES = 12
@@ -36,8 +38,18 @@ SCORE_SLICE_S = 0.3
 # A request that has not come back by then hangs: preparing is allowed more than a slice's few tenths of a second.
 LIMIT_S = 120.0
 IDLE_S = 3600
-# Memory that grows is no leak here: prepared models are kept. Without this loky restarts its process at 300 MB.
-ENVIRONMENT = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e15"}
+ENVIRONMENT = {
+    # Memory that grows is no leak here: prepared models are kept. Without this loky restarts its process at 300 MB.
+    "LOKY_MAX_MEMORY_LEAK_SIZE": "1e15",
+    # The C library would give the memory of large batches back after every call, and the kernel would clear it anew:
+    # a fifth to a half of the time of eager PyTorch there, and in some processes but not in others (glibc, mallopt).
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**32),
+    "MALLOC_TOP_PAD_": str(2**26),
+}
+
+# Of each variant (`worker.variant`), per test item, whether it is classified right.
+Scores = MutableMapping[Config, np.ndarray]
 
 
 class MeasuringProcess:
@@ -116,9 +128,11 @@ class Engine:
 class _Point:
     """A Config being measured."""
 
-    def __init__(self, engine: Engine, task: Task, config: Config, ci: float, budget_s: float) -> None:
+    def __init__(self, engine: Engine, task: Task, config: Config, ci: float, budget_s: float, scores: Scores) -> None:
         self._engine = engine
         self._budget_s = budget_s
+        self._scores = scores
+        self.untimed = untimed(config)
         self.scored = False
         self.measurement = Measurement(task.name, config, ci=ci, machine=machine())
 
@@ -141,7 +155,12 @@ class _Point:
         self._take((*self.measurement.slices, answer) if isinstance(answer, Slice) else answer, "slices")
 
     def score_slice(self) -> None:
-        answer = self._engine.request(worker.score_slice, self.measurement.config, SCORE_SLICE_S)
+        variant = worker.variant(self.measurement.config)
+        answer = self._scores.get(variant)
+        if answer is None:
+            answer = self._engine.request(worker.score_slice, self.measurement.config, SCORE_SLICE_S)
+        if isinstance(answer, np.ndarray):
+            self._scores[variant] = answer
         if answer is not None:
             self.scored = True
             self._take(answer if isinstance(answer, Failure) or len(answer) else None, "correct")
@@ -149,8 +168,11 @@ class _Point:
     def measure_energy(self) -> None:
         self._take(self._engine.request(worker.energy, self.measurement.config), "energy_j_per_item")
 
-    def give_up(self, reason: str) -> None:
-        self._take(Failure("out_of_memory", reason), "failure")
+    def give_up(self, status: str, reason: str) -> None:
+        self._take(Failure(status, reason), "failure")
+
+    def finish(self) -> None:
+        self._engine.request(worker.finish, self.measurement.config)
 
     def _take(self, answer: Any, name: str) -> None:
         change = {"failure": answer} if isinstance(answer, Failure) else {name: answer}
@@ -165,16 +187,20 @@ def measure_rounds(
     ci: float,
     budget_s: float,
     executor: Executor | None = None,
+    scores: Scores | None = None,
     seed: int = 0,
 ) -> Iterator[tuple[Measurement, bool]]:
     """Measure `configs`, yielding after every slice the Measurement it went into and whether that is finished.
 
     The Configs take turns in rounds, each round in a new order: so a machine that slows down for a while slows all
     of them a little, not one of them a lot. Whoever iterates may stop at any time.
+
+    `scores` holds what is known of the accuracy of variants (`worker.variant`), and is added to.
     """
     engine = Engine(task, executor)
     shuffle = random.Random(seed).shuffle
-    points = [_Point(engine, task, config, ci, budget_s) for config in configs]
+    scores = {} if scores is None else scores
+    points = [_Point(engine, task, config, ci, budget_s, scores) for config in configs]
     too_large: dict[Config, int] = {}
     while points:
         shuffle(points)
@@ -191,13 +217,17 @@ def measure_rounds(
 def _turn(point: _Point) -> Iterator[tuple[Measurement, bool]]:
     if not point.measurement.slices and point.measurement.failure is None:
         point.make_ready()
-    if point.measurement.failure is None:
+    if point.measurement.failure is None and point.untimed is None:
         point.time_slice()
     while point.measurement.failure is None and not point.scored:
         yield point.measurement, False
         point.score_slice()
+    if point.measurement.failure is None and point.untimed is not None:
+        point.give_up("unsupported", point.untimed)
     if point.measurement.failure is None and point.finished:
         point.measure_energy()
+    if point.finished:
+        point.finish()
     yield point.measurement, point.finished
 
 
@@ -206,7 +236,7 @@ def _skip_if_larger(point: _Point, too_large: dict[Config, int]) -> None:
     config = point.measurement.config
     limit = too_large.get(worker.variant(config), config.batch_size)
     if config.batch_size > limit and point.measurement.failure is None:
-        point.give_up(f"not tried: batch {limit} of the same model did not fit into memory")
+        point.give_up("out_of_memory", f"not tried: batch {limit} of the same model did not fit into memory")
 
 
 def measure(

@@ -7,9 +7,10 @@ import os
 import pickle
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import wraps
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -22,21 +23,45 @@ from tradespace.measuring.device import device
 from tradespace.measuring.energy import energy_j_per_item, find_counter
 from tradespace.measuring.loop import time_slice, warm_up
 from tradespace.measuring.measurement import Facts, Failure, Slice
-from tradespace.prepare import Prepared, prepare, unsupported
-from tradespace.tasks.task import Task
+from tradespace.prepare import Layer, Prepared, Session, Source, prepare, unsupported
+from tradespace.tasks.task import Task, whole
 
 WATCH_S = 2.0
 CHECKED_ITEMS = 32
 ROTATED_BATCHES = 4
+# Where items differ in length, and so in cost, a few of them would stand badly for all.
+ROTATED_LENGTHS, ROTATED_VARYING_BATCHES = 256, 16
 SCORE_BATCH = 100
 OUT_OF_MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
 
 UNKNOWN_TASK = Failure("failed", "the measuring process was not given this task")
 
 _tasks: dict[str, Task] = {}
+_sources: dict[tuple[str, str, str], Source] = {}
 _prepared: dict[tuple[str, Config], Prepared] = {}
-_warm: set[tuple[str, Config]] = set()
+_running: dict[tuple[str, Config], "Running"] = {}
 _scored: dict[tuple[str, Config], list[np.ndarray]] = {}
+
+
+@dataclass
+class Running:
+    """A session that is being timed.
+
+    Attributes
+    ----------
+    session : Session
+    prepare_s : float
+        Seconds that preparing the model and opening the session took.
+    turns : iterator of int
+        Numbers the calls, on and on over all slices, so that each slice feeds other inputs.
+    warm : bool
+        Whether its latency was steady once.
+    """
+
+    session: Session
+    prepare_s: float
+    turns: Iterator[int] = field(default_factory=count)
+    warm: bool = False
 
 
 def end_with(kernel: int) -> None:
@@ -85,18 +110,20 @@ def make_ready(key: str, config: Config) -> Facts | Failure:
     reason = unsupported(task, config)
     if reason:
         return Failure("unsupported", reason)
-    ready = _ready(key, config)
-    reference = _ready(key, replace(config, pruning="none", precision="fp32", runtime="eager"))
-    inputs = task.load_data().inputs[:CHECKED_ITEMS].to(config.device)
+    session = _session(key, config).session
+    # Pruned alike: this is about what rounding and runtime did to the outputs, not about what was cut off.
+    exact = replace(config, precision="fp32", runtime="eager")
+    reference = _ready(key, exact).session(exact.threads, exact.batch_size)
     # In batches of the size asked for, since a model may take no other.
-    batches = inputs.split(min(config.batch_size, CHECKED_ITEMS))
-    outputs = torch.cat([_checked_call(ready, batch) for batch in batches])
+    starts = range(0, CHECKED_ITEMS, config.batch_size)
+    batches = [_batch(task, config, start) for start in starts]
+    outputs = torch.cat([_checked_call(session, batch) for batch in batches])
     expected = torch.cat([_checked_call(reference, batch) for batch in batches])
-    return Facts(ready.model_mb, ready.prepare_s, output_error(outputs, expected))
+    return Facts(_ready(key, config).model_mb, _session(key, config).prepare_s, output_error(outputs, expected))
 
 
-def _checked_call(ready: Prepared, batch: torch.Tensor) -> torch.Tensor:
-    outputs = ready.call(batch.clone())
+def _checked_call(session: Session, batch: torch.Tensor) -> torch.Tensor:
+    outputs = session.call(batch.clone())
     if outputs.shape[:1] != (len(batch),):
         raise ValueError(f"outputs: wanted one output an item, {len(batch)} in all; got shape {tuple(outputs.shape)}")
     return outputs
@@ -122,14 +149,14 @@ def output_error(outputs: torch.Tensor, expected: torch.Tensor) -> float:
 @_failing_softly
 def run_slice(key: str, config: Config, seconds: float) -> Slice | Failure:
     """Time `config` for about `seconds`; the first time, once its latency is steady."""
-    where = device(config.device)
-    if (key, config) in _warm:
+    where, running = device(config.device), _session(key, config)
+    if running.warm:
         return time_slice(_caller(key, config), where, config.batch_size, seconds)
     start = time.perf_counter_ns()
     memory_mb = where.peak_mb(lambda: _caller(key, config)(0))
     call = _caller(key, config)
     warm_up(call, where)
-    _warm.add((key, config))
+    running.warm = True
     warm_up_ns = time.perf_counter_ns() - start
     timed = time_slice(call, where, config.batch_size, seconds)
     return replace(timed, warm_up_ns=warm_up_ns, memory_mb=memory_mb)
@@ -150,34 +177,68 @@ def score_slice(key: str, config: Config, seconds: float) -> np.ndarray | Failur
     inputs, labels = task.test or (torch.empty(0), torch.empty(0))
     done = sum(len(part) for part in parts)
     torch.set_num_threads(config.threads)
+    session = _ready(key, config).session(config.threads, None)
     end = time.perf_counter() + seconds
     while done < len(labels):
         if time.perf_counter() > end:
             return None
         # A copy, since a model that works in place would change the test set itself.
-        batch = inputs[done : done + SCORE_BATCH].clone().to(config.device)
-        outputs = _ready(key, config).call(batch)
+        batch = task.trim(inputs[done : done + SCORE_BATCH].clone()).to(config.device)
+        outputs = session.call(batch)
         parts.append(task.correct(outputs.cpu(), labels[done : done + SCORE_BATCH]).numpy())
         done += len(parts[-1])
     return np.concatenate([np.empty(0, bool), *parts])
 
 
+@_failing_softly
+def layers(key: str, config: Config) -> list[Layer] | Failure:
+    """The layers of the compiled model that do its arithmetic."""
+    return _session(key, config).session.layers()
+
+
+def finish(key: str, config: Config) -> None:
+    """Let go of the session of `config`: a sweep over hundreds would hold the memory of them all."""
+    _running.pop((key, config), None)
+
+
 def _ready(key: str, config: Config) -> Prepared:
     name = key, variant(config)
     if name not in _prepared:
-        _prepared[name] = prepare(_tasks[key], config)
+        source = key, config.model, config.pruning
+        if source not in _sources:
+            _sources[source] = Source(_tasks[key], config.model, config.pruning)
+        _prepared[name] = prepare(_sources[source], config)
     return _prepared[name]
+
+
+def _session(key: str, config: Config) -> Running:
+    if (key, config) not in _running:
+        torch.set_num_threads(config.threads)
+        ready = _ready(key, config)
+        start = time.perf_counter()
+        session = ready.session(config.threads, config.batch_size)
+        _running[key, config] = Running(session, ready.prepare_s + time.perf_counter() - start)
+    return _running[key, config]
 
 
 def _caller(key: str, config: Config) -> Callable[[int], object]:
     """A function of the call's number that runs one batch, inputs rotating, on as many threads as `config` says."""
     torch.set_num_threads(config.threads)
-    ready = _ready(key, config)
-    batches = _batches(_tasks[key].load_data().inputs, config)
-    return lambda i: ready.call(batches[i % len(batches)])
+    running = _session(key, config)
+    call, turns, batches = running.session.call, running.turns, _batches(_tasks[key], config)
+    return lambda _: call(batches[next(turns) % len(batches)])
 
 
-def _batches(inputs: torch.Tensor, config: Config) -> list[torch.Tensor]:
-    """A few different batches on the device, so that no timing is that of one lucky input."""
-    items = torch.arange(ROTATED_BATCHES * config.batch_size) % len(inputs)
-    return [inputs[index].to(config.device) for index in items.split(config.batch_size)]
+def _batches(task: Task, config: Config) -> list[torch.Tensor]:
+    """Different batches on the device, spread evenly over the inputs, so that no timing is that of one lucky input."""
+    varying = task.trim is not whole
+    number = max(ROTATED_VARYING_BATCHES, ROTATED_LENGTHS // config.batch_size) if varying else ROTATED_BATCHES
+    items = len(task.load_data().inputs)
+    return [_batch(task, config, i * items // number) for i in range(number)]
+
+
+def _batch(task: Task, config: Config, start: int) -> torch.Tensor:
+    """A batch of the items from `start` on, as it is fed, on the device."""
+    inputs = task.load_data().inputs
+    items = (start + torch.arange(config.batch_size)) % len(inputs)
+    return task.trim(inputs[items]).to(config.device)

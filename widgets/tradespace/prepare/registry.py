@@ -1,18 +1,17 @@
 """The runtimes there are, and what they make of a model."""
 
-import io
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import torch
-from torch import Tensor, nn
 
 from tradespace.config import PRECISIONS, Config
-from tradespace.prepare import eager
+from tradespace.prepare import compiled, eager, onnxruntime, openvino
+from tradespace.prepare.session import Converted, Session
+from tradespace.prepare.source import Source
 from tradespace.tasks.task import Task
-
-Call = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -25,79 +24,99 @@ class Runtime:
         Those it has code for, whatever this machine can run.
     unsupported : callable
         (Config, whether there are calibration inputs) -> why this machine cannot run it, or None.
-    prepare : callable
-        (module, Config, calibration inputs or None) -> a module that maps inputs to outputs at that Config.
+    convert : callable
+        (Source, Config) -> `Converted`.
+    packages : tuple of str
+        What has to be installed besides PyTorch.
     """
 
     precisions: tuple[str, ...]
     unsupported: Callable[[Config, bool], str | None]
-    prepare: Callable[[nn.Module, Config, Tensor | None], nn.Module]
+    convert: Callable[[Source, Config], Converted]
+    packages: tuple[str, ...] = ()
 
 
-RUNTIMES = {"eager": Runtime(eager.PRECISIONS, eager.unsupported, eager.prepare)}
+RUNTIMES = {
+    "eager": Runtime(eager.PRECISIONS, eager.unsupported, eager.convert),
+    "compile": Runtime(compiled.PRECISIONS, compiled.unsupported, compiled.convert),
+    "onnxruntime": Runtime(
+        onnxruntime.PRECISIONS, onnxruntime.unsupported, onnxruntime.convert, ("onnx", "onnxruntime", "onnxscript")
+    ),
+    "openvino": Runtime(
+        openvino.PRECISIONS,
+        openvino.unsupported,
+        openvino.convert,
+        ("onnx", "onnxruntime", "onnxscript", "openvino"),
+    ),
+}
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A model ready to run.
+    """A model converted for one runtime, from which sessions are opened.
 
     Parameters
     ----------
-    call : callable
-        Inputs of any batch size on the Config's device -> outputs, as fp32.
-    model_mb : float
-        Size of the file that `torch.save` makes of the weights, in 10^6 bytes; some 10 kB of it are its own.
+    converted : Converted
     prepare_s : float
-        Seconds that loading, converting and calibrating took, once.
+        Seconds that loading, pruning, exporting, calibrating and converting took, once.
     """
 
-    call: Call
-    model_mb: float
+    converted: Converted
     prepare_s: float
+
+    @property
+    def model_mb(self) -> float:
+        """Size on disk of the weights, in 10^6 bytes."""
+        return self.converted.model_mb
+
+    def session(self, threads: int, batch_size: int | None) -> Session:
+        """The model ready for batches of that size, or of any; how many threads it may use holds for most runtimes."""
+        return self.converted.open(threads, batch_size)
 
 
 def unsupported(task: Task, config: Config) -> str | None:
     """Why this machine cannot run `config`, in a sentence; None if it can."""
-    if config.pruning != "none":
-        return f"there is no {config.pruning} version of {config.model} in this release"
-    if config.runtime not in RUNTIMES:
-        return f"runtime {config.runtime} is not in this release; there is {', '.join(RUNTIMES)}"
+    runtime = RUNTIMES[config.runtime]
+    missing = [name for name in runtime.packages if find_spec(name) is None]
+    if missing:
+        return f"runtime {config.runtime} needs {', '.join(missing)}: pip install {' '.join(missing)}"
     if not _available(config.device):
         return f"torch finds no {config.device} device on this machine"
-    return RUNTIMES[config.runtime].unsupported(config, task.calibration is not None)
+    return runtime.unsupported(config, task.calibration is not None)
 
 
-def prepare(task: Task, config: Config) -> Prepared:
-    """The model of `config`, compressed as it says and ready to run. Threads and batch size play no part.
+def untimed(config: Config) -> str | None:
+    """Why the accuracy of `config` can be told but no time of it, in a sentence; None if both can."""
+    return eager.untimed(config) if config.runtime == "eager" else None
+
+
+def prepare(source: Source, config: Config) -> Prepared:
+    """The model of `source` converted as `config` says. Threads and batch size play no part yet.
 
     Examples
     --------
     >>> from tradespace.tasks import load_task
     >>> task = load_task("fashion")
-    >>> small = prepare(task, Config("resnet8", precision="int8"))
-    >>> small.call(task.example).shape
+    >>> config = Config("resnet8", precision="int8")
+    >>> small = prepare(Source(task, config.model, config.pruning), config)
+    >>> small.session(threads=1, batch_size=1).call(task.example).shape
     torch.Size([1, 10])
 
     Raises
     ------
     Unsupported
-        If the model has nothing that this precision could be applied to.
+        If the model has nothing that this precision could be applied to, or the runtime's exporter refuses it.
     """
-    start = time.perf_counter()
-    module = RUNTIMES[config.runtime].prepare(task.load_model(config.model), config, task.calibration)
-    prepare_s = time.perf_counter() - start
-    return Prepared(module, _saved_mb(module), prepare_s)
+    start, made_s = time.perf_counter(), source.made_s
+    converted = RUNTIMES[config.runtime].convert(source, config)
+    own_s = time.perf_counter() - start - (source.made_s - made_s)
+    return Prepared(converted, source.needed_s + own_s)
 
 
 def _available(device: str) -> bool:
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     return device == "cpu" or (accelerator is not None and accelerator.type == device)
-
-
-def _saved_mb(module: nn.Module) -> float:
-    buffer = io.BytesIO()
-    torch.save(module.state_dict(), buffer)
-    return buffer.tell() / 1e6
 
 
 def precisions() -> tuple[str, ...]:

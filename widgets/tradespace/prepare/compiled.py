@@ -1,0 +1,85 @@
+"""torch.compile: kernels generated and fused for one model and one shape, at the price of compiling them."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from tradespace.config import Config
+from tradespace.errors import Unsupported
+from tradespace.prepare.eager import FLOATS, InFloat, layers_of
+from tradespace.prepare.fold import fold
+from tradespace.prepare.quiet import quiet
+from tradespace.prepare.session import Call, Converted, Session
+from tradespace.prepare.source import Source
+
+PRECISIONS = tuple(FLOATS)
+FIRST_CALLS = 3
+
+
+def unsupported(config: Config, calibrated: bool) -> str | None:
+    """Why torch.compile cannot run `config` here, or None."""
+    if config.precision not in PRECISIONS:
+        return f"torch.compile runs {', '.join(PRECISIONS)} in this release, not {config.precision}"
+    if config.device == "cpu" and not _has_compiler():
+        return "torch.compile needs a C++ compiler, and finds none: install g++ (on macOS clang, on Windows MSVC)"
+    return None
+
+
+def convert(source: Source, config: Config) -> Converted:
+    """The model of `source`, compiled anew for each batch size and number of threads, and for any size once."""
+    module = InFloat(fold(source.module()), FLOATS[config.precision], config.device).eval()
+    example = source.example.to(config.device)
+    sessions: dict[tuple[int, int | None], Session] = {}
+
+    def open_session(threads: int, batch_size: int | None) -> Session:
+        if (threads, batch_size) not in sessions:
+            call = _compiled(copy.deepcopy(module), example, batch_size, bool(source.varying), config.device)
+            sessions[threads, batch_size] = Session(call, lambda: layers_of(module, example))
+        return sessions[threads, batch_size]
+
+    weights = sum(value.numel() * value.element_size() for value in module.state_dict().values())
+    return Converted(open_session, weights / 1e6)
+
+
+def _compiled(module: nn.Module, example: Tensor, batch_size: int | None, varying: bool, device: str) -> Call:
+    """`module` compiled, its first calls made."""
+    import torch._inductor.config as inductor
+
+    # CUDA graphs need shapes that stay; on a CPU there are none.
+    mode = "reduce-overhead" if device == "cuda" and not varying and batch_size is not None else None
+    call = torch.compile(_of_its_own(module), dynamic=varying or batch_size is None, mode=mode, fullgraph=True)
+    # A size that stands for any must not be 1, which torch.compile takes as a constant.
+    batch = example.expand(batch_size or 3, *example.shape[1:]).clone()
+    # Compiled anew each time, so that `prepare_s` is what compiling costs; and in this process alone.
+    with quiet() as log, inductor.patch(force_disable_caches=True, compile_threads=1):
+        try:
+            for _ in range(FIRST_CALLS):
+                call(batch)
+        except Exception as error:
+            raise Unsupported(f"torch.compile failed: {str(error).strip().splitlines()[0]} {log.tail()}") from error
+    return call
+
+
+def _of_its_own(module: nn.Module) -> Call:
+    """A function that calls `module`, with a code object that no other session shares.
+
+    torch.compile counts how often it compiled a code object, and past a limit runs it uncompiled without a word.
+    """
+
+    def call(batch: Tensor) -> Tensor:
+        outputs: Tensor = module(batch)
+        return outputs
+
+    call.__code__ = call.__code__.replace()
+    return call
+
+
+def _has_compiler() -> bool:
+    from torch._inductor import cpp_builder, exc
+
+    try:
+        cpp_builder.get_cpp_compiler()
+    except (exc.InvalidCxxCompiler, RuntimeError):
+        return False
+    return True

@@ -1,0 +1,103 @@
+"""A PyTorch module as an ONNX model, and that model in int8: what ONNX Runtime and OpenVINO both run."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tradespace.errors import Unsupported
+from tradespace.prepare.quiet import quiet
+
+INPUT, OUTPUT = "input", "output"
+
+
+def to_onnx(module: nn.Module, example: Tensor, varying: tuple[int, ...]) -> bytes:
+    """`module` as an ONNX model of any batch size and any length of the `varying` axes, BatchNorm folded.
+
+    Raises
+    ------
+    Unsupported
+        If the exporter refuses the module; the message says which runtimes need no export.
+    """
+    # Two items: an axis of length 1 would be taken for a constant.
+    batch = example.expand(2, *example.shape[1:]).clone()
+    axes = {axis: torch.export.Dim.DYNAMIC for axis in (0, *varying)}
+    with quiet() as log:
+        try:
+            program = torch.onnx.export(
+                module,
+                (batch,),
+                dynamo=True,
+                dynamic_shapes=(axes,),
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                verbose=False,
+            )
+        except Exception as error:
+            causes = [str(cause).strip().splitlines()[0] for cause in (error.__cause__, error) if cause and str(cause)]
+            raise Unsupported(
+                f"the model cannot be exported to ONNX for any batch size: {causes[0] if causes else error!r} "
+                f"{log.tail()} (runtime 'eager' needs no export)"
+            ) from error
+    assert program is not None
+    model: bytes = program.model_proto.SerializeToString()
+    return model
+
+
+def to_static_int8(model: bytes, calibration: tuple[Tensor, ...]) -> bytes:
+    """`model` with int8 weights (a step for each channel) and unsigned 8-bit activations, as pairs of
+    QuantizeLinear and DequantizeLinear that a runtime fuses with the layers between them."""
+    from onnxruntime import quantization as q
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    with quiet(), tempfile.TemporaryDirectory() as folder:
+        plain, prepared, quantized = (Path(folder) / f"{name}.onnx" for name in ("plain", "prepared", "quantized"))
+        plain.write_bytes(model)
+        quant_pre_process(plain, prepared, skip_symbolic_shape=True)
+        q.quantize_static(
+            prepared,
+            quantized,
+            _Reader(calibration),
+            quant_format=q.QuantFormat.QDQ,
+            activation_type=q.QuantType.QUInt8,
+            weight_type=q.QuantType.QInt8,
+            per_channel=True,
+        )
+        return quantized.read_bytes()
+
+
+def to_dynamic_int8(model: bytes) -> bytes:
+    """`model` with int8 weights in its matrix products; activations are rounded as they come.
+
+    Raises
+    ------
+    Unsupported
+        If it has no matrix product with weights.
+    """
+    import onnx
+    from onnxruntime import quantization as q
+
+    proto = onnx.load_from_string(model)
+    del proto.graph.value_info[:]  # shapes noted by the exporter, which the quantizer would trust when they are stale
+    kinds = ["MatMul", "Gemm"]
+    if not any(node.op_type in kinds for node in proto.graph.node):
+        raise Unsupported("int8-dynamic quantizes matrix products, and this model has none")
+    with quiet(), tempfile.TemporaryDirectory() as folder:
+        plain, quantized = Path(folder) / "plain.onnx", Path(folder) / "quantized.onnx"
+        onnx.save(proto, plain)
+        q.quantize_dynamic(plain, quantized, op_types_to_quantize=kinds, weight_type=q.QuantType.QInt8)
+        return quantized.read_bytes()
+
+
+class _Reader:
+    """Calibration inputs in the form that ONNX Runtime's quantizer asks for."""
+
+    def __init__(self, calibration: tuple[Tensor, ...]) -> None:
+        self._batches: Iterator[np.ndarray] = (batch.numpy() for batch in calibration)
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        batch = next(self._batches, None)
+        return None if batch is None else {INPUT: batch}

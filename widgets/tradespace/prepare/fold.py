@@ -1,0 +1,39 @@
+"""Fold each BatchNorm into the convolution before it: in evaluation mode it is a fixed scale and shift of channels."""
+
+from collections import Counter
+
+from torch import fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+def fold(module: nn.Module) -> nn.Module:
+    """`module`, changed in place: a BatchNorm that follows a convolution is part of its weights now.
+
+    Which follows which is found by tracing; a module whose control flow depends on data cannot be traced and is
+    returned as it is. Its own `forward` stays: what that does in Python is part of what is timed.
+
+    Examples
+    --------
+    >>> fold(nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)).eval())[1]
+    Identity()
+    """
+    if not any(isinstance(layer, NORMS) for layer in module.modules()):
+        return module
+    try:
+        graph = fx.symbolic_trace(module).graph
+    except Exception:
+        return module
+    calls = Counter(node.target for node in graph.nodes if node.op == "call_module")
+    for node in graph.nodes:
+        before = node.args[0] if node.args else None
+        if node.op != "call_module" or not isinstance(before, fx.Node) or before.op != "call_module":
+            continue
+        once = calls[node.target] == calls[before.target] == len(before.users) == 1
+        convolution, norm = (module.get_submodule(str(name)) for name in (before.target, node.target))
+        if once and isinstance(convolution, CONVOLUTIONS) and isinstance(norm, NORMS):
+            module.set_submodule(str(before.target), fuse_conv_bn_eval(convolution, norm))
+            module.set_submodule(str(node.target), nn.Identity())
+    return module

@@ -1,0 +1,104 @@
+"""ONNX Runtime: a graph of fused kernels, compiled ahead of time, run without Python."""
+
+import json
+import math
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tradespace.config import Config
+from tradespace.prepare import export
+from tradespace.prepare.session import Call, Converted, Layer, Session
+from tradespace.prepare.source import Source
+
+PRECISIONS = ("fp32", "int8", "int8-dynamic")
+ERRORS_ONLY = 3
+
+
+def unsupported(config: Config, calibrated: bool) -> str | None:
+    """Why ONNX Runtime cannot run `config` here, or None."""
+    if config.device != "cpu":
+        return f"this release runs ONNX Runtime on the CPU alone, not on {config.device}"
+    if config.precision not in PRECISIONS:
+        return f"ONNX Runtime's CPU kernels run {', '.join(PRECISIONS)}, not {config.precision}"
+    if config.precision == "int8" and not calibrated:
+        return "static int8 learns its ranges from calibration inputs, and this task has none"
+    return None
+
+
+def convert(source: Source, config: Config) -> Converted:
+    """The model of `source` exported to ONNX, at the precision of `config`."""
+    model = source.onnx(config.precision)
+
+    @cache
+    def with_threads(threads: int) -> Session:
+        return Session(_call(model, threads), lambda: layers_of(model, source.example))
+
+    return Converted(lambda threads, batch_size: with_threads(threads), len(model) / 1e6)
+
+
+def _session(model: bytes, threads: int, **options: object) -> Any:
+    import onnxruntime
+
+    wanted = onnxruntime.SessionOptions()
+    wanted.intra_op_num_threads = threads
+    wanted.log_severity_level = ERRORS_ONLY
+    for name, value in options.items():
+        setattr(wanted, name, value)
+    return onnxruntime.InferenceSession(model, wanted, providers=["CPUExecutionProvider"])
+
+
+def _call(model: bytes, threads: int) -> Call:
+    session = _session(model, threads)
+
+    def call(batch: Tensor) -> Tensor:
+        return torch.from_numpy(session.run(None, {export.INPUT: batch.numpy()})[0])
+
+    return call
+
+
+def layers_of(model: bytes, example: Tensor) -> list[Layer]:
+    """The layers that multiply, from the runtime's own profile of one call and the graph it optimised."""
+    import onnx
+
+    with tempfile.TemporaryDirectory() as folder:
+        optimised = str(Path(folder) / "optimised.onnx")
+        session = _session(
+            model,
+            1,
+            enable_profiling=True,
+            profile_file_prefix=str(Path(folder) / "profile"),
+            optimized_model_filepath=optimised,
+        )
+        session.run(None, {export.INPUT: example.numpy()})
+        events = json.loads(Path(session.end_profiling()).read_text())
+        graph = onnx.load(optimised).graph
+    weights = {value.name: tuple(value.dims) for value in graph.initializer}
+    inputs = {node.name: [weights.get(name, ()) for name in node.input] for node in graph.node}
+    return [
+        _layer(event["args"], inputs[_node(event)]) for event in events if _node(event) in inputs and _multiplies(event)
+    ]
+
+
+def _node(event: dict[str, Any]) -> str:
+    """The node whose run an event of the profile tells of; the same name twice is impossible in a graph."""
+    return str(event["name"]).removesuffix("_kernel_time") if event["name"].endswith("_kernel_time") else ""
+
+
+def _multiplies(event: dict[str, Any]) -> bool:
+    return any(word in event["args"]["op_name"] for word in ("Conv", "MatMul", "Gemm"))
+
+
+def _layer(ran: dict[str, Any], weights: list[tuple[int, ...]]) -> Layer:
+    """The layer of one profiled call: shapes and types of its activations, and the shapes of its weights."""
+    kinds = [kind for tensor in ran["input_type_shape"] for kind in tensor]
+    [first] = ran["input_type_shape"][0].values()
+    [outputs] = ran["output_type_shape"][0].values()
+    filters = next((shape for shape in weights if len(shape) > 2), None)
+    a_sum = first[-1] if filters is None else math.prod(filters[1:])
+    integer = "int8" in kinds or "uint8" in kinds or "Dynamic" in ran["op_name"]
+    return Layer(ran["op_name"], "int8" if integer else "fp32", math.prod(outputs[1:]) * a_sum)

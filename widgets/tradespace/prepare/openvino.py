@@ -1,0 +1,98 @@
+"""OpenVINO: a graph compiled for this processor and one batch size, run without Python."""
+
+import math
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tradespace.config import Config
+from tradespace.prepare.session import Call, Converted, Layer, Session
+from tradespace.prepare.source import Source
+
+# Precision -> what OpenVINO calls the type to compute in. Left to itself it takes bf16 where the processor has it,
+# and calls that fp32; beside int8 layers, too, what stays in floating point stays fp32.
+HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
+PRECISIONS = tuple(HINTS)
+NAMES = {"f32": "fp32", "f16": "fp16", "u8": "int8", "i8": "int8"}
+KINDS = ("Convolution", "GroupConvolution", "FullyConnected", "MatMul")
+
+
+def unsupported(config: Config, calibrated: bool) -> str | None:
+    """Why OpenVINO cannot run `config` here, or None."""
+    if config.device != "cpu":
+        return f"this release runs OpenVINO on the CPU alone, not on {config.device}"
+    if config.precision not in PRECISIONS:
+        return f"this release runs OpenVINO in {', '.join(PRECISIONS)}, not in {config.precision}"
+    if config.precision in ("bf16", "fp16") and config.precision.upper() not in _capabilities():
+        return f"this processor has no {config.precision} arithmetic that OpenVINO could use"
+    if config.precision == "int8" and not calibrated:
+        return "static int8 learns its ranges from calibration inputs, and this task has none"
+    return None
+
+
+def convert(source: Source, config: Config) -> Converted:
+    """The model of `source` exported to ONNX, in int8 if asked, and read by OpenVINO."""
+    model = source.onnx("int8" if config.precision == "int8" else "fp32")
+
+    example = tuple(source.example.shape)
+    lengths = tuple(-1 if axis in source.varying else length for axis, length in enumerate(example))
+
+    def open_session(threads: int, batch_size: int | None) -> Session:
+        compiled = _compiled(model, (batch_size or -1, *lengths[1:]), HINTS[config.precision], threads)
+        return Session(_call(compiled), lambda: layers_of(_compiled(model, example, HINTS[config.precision], threads)))
+
+    return Converted(open_session, len(model) / 1e6)
+
+
+def _compiled(model: bytes, shape: tuple[int, ...], hint: str, threads: int) -> Any:
+    """`model` compiled for inputs of `shape`, in which -1 stands for any length."""
+    read = _core().read_model(model)
+    read.reshape(list(shape))
+    options = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
+    return _core().compile_model(read, "CPU", options)
+
+
+def _call(compiled: Any) -> Call:
+    import openvino
+
+    request = compiled.create_infer_request()
+
+    def call(batch: Tensor) -> Tensor:
+        request.set_input_tensor(openvino.Tensor(batch.numpy(), shared_memory=True))
+        request.infer()
+        # A copy, since the next call writes to the same memory.
+        return torch.tensor(request.get_output_tensor().data)
+
+    return call
+
+
+def layers_of(compiled: Any) -> list[Layer]:
+    """The layers that multiply, from the graph that OpenVINO executes."""
+    layers = []
+    for node in compiled.get_runtime_model().get_ordered_ops():
+        info = {key: node.get_rt_info()[key].astype(str) for key in ("layerType", "runtimePrecision")}
+        if info["layerType"] in KINDS:
+            precision = NAMES.get(info["runtimePrecision"], info["runtimePrecision"])
+            layers.append(Layer(info["layerType"], precision, _macs(node, info["layerType"])))
+    return layers
+
+
+def _macs(node: Any, kind: str) -> int:
+    outputs, data, weights = (list(port.get_shape()) for port in (node.output(0), *node.inputs()[:2]))
+    # Filters are (out, in, height, width), behind an axis of groups if there are any.
+    a_sum = {"Convolution": weights[1:], "GroupConvolution": weights[2:]}.get(kind, data[-1:])
+    return int(math.prod(outputs) * math.prod(a_sum))
+
+
+@cache
+def _core() -> Any:
+    import openvino
+
+    return openvino.Core()
+
+
+@cache
+def _capabilities() -> tuple[str, ...]:
+    return tuple(_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))

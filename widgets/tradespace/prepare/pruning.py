@@ -1,0 +1,177 @@
+"""Fewer weights after training: the smallest set to zero, or whole channels taken out."""
+
+import contextlib
+import copy
+import importlib
+import io
+import warnings
+from collections.abc import Iterator
+from types import ModuleType
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.utils import parametrize
+
+from tradespace.config import PRUNINGS
+from tradespace.errors import Unsupported, choose
+
+# What is pruned. Embeddings and normalisation keep all they have, as in Han et al.
+LAYERS = (_ConvNd, nn.Linear, nn.MultiheadAttention, nn.RNNBase)
+ESTIMATION_ITEMS, ESTIMATION_BATCH = 1000, 100
+TORCH_PRUNING = "torch-pruning==1.6.1"
+
+
+def prune(module: nn.Module, pruning: str, inputs: Tensor | None, example: Tensor) -> nn.Module:
+    """A copy of `module` in evaluation mode, pruned as the knob `pruning` says. Nothing is trained.
+
+    Parameters
+    ----------
+    pruning : str
+        `weights-P` sets the P % of all weights that are smallest to zero (Han et al., 2015); shapes stay as they are.
+        `channels-P` takes out the P % of each layer's channels that have the smallest L2 norm, together with all that
+        hangs on them (Fang et al., 2023); inputs and outputs of the model stay whole.
+    inputs : Tensor or None
+        A few hundred inputs, without labels. The running statistics of BatchNorm are estimated anew on them.
+    example : Tensor
+        One input, batch size 1.
+
+    Raises
+    ------
+    Unsupported
+        If there is nothing in the module to prune, or if torch-pruning is missing or cannot take its channels out.
+
+    Examples
+    --------
+    >>> layers = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    >>> sparse = prune(layers, "weights-50", None, torch.zeros(1, 4))
+    >>> sum(int((parameter == 0).sum()) for parameter in sparse.parameters())
+    24
+    """
+    kind, _, percent = choose("pruning", pruning, PRUNINGS).partition("-")
+    with torch.inference_mode(False):  # a copy made in inference mode could not be traced
+        pruned = copy.deepcopy(module).eval()
+        if kind == "none":
+            return pruned
+        if not any(isinstance(layer, LAYERS) for layer in pruned.modules()):
+            raise Unsupported(f"{pruning} prunes convolutions and linear layers, and this model has none")
+        if kind == "weights":
+            zero_smallest(pruned, int(percent) / 100)
+        else:
+            remove_channels(pruned, int(percent) / 100, example)
+        if inputs is not None:
+            estimate_batch_norm(pruned, inputs)
+    return pruned
+
+
+def zero_smallest(module: nn.Module, share: float) -> None:
+    """Set the smallest `share` of the weights to zero, in place, under one threshold for all layers."""
+    layers = [layer for layer in module.modules() if isinstance(layer, LAYERS)]
+    if any(parametrize.is_parametrized(layer) for layer in layers):
+        raise Unsupported(
+            "some weights of this model are computed from others (a parametrization): they cannot be zeroed"
+        )
+    # By identity: a weight that two layers share is one weight.
+    weights = {
+        id(parameter): parameter
+        for layer in layers
+        for name, parameter in layer.named_parameters(recurse=False)
+        if "weight" in name
+    }
+    with torch.no_grad():
+        sizes = torch.cat([weight.abs().flatten() for weight in weights.values()])
+        kept = torch.ones_like(sizes)
+        kept[sizes.topk(round(share * len(sizes)), largest=False).indices] = 0
+        masks = kept.split([weight.numel() for weight in weights.values()])
+        for weight, mask in zip(weights.values(), masks, strict=True):
+            weight.mul_(mask.view_as(weight))
+
+
+def remove_channels(module: nn.Module, share: float, example: Tensor) -> None:
+    """Take the `share` of channels with the smallest L2 norm out of each group of layers that depend on each other."""
+    tp = _torch_pruning()
+    pair = torch.cat([example, example])
+    before = _weights(module), _output_shape(module, pair)
+    # torch-pruning prints and warns, and follows the graph of autograd: parameters must ask for gradients.
+    with _silence(), torch.enable_grad():
+        module.requires_grad_(True)
+        try:
+            graph = tp.DependencyGraph().build_dependency(module, (example.clone(),))
+            # A layer whose channels reach the end of the graph decides the shape of the output.
+            outputs = [
+                group[0].dep.target.module
+                for group in graph.get_all_groups()
+                if any(graph.is_out_channel_pruning_fn(dep.handler) and not dep.target.outputs for dep, _ in group)
+            ]
+            tp.pruner.BasePruner(
+                module,
+                (example.clone(),),
+                importance=tp.importance.GroupMagnitudeImportance(p=2),
+                pruning_ratio=share,
+                ignored_layers=outputs,
+                # The defaults of these are dicts that all pruners of a process share.
+                in_channel_groups={},
+                out_channel_groups={},
+                num_heads={},
+            ).step()
+            after = _weights(module), _output_shape(module, pair)
+        except Exception as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise Unsupported(f"torch-pruning cannot take channels out of this model: {reason}") from error
+    if after[1] != before[1]:
+        raise Unsupported("torch-pruning cannot take channels out of this model without changing what it puts out")
+    if after[0] == before[0]:
+        raise Unsupported("this model has no channels but those of its inputs and outputs, and these must stay")
+
+
+def estimate_batch_norm(module: nn.Module, inputs: Tensor) -> None:
+    """Replace the running statistics of BatchNorm layers by their averages over `inputs`, in place."""
+    norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    if not norms or len(inputs) < 2:  # one item has no variance
+        return
+    items = inputs[:ESTIMATION_ITEMS]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # torch's word for: average over all batches alike
+        norm.train()
+    with torch.no_grad():
+        # Batches of equal size: a last one of a single item has no variance either.
+        for batch in items.tensor_split(-(-len(items) // ESTIMATION_BATCH)):
+            module(batch.clone())  # a model that works in place would change the caller's inputs
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        norm.eval()
+
+
+def _torch_pruning() -> ModuleType:
+    try:
+        with _silence():
+            return importlib.import_module("torch_pruning")
+    except ImportError as error:
+        raise Unsupported(
+            f"taking channels out of a model that has no such version yet needs torch-pruning: "
+            f"pip install {TORCH_PRUNING}"
+        ) from error
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _weights(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _output_shape(module: nn.Module, inputs: Tensor) -> torch.Size:
+    with torch.no_grad():
+        outputs: Tensor = module(inputs.clone())
+    return outputs.shape

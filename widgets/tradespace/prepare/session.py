@@ -1,0 +1,57 @@
+"""What preparing gives: a model converted for one runtime, sessions of it that can be called, the layers that ran."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+Call = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer that multiplies and accumulates, as the runtime runs it.
+
+    Parameters
+    ----------
+    kind, precision : str
+        What the runtime calls it, and the type it multiplies in: `fp32 bf16 fp16 int8 ...`.
+    macs : int
+        Multiply-accumulates for one item.
+    """
+
+    kind: str
+    precision: str
+    macs: int
+
+
+@dataclass(frozen=True)
+class Session:
+    """A model ready to run on a number of threads, in batches of a size.
+
+    Parameters
+    ----------
+    call : callable
+        A batch on the Config's device -> outputs, as fp32.
+    layers : callable
+        () -> the layers of the compiled model that do its arithmetic, read from the runtime itself.
+    """
+
+    call: Call
+    layers: Callable[[], list[Layer]]
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A model at one precision, for one runtime.
+
+    Parameters
+    ----------
+    open : callable
+        (threads, batch size, or None for batches of any size) -> `Session`.
+    model_mb : float
+        Size on disk of the weights as this runtime loads them, in 10^6 bytes.
+    """
+
+    open: Callable[[int, int | None], Session]
+    model_mb: float
