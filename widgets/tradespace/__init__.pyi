@@ -1,5 +1,7 @@
 from .config import Config, grid
+from .measuring.classes import accuracy_by_class
 from .measuring.compare import compare, compare_accuracy
+from .measuring.describe import describe
 from .measuring.engine import measure
 from .measuring.measurement import Measurement
 from .show.explorer import Explorer
@@ -20,10 +22,12 @@ __all__ = [
     "Objective",
     "Store",
     "Task",
+    "accuracy_by_class",
     "at_least",
     "at_most",
     "compare",
     "compare_accuracy",
+    "describe",
     "grid",
     "list_tasks",
     "load_surface",

@@ -316,7 +316,8 @@ class Measurement:
 
     def __repr__(self) -> str:
         if self.failure:
-            return f"{self.config}: {self.status}: {self.reason}"
+            known = f" (accuracy {self._accuracy})" if self.correct is not None else ""
+            return f"{self.config}: {self.status}{known}: {self.reason}"
         if not self.samples:
             return f"{self.config}: not measured yet"
         return f"{self.config}: {self._numbers()}\n{self._trust()}"
@@ -327,7 +328,11 @@ class Measurement:
         text = f"latency {self.latency_p50_ms:.3g} ms{interval}, throughput {self.throughput_per_s:,.0f} items/s"
         if self.correct is None:
             return text + ", accuracy not known"
-        return text + f", accuracy {self.accuracy:.1%} ({self.accuracy_lo:.1%} to {self.accuracy_hi:.1%})"
+        return f"{text}, accuracy {self._accuracy}"
+
+    @property
+    def _accuracy(self) -> str:
+        return f"{self.accuracy:.1%} ({self.accuracy_lo:.1%} to {self.accuracy_hi:.1%})"
 
     def _trust(self) -> str:
         if not self.flags:

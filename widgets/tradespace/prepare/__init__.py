@@ -1,7 +1,18 @@
 """A model and a Config -> something callable. One file a runtime, one registry."""
 
-from tradespace.prepare.registry import Prepared, precisions, prepare, unsupported, untimed
+from tradespace.prepare.registry import Prepared, precisions, prepare, unsupported, untimed, versions
 from tradespace.prepare.session import Layer, Session
 from tradespace.prepare.source import Source, load
 
-__all__ = ["Layer", "Prepared", "Session", "Source", "load", "precisions", "prepare", "unsupported", "untimed"]
+__all__ = [
+    "Layer",
+    "Prepared",
+    "Session",
+    "Source",
+    "load",
+    "precisions",
+    "prepare",
+    "unsupported",
+    "untimed",
+    "versions",
+]

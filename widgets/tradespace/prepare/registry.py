@@ -3,12 +3,13 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.util import find_spec
 
 import torch
 
 from tradespace.config import PRECISIONS, Config
-from tradespace.prepare import compiled, eager, onnxruntime, openvino
+from tradespace.prepare import compiled, cuda, eager, onnxruntime, openvino
 from tradespace.prepare.session import Converted, Session
 from tradespace.prepare.source import Source
 from tradespace.tasks.task import Task
@@ -98,7 +99,7 @@ def prepare(source: Source, config: Config) -> Prepared:
     --------
     >>> from tradespace.tasks import load_task
     >>> task = load_task("fashion")
-    >>> config = Config("resnet8", precision="int8")
+    >>> config = Config("resnet8", precision="int8", runtime="openvino")
     >>> small = prepare(Source(task, config.model, config.pruning), config)
     >>> small.session(threads=1, batch_size=1).call(task.example).shape
     torch.Size([1, 10])
@@ -120,6 +121,11 @@ def _available(device: str) -> bool:
 
 
 def precisions() -> tuple[str, ...]:
-    """The precisions that some runtime of this release knows, in the order of `config.PRECISIONS`."""
-    known = {name for runtime in RUNTIMES.values() for name in runtime.precisions}
-    return tuple(name for name in PRECISIONS if name in known)
+    """The precisions that eager PyTorch can be timed at with the devices of this machine."""
+    beyond = () if torch.cuda.is_available() else cuda.PRECISIONS_OF_CUDA_ALONE
+    return tuple(name for name in PRECISIONS if name not in (*eager.WEIGHTS, *beyond))
+
+
+def versions(config: Config) -> dict[str, str]:
+    """Package -> version, of what runs and converts the model of `config` besides PyTorch."""
+    return {name: version(name) for name in RUNTIMES[config.runtime].packages if find_spec(name) is not None}

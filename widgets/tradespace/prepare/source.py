@@ -3,7 +3,7 @@
 import copy
 import time
 
-from torch import Tensor, nn
+from torch import nn
 
 from tradespace.prepare import export
 from tradespace.prepare.pruning import prune

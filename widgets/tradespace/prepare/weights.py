@@ -22,7 +22,7 @@ def quantized(weight: Tensor, bits: int, per_channel: bool) -> Tensor:
     ----------
     weight : Tensor of shape (channels, ...)
     per_channel : bool
-        Whether each channel (a row of a matrix, a filter, the vector of a token) has a step of its own; else one is shared.
+        Whether each channel (a row of a matrix, a filter, the vector of a token) has a step of its own.
 
     Notes
     -----

@@ -20,7 +20,9 @@ WAIT_FOR_OTHERS_S = 30
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS point (
     key TEXT PRIMARY KEY, budget_s REAL NOT NULL, identity TEXT NOT NULL, row TEXT NOT NULL, raw BLOB NOT NULL
-)"""
+);
+CREATE TABLE IF NOT EXISTS score (key TEXT PRIMARY KEY, identity TEXT NOT NULL, correct BLOB NOT NULL);
+"""
 SLICE_NUMBERS = tuple(field.name for field in fields(Slice) if field.name != "samples_ns")
 
 
@@ -67,6 +69,18 @@ class Store:
         with self._connected() as connection:
             connection.execute("INSERT OR REPLACE INTO point VALUES (?, ?, ?, ?, ?)", values)
 
+    def find_score(self, key: str) -> np.ndarray | None:
+        """Per test item, whether it is classified right, as saved under `key`."""
+        with self._connected() as connection:
+            found = connection.execute("SELECT correct FROM score WHERE key = ?", (key,)).fetchone()
+        return None if found is None else np.frombuffer(found[0], bool)
+
+    def save_score(self, key: str, identity: dict[str, object], correct: np.ndarray) -> None:
+        """Write which test items a model classifies right."""
+        values = (key, json.dumps(identity), correct.tobytes())
+        with self._connected() as connection:
+            connection.execute("INSERT OR REPLACE INTO score VALUES (?, ?, ?)", values)
+
     def measurements(self) -> Iterator[Measurement]:
         """Every saved point with its raw samples, oldest first."""
         with self._connected() as connection:
@@ -80,7 +94,7 @@ class Store:
             (verdict,) = connection.execute("PRAGMA quick_check").fetchone()
             if verdict != "ok":
                 raise sqlite3.DatabaseError(verdict)
-            connection.execute(SCHEMA)
+            connection.executescript(SCHEMA)
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:

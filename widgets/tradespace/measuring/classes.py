@@ -1,0 +1,79 @@
+"""Accuracy class by class: what does a compressed model forget first?"""
+
+import numpy as np
+import pandas as pd
+
+from tradespace.measuring.compare import compare_accuracy
+from tradespace.measuring.measurement import Measurement
+from tradespace.measuring.statistics import proportion_interval
+from tradespace.tasks.task import Task
+
+
+def accuracy_by_class(task: Task, measurement: Measurement, baseline: Measurement | None = None) -> pd.DataFrame:
+    """One row a class of the test set: how many of its items are classified right, and how many were before.
+
+    Parameters
+    ----------
+    baseline : Measurement, optional
+        Of the same task, say in fp32.
+
+    Returns
+    -------
+    DataFrame
+        Columns `label items accuracy accuracy_lo accuracy_hi` (Wilson, 95 %). With a baseline also
+        `baseline_accuracy`, `lost` and `gained` (items right in one of the two alone) and `p_value` (exact McNemar
+        test of this class alone: one in twenty is below 5 % by chance), most forgotten first.
+
+    Raises
+    ------
+    ValueError
+        If the task has no labels of classes, or a Measurement no result for each of its test items.
+
+    Examples
+    --------
+    >>> import tradespace as ts
+    >>> task = ts.load_task("fashion")
+    >>> exact, rounded = (ts.measure(task, ts.Config("resnet8", precision=p), budget_s=0.1) for p in ("fp32", "w3"))
+    >>> table = accuracy_by_class(task, rounded, exact)
+    >>> len(table), bool(table["lost"].sum() > table["gained"].sum())
+    (10, True)
+    """
+    labels = _labels(task)
+    for name, one in (("measurement", measurement), ("baseline", baseline)):
+        if one is not None and (one.correct is None or len(one.correct) != len(labels)):
+            raise ValueError(f"{name}: wanted results on the task's {len(labels)} test items; got {one.accuracy_n}")
+    rows = [_row(task, label, labels == label, measurement, baseline) for label in np.unique(labels)]
+    table = pd.DataFrame(rows)
+    if baseline is None:
+        return table
+    order = (table["gained"] - table["lost"]).sort_values(kind="stable").index
+    return table.loc[order].reset_index(drop=True)
+
+
+def _labels(task: Task) -> np.ndarray:
+    if task.test is None or task.test[1].ndim != 1 or task.test[1].is_floating_point():
+        raise ValueError(f"task: wanted one with a class as the label of each test item; {task.name!r} has none")
+    return task.test[1].numpy()
+
+
+def _row(
+    task: Task, label: int, own: np.ndarray, measurement: Measurement, baseline: Measurement | None
+) -> dict[str, object]:
+    assert measurement.correct is not None
+    right, items = int(measurement.correct[own].sum()), int(own.sum())
+    low, high = proportion_interval(right, items)
+    name = task.classes[label] if task.classes else str(label)
+    row = {"label": name, "items": items, "accuracy": right / items, "accuracy_lo": low, "accuracy_hi": high}
+    if baseline is None:
+        return row
+    assert baseline.correct is not None
+    a = Measurement(baseline.task, baseline.config, correct=baseline.correct[own])
+    b = Measurement(measurement.task, measurement.config, correct=measurement.correct[own])
+    compared = compare_accuracy(a, b)
+    return {
+        **row,
+        "baseline_accuracy": a.accuracy,
+        "lost": compared.only_a,
+        "gained": compared.only_b,
+        "p_value": compared.p_value,
+    }

@@ -1,0 +1,96 @@
+"""What a Config really is: its size, its arithmetic, and what of that runs in which type."""
+
+import math
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from dataclasses import asdict
+
+import pandas as pd
+import torch
+
+from tradespace.config import Config, check
+from tradespace.measuring import worker
+from tradespace.measuring.engine import Engine
+from tradespace.measuring.measurement import Failure
+from tradespace.prepare import Layer, load, untimed
+from tradespace.prepare.eager import FLOATS
+from tradespace.tasks.task import Task
+
+KNOBS = ("model", "pruning", "precision", "runtime")
+COUNTS = ("parameters", "nonzero", "macs", "layers", "quantized_layers")
+FACTS = (
+    "parameters", "nonzero", "macs", "model_mb", "prepare_s", "layers", "quantized_layers", "quantized_macs",
+    "ran_as", "reason",
+)  # fmt: skip
+
+
+def describe(task: Task, config: Config | Iterable[Config], *, executor: Executor | None = None) -> pd.DataFrame:
+    """One row a Config: how large it is, how long it takes to prepare, and what was really quantized.
+
+    The layers are read from the compiled model: from PyTorch's modules, from the profile that ONNX Runtime keeps, from
+    the graph that OpenVINO executes. So "int8 of what?" has an answer.
+
+    Returns
+    -------
+    DataFrame
+        Columns `model pruning precision runtime`; `parameters`, and how many of them are not zero (`nonzero`); `macs`,
+        the multiply-accumulates for one item; `model_mb` on disk; `prepare_s`; `layers`, how many multiply;
+        `quantized_layers`, how many of them in integers or fp8, and `quantized_macs`, their share of the arithmetic;
+        `ran_as`, all types in words; `reason`, why there is nothing to tell, or no time.
+
+    Raises
+    ------
+    ValueError
+        If a Config names a model the task lacks or more threads than the machine has.
+
+    Examples
+    --------
+    >>> import tradespace as ts
+    >>> table = ts.describe(ts.load_task("fashion"), ts.Config("resnet8", precision="int8-dynamic"))
+    >>> table["ran_as"][0]
+    'fp32: 9 layers, 100.0 % of the arithmetic; int8: 1 layer, 0.01 %'
+    """
+    configs = check(task, [config] if isinstance(config, Config) else config)
+    engine = Engine(task, executor)
+    table = pd.DataFrame([_row(engine, task, one) for one in configs], columns=[*KNOBS, *FACTS])
+    return table.astype(dict.fromkeys(COUNTS, "Int64"))
+
+
+def _row(engine: Engine, task: Task, config: Config) -> dict[str, object]:
+    knobs = {name: value for name, value in asdict(config).items() if name in KNOBS}
+    facts = engine.request(worker.make_ready, config)
+    layers = facts if isinstance(facts, Failure) else engine.request(worker.layers, config)
+    engine.request(worker.finish, config)
+    if isinstance(layers, Failure):
+        return {**knobs, "reason": layers.reason}
+    weights = torch.cat([values.flatten() for values in load(task, config.model, config.pruning).parameters()])
+    macs = sum(layer.macs for layer in layers)
+    quantized = [layer for layer in layers if layer.precision not in FLOATS]
+    return {
+        **knobs,
+        "parameters": len(weights),
+        "nonzero": int(weights.count_nonzero()),
+        "macs": macs,
+        "model_mb": facts.model_mb,
+        "prepare_s": facts.prepare_s,
+        "layers": len(layers),
+        "quantized_layers": len(quantized),
+        "quantized_macs": sum(layer.macs for layer in quantized) / macs if macs else math.nan,
+        "ran_as": _in_words(layers, macs),
+        "reason": untimed(config) or "",
+    }
+
+
+def _in_words(layers: list[Layer], macs: int) -> str:
+    """The types, those that do most of the arithmetic first."""
+    found = {layer.precision for layer in layers}
+    of_type = {name: [layer for layer in layers if layer.precision == name] for name in found}
+    done = {name: sum(layer.macs for layer in of_type[name]) / macs for name in found}
+    parts = []
+    for name in sorted(found, key=lambda name: (-done[name], name)):
+        number, share = len(of_type[name]), 100 * done[name]
+        digits = 1 if share >= 1 else 2
+        parts.append(f"{name}: {number} layer{'s' * (number != 1)}, {share:.{digits}f} %")
+    if parts:
+        parts[0] += " of the arithmetic"
+    return "; ".join(parts)
