@@ -4,8 +4,11 @@ import argparse
 import time
 from collections.abc import Callable
 
+import accuracy_table
 import against_timer
+import against_vendor
 import cost
+import gains
 import interval_coverage
 import overhead
 import robustness
@@ -18,9 +21,12 @@ Experiment = Callable[[bool], list[Finding]]
 EXPERIMENTS: dict[str, Experiment] = {
     "overhead": overhead.run,
     "against_timer": against_timer.run,
+    "vendor": against_vendor.run,
+    "gains": gains.run,
     "coverage": interval_coverage.run,
     "robustness": robustness.run,
     "cost": cost.run,
+    "accuracy": accuracy_table.run,
 }
 
 
