@@ -241,4 +241,4 @@ def _batch(task: Task, config: Config, start: int) -> torch.Tensor:
     """A batch of the items from `start` on, as it is fed, on the device."""
     inputs = task.load_data().inputs
     items = (start + torch.arange(config.batch_size)) % len(inputs)
-    return task.trim(inputs[items]).to(config.device)
+    return task.trim(inputs[items]).contiguous().to(config.device)

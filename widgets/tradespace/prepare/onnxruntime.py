@@ -56,7 +56,7 @@ def _call(model: bytes, threads: int) -> Call:
     session = _session(model, threads)
 
     def call(batch: Tensor) -> Tensor:
-        return torch.from_numpy(session.run(None, {export.INPUT: batch.numpy()})[0])
+        return torch.from_numpy(session.run(None, {export.INPUT: batch.contiguous().numpy()})[0])
 
     return call
 

@@ -60,7 +60,7 @@ def _call(compiled: Any) -> Call:
     request = compiled.create_infer_request()
 
     def call(batch: Tensor) -> Tensor:
-        request.set_input_tensor(openvino.Tensor(batch.numpy(), shared_memory=True))
+        request.set_input_tensor(openvino.Tensor(batch.contiguous().numpy(), shared_memory=True))
         request.infer()
         # A copy, since the next call writes to the same memory.
         return torch.tensor(request.get_output_tensor().data)
