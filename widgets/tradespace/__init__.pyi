@@ -6,9 +6,15 @@ from .measuring.engine import measure
 from .measuring.measurement import Measurement
 from .show.explorer import Explorer
 from .show.figures import plot_surface
+from .surface.attainment import attainment
 from .surface.columns import load_surface, save_surface
+from .surface.confidence import frontier_confidence, worth_measuring
+from .surface.derived import safe_speed_m_s, with_cost, with_products, with_safe_speed
+from .surface.explain import explain
 from .surface.frontier import pareto
+from .surface.hypervolume import hypervolume
 from .surface.objectives import Constraint, Objective, at_least, at_most, maximize, minimize
+from .surface.search import predicted
 from .surface.solve import solve
 from .surface.store import Store
 from .surface.sweep import sweep
@@ -25,10 +31,14 @@ __all__ = [
     "accuracy_by_class",
     "at_least",
     "at_most",
+    "attainment",
     "compare",
     "compare_accuracy",
     "describe",
+    "explain",
+    "frontier_confidence",
     "grid",
+    "hypervolume",
     "list_tasks",
     "load_surface",
     "load_task",
@@ -37,7 +47,13 @@ __all__ = [
     "minimize",
     "pareto",
     "plot_surface",
+    "predicted",
+    "safe_speed_m_s",
     "save_surface",
     "solve",
     "sweep",
+    "with_cost",
+    "with_products",
+    "with_safe_speed",
+    "worth_measuring",
 ]

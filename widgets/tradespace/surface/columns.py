@@ -39,6 +39,11 @@ def table(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
     return pd.DataFrame(list(rows), columns=list(COLUMNS)).astype(TYPES)
 
 
+def configs_of(surface: pd.DataFrame) -> list[Config]:
+    """The Config of each row."""
+    return [Config(*knobs) for knobs in surface[list(KNOBS)].itertuples(index=False)]
+
+
 def save_surface(surface: pd.DataFrame, path: str | Path) -> None:
     """Write a surface as CSV, for `load_surface`.
 

@@ -4,7 +4,7 @@ import moocore
 import numpy as np
 import pandas as pd
 
-from tradespace.surface.objectives import Objective, check_objective
+from tradespace.surface.objectives import Objective, check_objective, check_one_machine
 
 
 def pareto(surface: pd.DataFrame, *objectives: Objective) -> pd.DataFrame:
@@ -37,6 +37,7 @@ def pareto(surface: pd.DataFrame, *objectives: Objective) -> pd.DataFrame:
 
 def nondominated(surface: pd.DataFrame, objectives: tuple[Objective, ...]) -> np.ndarray:
     """Per row of `surface`, whether it is on the frontier of `objectives`."""
+    check_one_machine(surface)
     if not objectives:
         raise ValueError("objectives: wanted at least one, such as ts.maximize('accuracy'); got none")
     for objective in objectives:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tradespace.errors import choose
+from tradespace.surface.derived import PRODUCTS
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class Constraint:
     column: str
     limit: float
     at_least: bool
+
+    def __str__(self) -> str:
+        return f"{self.column} at {'least' if self.at_least else 'most'} {self.limit:g}"
 
     def met(self, surface: pd.DataFrame) -> np.ndarray:
         """Per row, whether the limit is kept."""
@@ -94,21 +98,36 @@ def measured(surface: pd.DataFrame) -> np.ndarray:
 
 
 def numbers(surface: pd.DataFrame, column: str) -> np.ndarray:
-    """A numeric column of `surface` as floats.
+    """A numeric column of `surface` as floats, or one that `derived.PRODUCTS` computes from others.
 
     Raises
     ------
     ValueError
         If there is no such numeric column; the message names the nearest.
     """
-    choose("column", column, surface.select_dtypes("number").columns)
-    return surface[column].to_numpy(dtype=float)
+    known = surface.select_dtypes("number").columns
+    computed = [name for name, (_, needed) in PRODUCTS.items() if set(needed) <= set(known)]
+    choose("column", column, dict.fromkeys([*known, *computed]))
+    values = surface[column] if column in known else PRODUCTS[column][0](surface)
+    return values.to_numpy(dtype=float)
+
+
+def check_one_machine(surface: pd.DataFrame) -> None:
+    """Raise a ValueError if rows were measured on different machines: their times cannot be compared unawares."""
+    names = sorted(surface["machine"].unique()) if "machine" in surface else []
+    if len(names) > 1:
+        machines = ", ".join(map(repr, names))
+        raise ValueError(
+            f"surface: wanted rows of one machine; got {machines}. To compare machines on purpose, give them one "
+            "name: surface.assign(machine='both')"
+        )
 
 
 def feasible(surface: pd.DataFrame, subject_to: Iterable[Constraint]) -> np.ndarray:
     """Per row, whether it was measured and meets every constraint."""
     if not isinstance(subject_to, Iterable) or isinstance(subject_to, str):
         raise ValueError(f"subject_to: wanted a list of constraints; got {subject_to!r}")
+    check_one_machine(surface)
     kept = measured(surface)
     for constraint in subject_to:
         if not isinstance(constraint, Constraint):

@@ -1,20 +1,67 @@
 """The choice: the best row among those that keep every constraint."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from tradespace.surface.objectives import Constraint, Objective, check_objective, feasible
 
+if TYPE_CHECKING:
+    from tradespace.tasks.task import Task
 
-def solve(surface: pd.DataFrame, objective: Objective, subject_to: Iterable[Constraint] = ()) -> pd.DataFrame:
+PROBLEM = "problem"
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What was asked of which surface; every choice carries it along, for `explain`.
+
+    Parameters
+    ----------
+    surface : DataFrame
+    objectives : tuple of Objective
+        The first counts; each next one decides between rows that tie in all before it.
+    constraints : tuple of Constraint
+    """
+
+    surface: pd.DataFrame
+    objectives: tuple[Objective, ...]
+    constraints: tuple[Constraint, ...]
+
+    def __deepcopy__(self, memo: object) -> "Problem":
+        # pandas copies what a frame carries along with every frame made from it.
+        return self
+
+
+def solve(
+    surface: pd.DataFrame,
+    objective: Objective | tuple[Objective, ...] | list[Objective],
+    subject_to: Iterable[Constraint] = (),
+    *,
+    confirm: bool = False,
+    task: "Task | None" = None,
+) -> pd.DataFrame:
     """The row of `surface` that is best by `objective` and keeps every constraint of `subject_to`.
+
+    Parameters
+    ----------
+    objective : Objective, or a list of them
+        Of several, each next one decides between rows that tie in all before it.
+    subject_to : iterable of Constraint
+        On any numeric column, or on `power`, `latency_throughput_product` or `energy_delay`, which are computed.
+    confirm : bool
+        Whether to measure the choice once more, and take the next best if it breaks a constraint then. Of many points
+        the one that looks best was often lucky; the row that comes back is that of the second measurement.
+    task : Task, optional
+        What to measure again; by default the shipped task that the surface names.
 
     Returns
     -------
     DataFrame
-        One row; the first of those that tie. No row if nothing is feasible: that is an answer too.
+        One row; the first of those that tie. No row if nothing is feasible: that is an answer too. `explain` says why.
 
     Raises
     ------
@@ -31,10 +78,38 @@ def solve(surface: pd.DataFrame, objective: Objective, subject_to: Iterable[Cons
     >>> len(solve(surface, maximize("accuracy"), subject_to=[at_most("ms", 0.5)]))
     0
     """
-    check_objective(objective)
+    objectives = tuple(objective) if isinstance(objective, tuple | list) else (objective,)
+    if not objectives:
+        raise ValueError("objective: wanted at least one, such as ts.maximize('accuracy'); got none")
+    for one in objectives:
+        check_objective(one)
+    constraints = tuple(subject_to) if isinstance(subject_to, Iterable) else subject_to
+    kept = feasible(surface, constraints)
+    problem = Problem(surface, objectives, constraints)
+    if confirm:
+        from tradespace.surface.confirm import confirmed
+
+        return confirmed(problem, task)
+    return choice(problem, kept)
+
+
+def choice(problem: Problem, kept: np.ndarray) -> pd.DataFrame:
+    """The best of the rows that are `kept`, carrying the problem along."""
+    order = ranked(problem, kept)[:1]
+    best = problem.surface.iloc[order]
+    best.attrs[PROBLEM] = problem
+    return best
+
+
+def ranked(problem: Problem, kept: np.ndarray) -> np.ndarray:
+    """Numbers of the `kept` rows that are known in every objective, best first; of those that tie the first first."""
+    gains = np.column_stack([_gains(objective, problem.surface) for objective in problem.objectives])
+    rows = np.flatnonzero(kept & ~np.isnan(gains).any(axis=1))
+    # lexsort sorts by its last key first.
+    order: np.ndarray = rows[np.lexsort(-gains[rows].T[::-1])]
+    return order
+
+
+def _gains(objective: Objective, surface: pd.DataFrame) -> np.ndarray:
     values = objective.values(surface)
-    candidates = np.flatnonzero(feasible(surface, subject_to) & ~np.isnan(values))
-    if not len(candidates):
-        return surface.iloc[:0]
-    gains = values[candidates] if objective.maximize else -values[candidates]
-    return surface.iloc[[candidates[gains.argmax()]]]
+    return values if objective.maximize else -values

@@ -2,24 +2,31 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Iterable
 from concurrent.futures import Executor
 from dataclasses import asdict
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
 from tradespace.config import Config, check
-from tradespace.errors import positive
+from tradespace.errors import choose, positive
 from tradespace.measuring.engine import LOOP_VERSION, measure_rounds
 from tradespace.measuring.machine import machine
+from tradespace.measuring.measurement import Measurement
 from tradespace.measuring.worker import variant
 from tradespace.prepare import versions
 from tradespace.surface.columns import row, table
+from tradespace.surface.search import SEARCH, Search
 from tradespace.surface.store import Store
 from tradespace.tasks.task import Task
+
+SEARCHES = ("all", "adaptive")
+ASKED_AT_ONCE = 8
 
 Identities = dict[Config, dict[str, object]]
 
@@ -36,6 +43,8 @@ def sweep(
     budget_s: float = 3.0,
     progress: bool = True,
     executor: Executor | None = None,
+    search: str = "all",
+    budget: float | None = None,
 ) -> pd.DataFrame:
     """Measure every Config on this machine: a surface with one row each, in the order given; repeats are merged.
 
@@ -55,6 +64,12 @@ def sweep(
         Whether to draw a progress bar.
     executor : concurrent.futures.Executor, optional
         Where to measure; by default a process of its own on this machine.
+    search : str
+        `all`, or `adaptive`: measure only what may be on the frontier of latency, throughput and accuracy, as judged
+        from what was measured so far, until `budget` is spent. Interrupted, it returns what it has. `predicted` tells
+        what is believed of the Configs that were skipped; the progress bar, by how much such predictions are off.
+    budget : float, optional
+        Seconds for an adaptive search, all told.
 
     Raises
     ------
@@ -71,29 +86,77 @@ def sweep(
     """
     checked = list(dict.fromkeys(check(task, configs)))
     ci, budget_s = positive("ci", ci), positive("budget_s", budget_s)
-    identities = _identities(task, checked)
-    keys = {config: _key(identity) for config, identity in identities.items()}
-    saved = None if store is None else Store(store)
-    known = {config: _known(key, saved, ci, budget_s) for config, key in keys.items()}
-    rows = {config: found for config, found in known.items() if found is not None}
-    missing = [config for config in checked if config not in rows]
-    scores = _known_scores(missing, identities, saved)
-    rounds = measure_rounds(task, missing, ci=ci, budget_s=budget_s, executor=executor, scores=scores)
-    with tqdm(total=len(checked), initial=len(rows), unit="config", disable=not progress) as bar:
-        for measurement, finished in rounds:
+    choose("search", search, SEARCHES)
+    if (search == "adaptive") != (budget is not None):
+        raise ValueError(f"budget: wanted seconds for search='adaptive', and nothing else; got {budget!r}, {search!r}")
+    measuring = _Sweep(task, checked, None if store is None else Store(store), ci, budget_s, executor)
+    with tqdm(total=len(checked), unit="config", disable=not progress) as bar:
+        if budget is not None:
+            return _adaptive(measuring, checked, positive("budget", budget), bar)
+        measuring.measure(checked, bar)
+    _interrupted.clear()
+    return table(measuring.rows[config] for config in checked)
+
+
+def _adaptive(measuring: "_Sweep", configs: list[Config], budget_s: float, bar: "tqdm[NoReturn]") -> pd.DataFrame:
+    """Measure what may be on the frontier until the time is up, or somebody interrupts: the best so far is returned."""
+    finder, end = Search(configs), time.monotonic() + budget_s
+    try:
+        while time.monotonic() < end and (asked := finder.ask(ASKED_AT_ONCE)):
+            measuring.measure(asked, bar)
+            finder.tell(table(measuring.rows[config] for config in asked))
+            bar.set_description(f"predicted to {finder.error():.0%}")
+    except KeyboardInterrupt:
+        pass
+    surface = table(measuring.rows[config] for config in configs if config in measuring.rows)
+    surface.attrs[SEARCH] = finder
+    return surface
+
+
+class _Sweep:
+    """A sweep under way: the rows there are, and where they come from."""
+
+    def __init__(
+        self,
+        task: Task,
+        configs: list[Config],
+        store: Store | None,
+        ci: float,
+        budget_s: float,
+        executor: Executor | None,
+    ) -> None:
+        self.rows: dict[Config, dict[str, object]] = {}
+        self._task, self._store, self._ci, self._budget_s, self._executor = task, store, ci, budget_s, executor
+        self._identities = _identities(task, configs)
+        self._keys = {config: _key(identity) for config, identity in self._identities.items()}
+        self._scores = _known_scores(configs, self._identities, store)
+
+    def measure(self, configs: list[Config], bar: "tqdm[NoReturn]") -> None:
+        """Add the rows of `configs`: those that are known, then those that have to be measured."""
+        for config in configs:
+            found = _known(self._keys[config], self._store, self._ci, self._budget_s)
+            if found is not None:
+                self.rows[config] = found
+        missing = [config for config in configs if config not in self.rows]
+        bar.update(len(configs) - len(missing))
+        for measurement, finished in measure_rounds(
+            self._task, missing, ci=self._ci, budget_s=self._budget_s, executor=self._executor, scores=self._scores
+        ):
             config = measurement.config
             bar.set_postfix_str(f"{config.model} {config.precision} {config.runtime}", refresh=False)
             if finished:
-                rows[config] = row(measurement)
-                _interrupted[keys[config], ci, budget_s] = rows[config]
-                if saved is not None:
-                    saved.save(keys[config], identities[config], measurement, budget_s)
-                if saved is not None and measurement.correct is not None:
-                    identity = _of_score(identities[config])
-                    saved.save_score(_key(identity), identity, measurement.correct)
+                self._keep(measurement)
                 bar.update()
-    _interrupted.clear()
-    return table(rows[config] for config in checked)
+
+    def _keep(self, measurement: Measurement) -> None:
+        config = measurement.config
+        self.rows[config] = row(measurement)
+        _interrupted[self._keys[config], self._ci, self._budget_s] = self.rows[config]
+        if self._store is not None:
+            self._store.save(self._keys[config], self._identities[config], measurement, self._budget_s)
+        if self._store is not None and measurement.correct is not None:
+            identity = _of_score(self._identities[config])
+            self._store.save_score(_key(identity), identity, measurement.correct)
 
 
 def _known_scores(configs: list[Config], identities: Identities, saved: Store | None) -> dict[Config, np.ndarray]:

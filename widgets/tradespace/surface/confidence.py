@@ -1,0 +1,164 @@
+"""A frontier that knows its uncertainty: how likely is each point on it, and which to measure more?"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from tradespace.config import Config
+from tradespace.surface.columns import configs_of
+from tradespace.surface.frontier import nondominated
+from tradespace.surface.objectives import Objective, check_one_machine, measured, numbers
+
+if TYPE_CHECKING:
+    from tradespace.measuring.measurement import Measurement
+
+DRAWS = 500
+SURE = 0.95
+Z = 1.959964
+ACCURACY_KNOBS = ["model", "pruning", "precision", "runtime"]
+
+
+def frontier_confidence(
+    surface: pd.DataFrame,
+    *objectives: Objective,
+    measurements: "Iterable[Measurement]" = (),
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """`surface` with the probability that each row is on the frontier, and a verdict.
+
+    Each draw is a surface that might have been measured: slices of timing drawn anew (or, without raw measurements,
+    latencies from their 95 % intervals), and test items drawn anew, the same ones for every model, since all were
+    tested on the same. The probability is the share of the draws in which a row is nondominated (a bootstrap: Efron,
+    1979). What no draw can know is how different another day would be.
+
+    Parameters
+    ----------
+    *objectives : Objective
+        On latency, throughput, accuracy or any other numeric column; columns without an interval are taken as known.
+    measurements : iterable of Measurement, optional
+        The raw data of rows, as `Store(path).measurements()` has them. Rows without are drawn from their intervals, and
+        their accuracies independently of the others'.
+    draws, seed : int
+
+    Returns
+    -------
+    DataFrame
+        With `on_frontier` (0 to 1; 0 for rows that were not measured) and `verdict`: `on` above 95 %, `off` below 5 %,
+        else `can't tell`.
+
+    Examples
+    --------
+    >>> surface = pd.DataFrame({"latency_p50_ms": [1.0, 1.01, 9.0], "latency_p50_lo_ms": [0.9, 0.9, 8.9],
+    ...                         "latency_p50_hi_ms": [1.1, 1.1, 9.1], "status": "ok"})
+    >>> from tradespace.surface.objectives import minimize
+    >>> frontier_confidence(surface, minimize("latency_p50_ms"))["verdict"].tolist()
+    ["can't tell", "can't tell", 'off']
+    """
+    check_one_machine(surface)
+    rng = np.random.default_rng(seed)
+    drawn = _Draws(surface, objectives, list(measurements), rng)
+    counts = np.zeros(len(surface))
+    for _ in range(draws):
+        counts += nondominated(drawn.once(), objectives)
+    probability = counts / draws
+    verdict = np.select([probability > SURE, probability < 1 - SURE], ["on", "off"], "can't tell")
+    return surface.assign(on_frontier=probability, verdict=verdict)
+
+
+def worth_measuring(judged: pd.DataFrame) -> list[Config]:
+    """The Configs of `frontier_confidence` whose verdict is `can't tell`, least certain first, for another `sweep`.
+
+    Examples
+    --------
+    >>> row = {"model": "m", "pruning": "none", "precision": "fp32", "runtime": "eager", "device": "cpu", "threads": 1}
+    >>> judged = pd.DataFrame([{**row, "batch_size": b, "on_frontier": p, "verdict": v}
+    ...                        for b, p, v in ((1, 1.0, "on"), (2, 0.9, "can't tell"), (4, 0.4, "can't tell"))])
+    >>> [config.batch_size for config in worth_measuring(judged)]
+    [4, 2]
+    """
+    unsure = judged[judged["verdict"] == "can't tell"]
+    order = np.argsort((unsure["on_frontier"] - 0.5).abs().to_numpy(), kind="stable")
+    return configs_of(unsure.iloc[order])
+
+
+class _Draws:
+    """Surfaces of the same rows, each value as it might have come out."""
+
+    def __init__(
+        self,
+        surface: pd.DataFrame,
+        objectives: tuple[Objective, ...],
+        measurements: "list[Measurement]",
+        rng: np.random.Generator,
+    ) -> None:
+        self._rng = rng
+        known = {m.config: m for m in measurements if m.status == "ok"}
+        self._raw: list[Measurement | None] = [None] * len(surface)
+        if known:
+            self._raw = [known.get(config) for config in configs_of(surface)]
+        columns = {objective.column: numbers(surface, objective.column) for objective in objectives}
+        self._plain = pd.DataFrame({"status": surface["status"].to_numpy(), **columns})
+        self._measured = measured(surface)
+        self._spread = _log_spread(surface)
+        self._accuracy = _AccuracyDraws(surface, self._raw, rng) if "accuracy" in columns else None
+
+    def once(self) -> pd.DataFrame:
+        """One surface of the objectives' columns."""
+        slower = np.exp(self._spread * self._rng.standard_normal(len(self._plain)))
+        for i, m in enumerate(self._raw):
+            if m is not None and len(m.kept) > 1:
+                medians = m.slice_medians_ms
+                slower[i] = np.median(self._rng.choice(medians, len(medians))) / np.median(medians)
+        values = {}
+        for column in self._plain.columns.drop("status"):
+            value = self._plain[column].to_numpy()
+            if column.startswith("latency_p"):
+                value = value * slower
+            elif column in ("throughput_per_s", "power"):
+                value = value / slower ** (2 if column == "power" else 1)
+            elif column == "accuracy" and self._accuracy is not None:
+                value = self._accuracy.once()
+            values[column] = value
+        return self._plain.assign(**values)
+
+
+class _AccuracyDraws:
+    """Accuracies on test items drawn anew. Rows that were scored together share what was drawn."""
+
+    def __init__(self, surface: pd.DataFrame, raw: "list[Measurement | None]", rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._values = surface["accuracy"].to_numpy(float)
+        self._items = surface["accuracy_n"].to_numpy() if "accuracy_n" in surface else np.zeros(len(surface))
+        alike = [name for name in ACCURACY_KNOBS if name in surface]
+        self._variant = surface.groupby(alike, sort=False).ngroup().to_numpy() if alike else np.arange(len(surface))
+        scored = {int(v): m.correct for v, m in zip(self._variant, raw, strict=True) if m and m.correct is not None}
+        lengths = {len(correct) for correct in scored.values()}
+        self._scored = scored if len(lengths) == 1 else {}
+        self._correct = np.array(list(self._scored.values()), dtype=float)
+
+    def once(self) -> np.ndarray:
+        """The accuracy of each row."""
+        n = np.where(self._items > 0, self._items, np.inf)
+        p = np.nan_to_num(self._values)
+        noise = self._rng.standard_normal(int(self._variant.max(initial=-1)) + 1)[self._variant]
+        drawn: np.ndarray = np.clip(self._values + noise * np.sqrt(p * (1 - p) / n), 0, 1)
+        if self._scored:
+            items = self._correct.shape[1]
+            weights = self._rng.multinomial(items, np.full(items, 1 / items))
+            shares = dict(zip(self._scored, self._correct @ weights / items, strict=True))
+            drawn = np.array([shares.get(int(v), a) for v, a in zip(self._variant, drawn, strict=True)])
+        return drawn
+
+
+def _log_spread(surface: pd.DataFrame) -> np.ndarray:
+    """Standard error of the logarithm of each median latency, from its interval; 0 where there is none."""
+    ends = [f"latency_p50_{end}_ms" for end in ("lo", "hi")]
+    if not set(ends) <= set(surface.columns):
+        return np.zeros(len(surface))
+    low, high = (surface[end].to_numpy(float) for end in ends)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread: np.ndarray = np.nan_to_num(np.log(high / low) / (2 * Z))
+    return spread

@@ -1,0 +1,49 @@
+"""Measure a choice once more: of many points, the one that looked best was often lucky (the winner's curse)."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from tradespace.surface.columns import configs_of
+from tradespace.surface.objectives import feasible
+from tradespace.surface.solve import PROBLEM, Problem, ranked
+
+if TYPE_CHECKING:
+    from tradespace.tasks.task import Task
+
+MOST_TRIES = 5
+
+
+def confirmed(problem: Problem, task: "Task | None") -> pd.DataFrame:
+    """The best row that keeps the constraints in a second measurement too; at most five are tried.
+
+    Raises
+    ------
+    ValueError
+        If no task is given and the surface's is not a shipped one.
+    """
+    from tradespace.surface.sweep import sweep
+
+    surface = problem.surface
+    best = ranked(problem, feasible(surface, problem.constraints))
+    for row in best[:MOST_TRIES]:
+        chosen = surface.iloc[[row]]
+        again = sweep(task or _shipped(surface), configs_of(chosen), progress=False).set_axis(chosen.index)
+        # Columns of the caller's own, such as a cost, are not measured: they stay as they were.
+        own = chosen[[name for name in chosen if name not in again]]
+        again = pd.concat([again, own], axis=1)
+        if feasible(again, problem.constraints).all():
+            again.attrs[PROBLEM] = problem
+            return again
+    none = surface.iloc[:0]
+    none.attrs[PROBLEM] = problem
+    return none
+
+
+def _shipped(surface: pd.DataFrame) -> "Task":
+    from tradespace.tasks import list_tasks, load_task
+
+    names = surface["task"].unique()
+    if len(names) != 1 or names[0] not in list_tasks():
+        raise ValueError(f"task: wanted the Task that was measured, since {', '.join(map(repr, names))} is not shipped")
+    return load_task(str(names[0]))

@@ -1,0 +1,159 @@
+"""What follows from the measured columns: products of two of them, cost, and a drone's speed."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from tradespace.errors import positive
+
+Column = Callable[[pd.DataFrame], pd.Series]
+
+MS_PER_S = 1e3
+ITEMS = 1_000_000
+J_PER_WH = 3600.0
+
+
+def power(surface: pd.DataFrame) -> pd.Series:
+    """Throughput over latency, in items a second squared (Kleinrock, 1979): what both axes gain together."""
+    return surface["throughput_per_s"] / (surface["latency_p50_ms"] / MS_PER_S)
+
+
+def latency_throughput_product(surface: pd.DataFrame) -> pd.Series:
+    """Latency times throughput: the items in flight (Little, 1961). With one batch in flight, the batch size."""
+    return surface["latency_p50_ms"] / MS_PER_S * surface["throughput_per_s"]
+
+
+def energy_delay(surface: pd.DataFrame) -> pd.Series:
+    """Energy of an item times latency, in joule seconds (Horowitz et al., 1994); NaN where energy is not known."""
+    return surface["energy_j_per_item"] * (surface["latency_p50_ms"] / MS_PER_S)
+
+
+# Columns that objectives and constraints may name without their being there: (what computes it, what it needs).
+PRODUCTS: dict[str, tuple[Column, tuple[str, ...]]] = {
+    "power": (power, ("throughput_per_s", "latency_p50_ms")),
+    "latency_throughput_product": (latency_throughput_product, ("throughput_per_s", "latency_p50_ms")),
+    "energy_delay": (energy_delay, ("energy_j_per_item", "latency_p50_ms")),
+}
+
+
+def with_products(surface: pd.DataFrame) -> pd.DataFrame:
+    """`surface` with the columns `power`, `latency_throughput_product` and `energy_delay` added.
+
+    Examples
+    --------
+    >>> row = {"latency_p50_ms": [2.0], "throughput_per_s": [4000.0], "energy_j_per_item": [0.001]}
+    >>> with_products(pd.DataFrame(row))[["power", "latency_throughput_product"]].values.tolist()
+    [[2000000.0, 8.0]]
+    """
+    return surface.assign(**{name: compute(surface) for name, (compute, _) in PRODUCTS.items()})
+
+
+def with_cost(
+    surface: pd.DataFrame, *, price_per_hour: float, watts: float | None = None, utilisation: float = 1.0
+) -> pd.DataFrame:
+    """`surface` with what a million items cost on this machine, in money and in watt-hours.
+
+    Parameters
+    ----------
+    price_per_hour : float
+        Of the machine, in whatever currency; the cost is in the same.
+    watts : float, optional
+        Assumed draw of the machine, where no counter was read.
+    utilisation : float
+        Share of the paid time in which it works on items, above 0 and at most 1.
+
+    Returns
+    -------
+    DataFrame
+        With `cost_per_million` and `wh_per_million`, each with `_lo` and `_hi` (the 95 % interval of latency, carried
+        over: a call that takes longer costs more in proportion), and `wh_is`: `measured`, `assumed`, or empty where
+        energy is not known. A measured energy is that of the items alone, whatever the utilisation; assumed watts are
+        drawn for all of the paid time.
+
+    Raises
+    ------
+    ValueError
+        If a number is not positive, or the utilisation is above 1.
+
+    Examples
+    --------
+    >>> row = {"latency_p50_ms": [1.0], "latency_p50_lo_ms": [0.9], "latency_p50_hi_ms": [1.2],
+    ...        "throughput_per_s": [1000.0], "energy_j_per_item": [np.nan]}
+    >>> priced = with_cost(pd.DataFrame(row), price_per_hour=3.6, watts=50)
+    >>> priced[["cost_per_million", "cost_per_million_hi", "wh_per_million"]].round(2).values.tolist()
+    [[1.0, 1.2, 13.89]]
+    >>> priced["wh_is"].tolist()
+    ['assumed']
+    """
+    price_per_hour, utilisation = positive("price_per_hour", price_per_hour), positive("utilisation", utilisation)
+    if utilisation > 1:
+        raise ValueError(f"utilisation: wanted a share of the time, at most 1; got {utilisation:g}")
+    hours = ITEMS / (surface["throughput_per_s"] * utilisation) / 3600
+    measured = surface["energy_j_per_item"] * ITEMS / J_PER_WH
+    assumed = hours * positive("watts", watts) if watts is not None else hours * np.nan
+    energy = measured.fillna(assumed)
+    known = np.where(measured.notna(), "measured", np.where(assumed.notna(), "assumed", ""))
+    low = surface["latency_p50_lo_ms"] / surface["latency_p50_ms"]
+    high = surface["latency_p50_hi_ms"] / surface["latency_p50_ms"]
+    cost = hours * price_per_hour
+    return surface.assign(
+        cost_per_million=cost,
+        cost_per_million_lo=cost * low,
+        cost_per_million_hi=cost * high,
+        wh_per_million=energy,
+        wh_per_million_lo=energy * low,
+        wh_per_million_hi=energy * high,
+        wh_is=known,
+    )
+
+
+def safe_speed_m_s(latency_ms: float, *, sensing_range_m: float, braking_m_s2: float) -> float:
+    """The highest speed from which a drone stops before an obstacle that it sees at the edge of its sensing range.
+
+    It flies on for as long as an answer takes, t, and then brakes: v·t + v² / 2a is the sensing range.
+
+    Parameters
+    ----------
+    latency_ms : float
+        Zero or more; NaN gives NaN.
+    sensing_range_m, braking_m_s2 : float
+
+    Raises
+    ------
+    ValueError
+        If the range or the braking is not positive, or the latency is negative.
+
+    Examples
+    --------
+    >>> round(safe_speed_m_s(0, sensing_range_m=10, braking_m_s2=5), 6)
+    10.0
+    >>> round(safe_speed_m_s(100, sensing_range_m=10, braking_m_s2=5), 2)
+    9.51
+    """
+    distance, braking = positive("sensing_range_m", sensing_range_m), positive("braking_m_s2", braking_m_s2)
+    if latency_ms < 0:
+        raise ValueError(f"latency_ms: wanted zero or more; got {latency_ms!r}")
+    return float(_safe_speed(np.asarray(latency_ms, float), distance, braking))
+
+
+def with_safe_speed(
+    surface: pd.DataFrame, *, sensing_range_m: float, braking_m_s2: float, latency: str = "latency_p50_ms"
+) -> pd.DataFrame:
+    """`surface` with the column `safe_speed_m_s` of `safe_speed_m_s`; `latency` may name a percentile instead.
+
+    Examples
+    --------
+    >>> surface = pd.DataFrame({"latency_p50_ms": [0.0, 100.0]})
+    >>> with_safe_speed(surface, sensing_range_m=10, braking_m_s2=5)["safe_speed_m_s"].round(2).tolist()
+    [10.0, 9.51]
+    """
+    distance, braking = positive("sensing_range_m", sensing_range_m), positive("braking_m_s2", braking_m_s2)
+    return surface.assign(safe_speed_m_s=_safe_speed(surface[latency].to_numpy(float), distance, braking))
+
+
+def _safe_speed(latency_ms: np.ndarray, distance: float, braking: float) -> np.ndarray:
+    flown = braking * latency_ms / MS_PER_S
+    # The positive root of v^2 / 2a + v t - d, written so that nothing large is subtracted from its like.
+    speeds: np.ndarray = 2 * braking * distance / (flown + np.sqrt(flown**2 + 2 * braking * distance))
+    return speeds

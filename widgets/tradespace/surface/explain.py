@@ -1,0 +1,200 @@
+"""Why this choice: what binds, what a little more room would buy, and what there is to do when nothing is feasible."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from tradespace.surface.columns import KNOBS
+from tradespace.surface.objectives import Constraint, Objective, feasible, measured, numbers
+from tradespace.surface.solve import PROBLEM, Problem, ranked
+
+RELAXED_BY = 0.1
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A choice, explained.
+
+    Parameters
+    ----------
+    feasible : int
+        How many measured rows keep every constraint.
+    binding : tuple of Constraint
+        Those without which the choice would be a better one.
+    relaxed : DataFrame
+        One row a constraint: its `constraint` in words, its limit `relaxed_to` 10 % looser, what the objective would be
+        `then`, and the `gain` over now. If nothing is feasible, `relaxed_to` is the least change that lets some row in,
+        all other constraints kept, and NaN where none does.
+    nearest_miss : DataFrame
+        The better row that breaks the constraints least (none if there is none); if nothing is feasible, the row that
+        comes nearest.
+    sentences : tuple of str
+    """
+
+    feasible: int
+    binding: tuple[Constraint, ...]
+    relaxed: pd.DataFrame
+    nearest_miss: pd.DataFrame
+    sentences: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return "\n".join(self.sentences)
+
+
+def explain(choice: pd.DataFrame) -> Explanation:
+    """Why `choice` is the answer of `solve`: which constraint binds, what relaxing it would buy, the nearest miss.
+
+    Parameters
+    ----------
+    choice : DataFrame
+        As `solve` returned it, with a row or without.
+
+    Raises
+    ------
+    ValueError
+        If it did not come from `solve`, or lost its problem on the way (some operations of pandas drop it).
+
+    Examples
+    --------
+    >>> from tradespace.surface.objectives import at_most, maximize
+    >>> from tradespace.surface.solve import solve
+    >>> surface = pd.DataFrame({"ms": [1.0, 2.0, 2.1], "accuracy": [0.8, 0.85, 0.9], "status": "ok"})
+    >>> explain(solve(surface, maximize("accuracy"), subject_to=[at_most("ms", 2)]))
+    The best of 2 feasible rows: accuracy 0.85.
+    'ms at most 2' binds: at most 2.2 instead, accuracy would be 0.9.
+    Nearest miss: accuracy 0.9 with ms 2.1, 5 % beyond its limit.
+    """
+    problem = choice.attrs.get(PROBLEM)
+    if not isinstance(problem, Problem):
+        raise ValueError("choice: wanted what ts.solve() returned; got a frame that carries no problem along")
+    kept = feasible(problem.surface, problem.constraints)
+    order = ranked(problem, kept)
+    return _of_choice(problem, choice, order) if len(order) else _of_none(problem)
+
+
+def _of_choice(problem: Problem, choice: pd.DataFrame, order: np.ndarray) -> Explanation:
+    surface, objective = problem.surface, problem.objectives[0]
+    values = numbers(surface, objective.column)
+    best = values[order[0]]
+    sentences = [f"The best of {len(order)} feasible rows: {objective.column} {best:.4g}{_name(surface, order[0])}."]
+    if not len(choice):
+        sentences.append("Measured again, neither it nor those next to it kept the constraints.")
+    elif numbers(choice, objective.column)[0] != best:
+        sentences.append(f"Measured again: {objective.column} {numbers(choice, objective.column)[0]:.4g}.")
+    binding, rows = [], []
+    for constraint in problem.constraints:
+        others = [other for other in problem.constraints if other is not constraint]
+        without = values[ranked(problem, feasible(surface, others))[0]]
+        looser = _relaxed(constraint)
+        then = values[ranked(problem, feasible(surface, [*others, looser]))[0]]
+        rows.append((str(constraint), looser.limit, then, then - best))
+        if _better(objective, without, best):
+            binding.append(constraint)
+            gain = f"{objective.column} would be {then:.4g}" if then != best else "nothing would change"
+            sentences.append(f"'{constraint}' binds: {_limit(looser)} instead, {gain}.")
+    if not binding:
+        sentences.append("No constraint binds: without any one of them the choice would be the same.")
+    better = measured(surface) & _better(objective, values, best)
+    miss, words = _nearest(problem, better)
+    if len(miss):
+        sentences.append(
+            f"Nearest miss: {objective.column} {values[miss[0]]:.4g}{_name(surface, miss[0])} with {words}."
+        )
+    return Explanation(len(order), tuple(binding), _frame(rows), surface.iloc[miss], tuple(sentences))
+
+
+def _of_none(problem: Problem) -> Explanation:
+    surface, known = problem.surface, measured(problem.surface)
+    sentences = ["Nothing is feasible."]
+    if not known.any():
+        sentences.append("The surface has no measured row.")
+    named = dict.fromkeys((*(c.column for c in problem.constraints), *(o.column for o in problem.objectives)))
+    for column in named:
+        if known.any() and np.isnan(numbers(surface, column)[known]).all():
+            sentences.append(f"{column} is not known in any measured row, so no row can keep a limit on it.")
+    sentences += _contradictions(problem.constraints)
+    rows, binding = [], []
+    for constraint in problem.constraints:
+        others = [other for other in problem.constraints if other is not constraint]
+        candidates = feasible(surface, others)
+        values = numbers(surface, constraint.column)[candidates]
+        values = values[~np.isnan(values)]
+        needed = (values.max() if constraint.at_least else values.min()) if len(values) else np.nan
+        rows.append((str(constraint), needed, np.nan, np.nan))
+        if len(values):
+            binding.append(constraint)
+            change = _share(constraint, needed)
+            sentences.append(f"Enough by itself: '{constraint}' relaxed to {needed:.4g}{change}.")
+    miss, words = _nearest(problem, known)
+    if len(miss) and not binding:
+        sentences.append(
+            f"No constraint is enough by itself. The row that comes nearest{_name(surface, miss[0])}: {words}."
+        )
+    return Explanation(0, tuple(binding), _frame(rows), surface.iloc[miss], tuple(sentences))
+
+
+def _contradictions(constraints: Iterable[Constraint]) -> list[str]:
+    """Pairs of limits on one column that nothing can keep."""
+    most = [constraint for constraint in constraints if not constraint.at_least]
+    least = [constraint for constraint in constraints if constraint.at_least]
+    pairs = [(a, b) for a in most for b in least if a.column == b.column and a.limit < b.limit]
+    return [f"'{a}' and '{b}' contradict each other." for a, b in pairs]
+
+
+def _nearest(problem: Problem, among: np.ndarray) -> tuple[np.ndarray, str]:
+    """Of the rows `among`, the one whose largest violation, as a share of the limit, is least; and it in words."""
+    surface = problem.surface
+    shares = np.zeros((len(surface), max(len(problem.constraints), 1)))
+    for i, constraint in enumerate(problem.constraints):
+        shares[:, i] = _violation(constraint, numbers(surface, constraint.column))
+    worst = np.where(among & ~np.isnan(shares).any(axis=1), np.nan_to_num(shares, nan=np.inf).max(axis=1), np.inf)
+    if not np.isfinite(worst).any():
+        return np.array([], dtype=int), ""
+    row = int(worst.argmin())
+    broken = [(c, shares[row, i]) for i, c in enumerate(problem.constraints) if shares[row, i] > 0]
+    words = [
+        f"{c.column} {numbers(surface, c.column)[row]:.4g}, {100 * share:.2g} % beyond its limit" for c, share in broken
+    ]
+    return np.array([row]), "; ".join(words)
+
+
+def _violation(constraint: Constraint, values: np.ndarray) -> np.ndarray:
+    beyond = constraint.limit - values if constraint.at_least else values - constraint.limit
+    scale = abs(constraint.limit) or 1.0
+    shares: np.ndarray = np.where(np.isnan(values), np.nan, np.maximum(beyond, 0) / scale)
+    return shares
+
+
+def _relaxed(constraint: Constraint) -> Constraint:
+    room = RELAXED_BY * abs(constraint.limit)
+    return replace(constraint, limit=constraint.limit - room if constraint.at_least else constraint.limit + room)
+
+
+def _limit(constraint: Constraint) -> str:
+    return f"at {'least' if constraint.at_least else 'most'} {constraint.limit:.4g}"
+
+
+def _share(constraint: Constraint, needed: float) -> str:
+    return f" ({100 * (needed - constraint.limit) / constraint.limit:+.2g} %)" if constraint.limit else ""
+
+
+def _better(objective: Objective, a: np.ndarray | float, b: float) -> np.ndarray:
+    return np.asarray(a > b if objective.maximize else a < b)
+
+
+def _frame(rows: list[tuple[str, float, float, float]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["constraint", "relaxed_to", "then", "gain"])
+
+
+def _name(surface: pd.DataFrame, row: int) -> str:
+    """The knobs of a row, in brackets; nothing for a frame that has none."""
+    knobs = [str(surface[name].iloc[row]) for name in KNOBS if name in surface and name not in ("device", "pruning")]
+    if "pruning" in surface and surface["pruning"].iloc[row] != "none":
+        knobs.insert(1, str(surface["pruning"].iloc[row]))
+    if "batch_size" in surface:
+        knobs[-1] = f"batch {knobs[-1]}"
+    if "threads" in surface and len(knobs) > 1:
+        knobs[-2] = f"{knobs[-2]} threads"
+    return f" ({', '.join(knobs)})" if knobs else ""

@@ -1,0 +1,60 @@
+"""How much of the space of objectives a frontier covers, down to a reference point, which has to be told with it."""
+
+from collections.abc import Mapping
+
+import moocore
+import numpy as np
+import pandas as pd
+
+from tradespace.surface.frontier import nondominated
+from tradespace.surface.objectives import Objective
+
+# As bad as anything worth drawing: a second for a batch, one item a second, nothing right.
+REFERENCE: dict[str, float] = {"latency_p50_ms": 1e3, "throughput_per_s": 1.0, "accuracy": 0.0}
+# Twice as fast is as much of a gain at 1 ms as at 100 ms: times and rates count in powers of ten.
+LOGARITHMIC = ("_ms", "_per_s", "_s", "_mb", "_per_million", "power", "energy_j_per_item", "energy_delay")
+
+
+def hypervolume(surface: pd.DataFrame, *objectives: Objective, reference: Mapping[str, float] | None = None) -> float:
+    """Volume of what the frontier of `surface` dominates, down to a reference point (Zitzler and Thiele, 1998).
+
+    Times and rates are taken as powers of ten, shares as they are. So in latency, throughput and accuracy, halving
+    every latency adds as much wherever the frontier lies.
+
+    Parameters
+    ----------
+    reference : mapping of str to float, optional
+        Column -> its worst value that still counts; by default `REFERENCE`: 1,000 ms, 1 item a second, accuracy 0.
+        Points that are not better in every objective add nothing. Volumes compare only at one reference.
+
+    Raises
+    ------
+    ValueError
+        If an objective has no reference value.
+
+    Examples
+    --------
+    >>> from tradespace.surface.objectives import maximize, minimize
+    >>> surface = pd.DataFrame({"latency_p50_ms": [10.0, 100.0], "accuracy": [0.8, 0.9], "status": "ok"})
+    >>> round(hypervolume(surface, minimize("latency_p50_ms"), maximize("accuracy")), 6)
+    1.7
+    """
+    worst = REFERENCE if reference is None else reference
+    lacking = [objective.column for objective in objectives if objective.column not in worst]
+    if lacking:
+        raise ValueError(f"reference: wanted a worst value for each objective; got none for {', '.join(lacking)}")
+    on = nondominated(surface, objectives)
+    points = np.column_stack([_scaled(o.column, o.values(surface)[on]) for o in objectives])
+    edge = np.array([_scaled(o.column, np.array([worst[o.column]]))[0] for o in objectives])
+    signs = np.array([-1.0 if objective.maximize else 1.0 for objective in objectives])
+    points, edge = points * signs, edge * signs
+    points = points[(points < edge).all(axis=1)]
+    return float(moocore.hypervolume(points, ref=edge)) if len(points) else 0.0
+
+
+def _scaled(column: str, values: np.ndarray) -> np.ndarray:
+    if not column.endswith(LOGARITHMIC):
+        return values
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs: np.ndarray = np.log10(values)
+    return logs
