@@ -1,12 +1,7 @@
 """Fewer weights after training: the smallest set to zero, or whole channels taken out."""
 
-import contextlib
 import copy
-import importlib
-import io
 import warnings
-from collections.abc import Iterator
-from types import ModuleType
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +11,11 @@ from torch.nn.utils import parametrize
 
 from tradespace.config import PRUNINGS
 from tradespace.errors import Unsupported, choose
+from tradespace.prepare.quiet import quiet
 
 # What is pruned. Embeddings and normalisation keep all they have, as in Han et al.
 LAYERS = (_ConvNd, nn.Linear, nn.MultiheadAttention, nn.RNNBase)
 ESTIMATION_ITEMS, ESTIMATION_BATCH = 1000, 100
-TORCH_PRUNING = "torch-pruning==1.6.1"
 
 
 def prune(module: nn.Module, pruning: str, inputs: Tensor | None, example: Tensor) -> nn.Module:
@@ -90,11 +85,16 @@ def zero_smallest(module: nn.Module, share: float) -> None:
 
 def remove_channels(module: nn.Module, share: float, example: Tensor) -> None:
     """Take the `share` of channels with the smallest L2 norm out of each group of layers that depend on each other."""
-    tp = _torch_pruning()
+    try:
+        with quiet():
+            import torch_pruning as tp
+    except ImportError as error:
+        reason = "taking channels out of a model that ships no such version needs torch-pruning"
+        raise Unsupported(f"{reason}: pip install torch-pruning") from error
     pair = torch.cat([example, example])
     before = _weights(module), _output_shape(module, pair)
     # torch-pruning prints and warns, and follows the graph of autograd: parameters must ask for gradients.
-    with _silence(), torch.enable_grad():
+    with quiet(), warnings.catch_warnings(action="ignore"), torch.enable_grad():
         module.requires_grad_(True)
         try:
             graph = tp.DependencyGraph().build_dependency(module, (example.clone(),))
@@ -143,28 +143,6 @@ def estimate_batch_norm(module: nn.Module, inputs: Tensor) -> None:
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()
-
-
-def _torch_pruning() -> ModuleType:
-    try:
-        with _silence():
-            return importlib.import_module("torch_pruning")
-    except ImportError as error:
-        raise Unsupported(
-            f"taking channels out of a model that has no such version yet needs torch-pruning: "
-            f"pip install {TORCH_PRUNING}"
-        ) from error
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    with (
-        warnings.catch_warnings(),
-        contextlib.redirect_stdout(io.StringIO()),
-        contextlib.redirect_stderr(io.StringIO()),
-    ):
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _weights(module: nn.Module) -> int:

@@ -40,8 +40,7 @@ def quiet() -> Iterator[Log]:
     with tempfile.TemporaryFile("w+", errors="replace") as file, contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.redirect_stdout(printed))
         stack.enter_context(contextlib.redirect_stderr(printed))
-        # A warning is written to stderr, so it is captured with the rest.
-        stack.enter_context(warnings.catch_warnings())
+        warned = stack.enter_context(warnings.catch_warnings(record=True))
         warnings.simplefilter("default")
         for descriptor in (1, 2):
             stack.enter_context(_into(file, descriptor))
@@ -51,7 +50,7 @@ def quiet() -> Iterator[Log]:
         finally:
             logging.disable(level)
             file.seek(0)
-            log.text = printed.getvalue() + file.read()
+            log.text = printed.getvalue() + file.read() + "".join(f"{one.message}\n" for one in warned)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from tradespace.tasks.folder import checkpoint, data_folder
+from tradespace.tasks.folder import checkpoint, checksums, data_folder
 from tradespace.tasks.idx import read_idx
 from tradespace.tasks.resnet import ResNet
 from tradespace.tasks.task import Data, Task
@@ -15,7 +15,9 @@ from tradespace.tasks.task import Data, Task
 CLASSES = (
     "T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
 )  # fmt: skip
-WIDTHS = {"resnet4": 4, "resnet8": 8, "resnet16": 16, "resnet32": 32}
+WIDTHS = {
+    "resnet4": 4, "resnet4-distilled": 4, "resnet8": 8, "resnet8-distilled": 8, "resnet16": 16, "resnet32": 32,
+}  # fmt: skip
 # Of the 60,000 training images, on a scale of 0 to 1.
 MEAN, STD = 0.2860, 0.3530
 
@@ -26,14 +28,24 @@ def fashion() -> Task:
     In the story of the workbook they stand in for the obstacles before a drone's camera. The time of a
     convolution depends on the shape of its input, not on what is in the picture, so a coat costs what a wall costs.
     """
-    return Task("fashion", tuple(WIDTHS), load_model, load_data, classes=CLASSES)
+    return Task("fashion", tuple(WIDTHS), load_model, load_data, load_pruned=load_pruned, classes=CLASSES)
 
 
 def load_model(name: str) -> nn.Module:
     """The trained network `name` in evaluation mode."""
-    model = ResNet(WIDTHS[name], len(CLASSES))
-    model.load_state_dict(load_file(checkpoint(data_folder("fashion"), f"{name}.safetensors")))
-    return model.eval()
+    return _trained(WIDTHS[name], f"{name}.safetensors")
+
+
+def load_pruned(name: str, pruning: str) -> nn.Module | None:
+    """The network `name` without a share of its channels, fine-tuned; None if no such version is shipped.
+
+    Every layer lost the same share, so what is left is a ResNet of a smaller width.
+    """
+    file = f"{name}-{pruning}.safetensors"
+    if file not in checksums(data_folder("fashion")):
+        return None
+    left = 100 - int(pruning.removeprefix("channels-"))
+    return _trained(WIDTHS[name] * left // 100, file)
 
 
 @cache
@@ -46,6 +58,12 @@ def load_data() -> Data:
 def normalise(pixels: np.ndarray) -> Tensor:
     """Images of shape (n, 1, 28, 28), zero mean and unit variance over the training set, from bytes (n, 28, 28)."""
     return torch.tensor(pixels).unsqueeze(1).float().div(255).sub(MEAN).div(STD)
+
+
+def _trained(width: int, file: str) -> nn.Module:
+    model = ResNet(width, len(CLASSES))
+    model.load_state_dict(load_file(checkpoint(data_folder("fashion"), file)))
+    return model.eval()
 
 
 def _split(name: str) -> tuple[Tensor, Tensor]:
