@@ -44,18 +44,18 @@ def test_notebook_00_from_run_all_to_the_last_slider(notebook, page, page_errors
     assert notebook.kernel_errors() == []
     explorer = ExplorerPage(page)
     explorer.chart.scroll_into_view_if_needed()
-    expect(explorer.words).to_contain_text("resnet4, fp32, batch 1,")
+    expect(explorer.words).to_contain_text("resnet4, fp32, eager, batch 1,")
     notebook.screenshot("explorer-first.png")
 
     # Moved by keyboard, the numbers, the ring and the pixels change.
     words, ring, pixels = explorer.words.inner_text(), explorer.ring(), explorer.chart.screenshot()
     explorer.press("batch size", "ArrowRight", "ArrowRight")
-    expect(explorer.words).to_contain_text("resnet4, fp32, batch 4,")
+    expect(explorer.words).to_contain_text("resnet4, fp32, eager, batch 4,")
     assert explorer.words.inner_text() != words
     assert explorer.ring() != ring
     assert explorer.chart.screenshot() != pixels
     explorer.press("precision", "ArrowRight")
-    expect(explorer.words).to_contain_text("resnet4, bf16, batch 4,")
+    expect(explorer.words).to_contain_text("resnet4, bf16, eager, batch 4,")
     notebook.screenshot("explorer-moved.png")
 
     # A limit that little meets shades the rest; one that nothing meets says so.
@@ -70,7 +70,7 @@ def test_notebook_00_from_run_all_to_the_last_slider(notebook, page, page_errors
 
     # A point between measured ones is predicted, then measured.
     explorer.press("batch size", "ArrowRight")
-    expect(explorer.words).to_contain_text("resnet4, bf16, batch 8, ")
+    expect(explorer.words).to_contain_text("resnet4, bf16, eager, batch 8, ")
     expect(explorer.words).to_contain_text("accuracy", timeout=MEASURED_MS)
     expect(explorer.cancel).to_be_disabled(timeout=MEASURED_MS)
     notebook.screenshot("explorer-measured.png")

@@ -35,7 +35,7 @@ def test_it_opens_on_a_measured_point_and_measures_nothing(explorer):
 def test_moving_a_slider_looks_the_point_up(explorer):
     explorer._knobs["batch_size"].value = 64
     explorer._knobs["precision"].value = "bf16"
-    assert explorer.chart.label.startswith("small, bf16, batch 64, 1 thread: 3.7 ms (3.33 to 4.44), 17,297 items/s")
+    assert explorer.chart.label.startswith("small, bf16, eager, batch 64, 1 thread: 3.7 ms (3.33 to 4.44), 17,297 items/s")
 
 
 @pytest.mark.parametrize("end", [0, -1])
@@ -141,3 +141,21 @@ def test_a_surface_of_elsewhere_is_refused(task, surface, change, message):
 def test_a_frame_that_is_no_surface_is_refused(task):
     with pytest.raises(ValueError, match=r"surface: wanted what ts\.sweep"):
         ts.Explorer(task, pd.DataFrame({"latency": [1.0]}))
+
+
+def test_a_click_moves_every_knob_runtime_and_pruning_too(task, surface):
+    other = surface.iloc[[0]].assign(runtime="openvino", pruning="channels-50")
+    explorer = ts.Explorer(task, pd.concat([surface, other]), budget_s=0.1)
+    explorer.chart.selected = len(surface)
+    assert explorer.selection.runtime == "openvino"
+    assert explorer.selection.pruning == "channels-50"
+    assert explorer.chart.label.startswith("small, channels-50, fp32, openvino, batch 1, 1 thread: ")
+
+
+def test_rows_of_accuracy_alone_are_told_in_words(task, surface):
+    nothing = dict.fromkeys([name for name in surface if name.startswith(("latency", "throughput"))], float("nan"))
+    known = {"precision": "w4", "status": "unsupported", "reason": "no kernel"}
+    rounded = surface.iloc[[0]].assign(**known, **nothing)
+    explorer = ts.Explorer(task, pd.concat([surface, rounded]), budget_s=0.1)
+    explorer._knobs["precision"].value = "w4"
+    assert explorer.chart.label.startswith("small, w4, eager, batch 1, 1 thread: unsupported: no kernel")

@@ -79,7 +79,7 @@ def test_a_view_leaves_its_surface_alone(surface):
 def test_the_words_give_the_numbers_with_their_intervals(surface):
     words = in_words(surface, view(surface, config()), config(), Limits())
     assert words.splitlines()[0] == (
-        "small, fp32, batch 8, 1 thread: 1.8 ms (1.62 to 2.16), 4,444 items/s, accuracy 80.0% (78.0% to 82.0%)"
+        "small, fp32, eager, batch 8, 1 thread: 1.8 ms (1.62 to 2.16), 4,444 items/s, accuracy 80.0% (78.0% to 82.0%)"
     )
 
 

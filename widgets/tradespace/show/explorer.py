@@ -11,7 +11,7 @@ from typing import Any
 import ipywidgets as ipw
 import pandas as pd
 
-from tradespace.config import Config, most_threads
+from tradespace.config import PRECISIONS, PRUNINGS, RUNTIMES, Config, most_threads
 from tradespace.errors import positive
 from tradespace.measuring.machine import machine
 from tradespace.measuring.measurement import Measurement
@@ -20,14 +20,16 @@ from tradespace.show.figures import plot_surface
 from tradespace.show.measurer import Measurer
 from tradespace.show.tradeoff_chart import TradeoffChart
 from tradespace.show.view import Limits, in_words, view
-from tradespace.surface.columns import COLUMNS, row, table
+from tradespace.surface.columns import COLUMNS, configs_of, row, table
 from tradespace.surface.predict import rows_of
 from tradespace.tasks.task import Task
 
 BATCH_SIZES = tuple(2**power for power in range(9))
 LATENCY_DECADES = (-2, 3)
 WHICH_MODEL = "Which network of the family runs, the cheapest first"
+WHICH_PRUNING = "What share of channels is taken out, or of weights set to zero"
 WHICH_PRECISION = "The number format of weights and arithmetic"
+WHICH_RUNTIME = "What runs the network"
 WHICH_BATCH = "Items in one call"
 WHICH_THREADS = "Threads of the processor that one call may use"
 
@@ -81,7 +83,7 @@ class Explorer(ipw.VBox):
     @property
     def selection(self) -> Config:
         """The Config that the sliders say."""
-        return Config(**{name: control.value for name, control in self._knobs.items()})
+        return Config(**{name: control.value for name, control in self._knobs.items()}, device=self._device)
 
     @property
     def limits(self) -> Limits:
@@ -94,9 +96,12 @@ class Explorer(ipw.VBox):
 
     def _make_controls(self) -> None:
         start = self._first_selection()
+        self._device = start.device
         self._knobs = {
             "model": _slider("model size", WHICH_MODEL, self._task.models, start.model),
-            "precision": _slider("precision", WHICH_PRECISION, precisions(), start.precision),
+            "pruning": _slider("pruning", WHICH_PRUNING, PRUNINGS, start.pruning),
+            "precision": _slider("precision", WHICH_PRECISION, self._precisions(), start.precision),
+            "runtime": _slider("runtime", WHICH_RUNTIME, RUNTIMES, start.runtime),
             "batch_size": _slider("batch size", WHICH_BATCH, {*BATCH_SIZES, start.batch_size}, start.batch_size),
             "threads": _slider("threads", WHICH_THREADS, range(1, most_threads() + 1), start.threads),
         }
@@ -119,13 +124,12 @@ class Explorer(ipw.VBox):
         measured = self.surface[self.surface["status"] == "ok"]
         if measured.empty:
             return Config(self._task.models[0])
-        first = measured.iloc[0]
-        return Config(
-            model=first["model"],
-            precision=first["precision"],
-            threads=first["threads"],
-            batch_size=first["batch_size"],
-        )
+        return configs_of(measured.iloc[[0]])[0]
+
+    def _precisions(self) -> list[str]:
+        """Those that can be timed here, and those of the surface."""
+        there = {*precisions(), *self.surface["precision"]}
+        return [name for name in PRECISIONS if name in there]
 
     def _layout(self) -> ipw.Widget:
         knobs, limits = ipw.VBox(list(self._knobs.values())), ipw.VBox([self.max_latency, self.min_accuracy])

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tradespace.config import Config
+from tradespace.surface.columns import KNOBS
 from tradespace.surface.frontier import nondominated
 from tradespace.surface.objectives import Constraint, at_least, at_most, feasible, maximize, minimize
 from tradespace.surface.predict import Prediction, predict, rows_of
@@ -94,7 +95,7 @@ def in_words(surface: pd.DataFrame, seen: View, selection: Config, limits: Limit
 
 def describe_row(row: pd.Series) -> str:
     """Knobs and numbers of one row, in words."""
-    knobs = _knobs(row["model"], row["precision"], row["batch_size"], row["threads"])
+    knobs = _knobs(Config(*row[list(KNOBS)]))
     if row["status"] != "ok":
         return f"{knobs}: {row['status'].replace('_', ' ')}: {row['reason']}"
     latency = f"{row['latency_p50_ms']:.3g} ms"
@@ -107,15 +108,17 @@ def describe_row(row: pd.Series) -> str:
     return f"{knobs}: {latency}, {row['throughput_per_s']:,.0f} items/s, accuracy {accuracy}{doubt}"
 
 
-def _knobs(model: str, precision: str, batch_size: int, threads: int) -> str:
-    return f"{model}, {precision}, batch {batch_size}, {threads} thread{'s' if threads > 1 else ''}"
+def _knobs(config: Config) -> str:
+    pruned = f", {config.pruning}" if config.pruning != "none" else ""
+    threads = f"{config.threads} thread{'s' * (config.threads > 1)}"
+    return f"{config.model}{pruned}, {config.precision}, {config.runtime}, batch {config.batch_size}, {threads}"
 
 
 def _selected(surface: pd.DataFrame, seen: View, selection: Config) -> str:
     here = np.flatnonzero(rows_of(surface, selection))
     if len(here):
         return describe_row(surface.iloc[here[-1]])
-    knobs = _knobs(selection.model, selection.precision, selection.batch_size, selection.threads)
+    knobs = _knobs(selection)
     if seen.predicted is None:
         return f"{knobs}: not measured yet"
     latency, rate = seen.predicted.latency_p50_ms, seen.predicted.throughput_per_s
