@@ -35,7 +35,9 @@ def test_it_opens_on_a_measured_point_and_measures_nothing(explorer):
 def test_moving_a_slider_looks_the_point_up(explorer):
     explorer._knobs["batch_size"].value = 64
     explorer._knobs["precision"].value = "bf16"
-    assert explorer.chart.label.startswith("small, bf16, eager, batch 64, 1 thread: 3.7 ms (3.33 to 4.44), 17,297 items/s")
+    assert explorer.chart.label.startswith(
+        "small, bf16, eager, batch 64, 1 thread: 3.7 ms (3.33 to 4.44), 17,297 items/s"
+    )
 
 
 @pytest.mark.parametrize("end", [0, -1])

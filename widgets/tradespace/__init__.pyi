@@ -5,7 +5,15 @@ from .measuring.describe import describe
 from .measuring.engine import measure
 from .measuring.measurement import Measurement
 from .show.explorer import Explorer
-from .show.figures import plot_surface
+from .show.figures import (
+    plot_attainment,
+    plot_attainment_3d,
+    plot_by_class,
+    plot_confidence,
+    plot_parallel,
+    plot_search,
+    plot_surface,
+)
 from .surface.attainment import attainment
 from .surface.columns import load_surface, save_surface
 from .surface.confidence import frontier_confidence, worth_measuring
@@ -46,6 +54,12 @@ __all__ = [
     "measure",
     "minimize",
     "pareto",
+    "plot_attainment",
+    "plot_attainment_3d",
+    "plot_by_class",
+    "plot_confidence",
+    "plot_parallel",
+    "plot_search",
     "plot_surface",
     "predicted",
     "safe_speed_m_s",

@@ -199,7 +199,8 @@ class Explorer(ipw.VBox):
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """The live widget, and beside it a still picture for where widgets do not live."""
         bundle = super()._repr_mimebundle_(**options)
-        if bundle and (self.surface["status"] == "ok").any():
+        timed = (self.surface["status"] == "ok") & self.surface["latency_p50_ms"].notna()
+        if bundle and timed.any():
             limits = self.limits
             still = io.BytesIO()
             plot_surface(

@@ -13,6 +13,7 @@ from tradespace.surface.objectives import maximize, minimize
 
 OBJECTIVES = (minimize("latency_p50_ms"), maximize("throughput_per_s"), maximize("accuracy"))
 DRAWS = 16
+CALLS = 12
 SEARCH = "search"
 # Standard deviations of what is believed before anything is measured, in natural logarithms of a latency or of an
 # error rate: main effects may be a factor of ten, what two knobs do together beyond their own effects about two.
@@ -27,12 +28,14 @@ class Search:
     quadratic in its logarithm for each knob (t = a + b B bends between the two ends), and pairs of knobs together.
     The error rate is modelled likewise without batch size, threads and runtime, which it does not depend on. Whole
     surfaces are drawn from what is believed after the measurements (Thompson, 1933), and the Configs that are on the
-    most frontiers drawn are asked for.
+    most frontiers drawn, for the time that measuring them takes, are asked for.
 
     Parameters
     ----------
     configs : sequence of Config
         The candidates, all of one task.
+    budget_s : float
+        Seconds that measuring one takes. A Config whose calls are long takes more: a dozen calls at the least.
     seed : int
 
     Examples
@@ -43,8 +46,9 @@ class Search:
     2
     """
 
-    def __init__(self, configs: Sequence[Config], seed: int = 0) -> None:
+    def __init__(self, configs: Sequence[Config], budget_s: float = 3.0, seed: int = 0) -> None:
         self.configs = list(configs)
+        self._budget_ms = 1e3 * budget_s
         self._rng = np.random.default_rng(seed)
         self._number = {config: i for i, config in enumerate(self.configs)}
         self._knobs = pd.DataFrame([asdict(config) for config in self.configs])
@@ -82,6 +86,7 @@ class Search:
             votes += nondominated(self._drawn(), OBJECTIVES)
         # A little noise, so that those with no votes at all come in no particular order.
         votes = votes[open_] + 0.1 * self._rng.random(len(open_))
+        votes = votes / np.maximum(CALLS * np.exp(self._time.mean[open_]), self._budget_ms)
         return [self.configs[i] for i in open_[np.argsort(-votes)[:number]]]
 
     def predicted(self) -> pd.DataFrame:

@@ -100,7 +100,7 @@ def sweep(
 
 def _adaptive(measuring: "_Sweep", configs: list[Config], budget_s: float, bar: "tqdm[NoReturn]") -> pd.DataFrame:
     """Measure what may be on the frontier until the time is up, or somebody interrupts: the best so far is returned."""
-    finder, end = Search(configs), time.monotonic() + budget_s
+    finder, end = Search(configs, measuring.budget_s), time.monotonic() + budget_s
     try:
         while time.monotonic() < end and (asked := finder.ask(ASKED_AT_ONCE)):
             measuring.measure(asked, bar)
@@ -126,7 +126,7 @@ class _Sweep:
         executor: Executor | None,
     ) -> None:
         self.rows: dict[Config, dict[str, object]] = {}
-        self._task, self._store, self._ci, self._budget_s, self._executor = task, store, ci, budget_s, executor
+        self._task, self._store, self._ci, self.budget_s, self._executor = task, store, ci, budget_s, executor
         self._identities = _identities(task, configs)
         self._keys = {config: _key(identity) for config, identity in self._identities.items()}
         self._scores = _known_scores(configs, self._identities, store)
@@ -134,13 +134,13 @@ class _Sweep:
     def measure(self, configs: list[Config], bar: "tqdm[NoReturn]") -> None:
         """Add the rows of `configs`: those that are known, then those that have to be measured."""
         for config in configs:
-            found = _known(self._keys[config], self._store, self._ci, self._budget_s)
+            found = _known(self._keys[config], self._store, self._ci, self.budget_s)
             if found is not None:
                 self.rows[config] = found
         missing = [config for config in configs if config not in self.rows]
         bar.update(len(configs) - len(missing))
         for measurement, finished in measure_rounds(
-            self._task, missing, ci=self._ci, budget_s=self._budget_s, executor=self._executor, scores=self._scores
+            self._task, missing, ci=self._ci, budget_s=self.budget_s, executor=self._executor, scores=self._scores
         ):
             config = measurement.config
             bar.set_postfix_str(f"{config.model} {config.precision} {config.runtime}", refresh=False)
@@ -151,9 +151,9 @@ class _Sweep:
     def _keep(self, measurement: Measurement) -> None:
         config = measurement.config
         self.rows[config] = row(measurement)
-        _interrupted[self._keys[config], self._ci, self._budget_s] = self.rows[config]
+        _interrupted[self._keys[config], self._ci, self.budget_s] = self.rows[config]
         if self._store is not None:
-            self._store.save(self._keys[config], self._identities[config], measurement, self._budget_s)
+            self._store.save(self._keys[config], self._identities[config], measurement, self.budget_s)
         if self._store is not None and measurement.correct is not None:
             identity = _of_score(self._identities[config])
             self._store.save_score(_key(identity), identity, measurement.correct)

@@ -1,0 +1,73 @@
+"""Measure the recorded surfaces of this folder on this machine, which should have nothing else to do.
+
+    python data/surfaces/make_surfaces.py                 # both tasks, the better part of an hour on two cores
+    python data/surfaces/make_surfaces.py --task fashion  # one
+    python data/surfaces/make_surfaces.py --store x.sqlite  # resumable
+
+Every axis of a task: sizes, pruning, precisions, runtimes, threads, batch sizes; and, at one batch size, the points
+that only accuracy is known of.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import tradespace as ts
+from tradespace.config import PRUNINGS, physical_cores
+from tradespace.prepare.eager import WEIGHTS
+
+HERE = Path(__file__).parent
+CI, BUDGET_S = 0.05, 0.25
+CHANNELS = ("none", "channels-25", "channels-50", "channels-75")
+ZEROS = tuple(name for name in PRUNINGS if name.startswith("weights"))
+TIMED = {
+    "fashion": {
+        "eager": ["fp32", "bf16", "int8"],
+        "onnxruntime": ["fp32", "int8"],
+        "openvino": ["fp32", "bf16", "int8"],
+    },
+    "glosses": {
+        "eager": ["fp32", "bf16", "int8-dynamic"],
+        "onnxruntime": ["fp32", "int8", "int8-dynamic"],
+        "openvino": ["fp32", "bf16", "int8"],
+    },
+}
+BATCHES = {"fashion": [1, 2, 4, 16, 64, 256], "glosses": [1, 4, 16, 64]}
+PRUNED = {
+    "fashion": ["resnet4", "resnet8", "resnet16", "resnet32"],
+    "glosses": ["textcnn", "encoder64", "encoder128", "encoder384"],
+}
+EXAMPLE = {"fashion": "resnet16", "glosses": "encoder128"}
+
+
+def configs_of(task: ts.Task) -> list[ts.Config]:
+    """The dense grid, then what each further axis adds at one batch size."""
+    name = task.name
+    threads = sorted({1, physical_cores()})
+    configs = []
+    for runtime, precisions in TIMED[name].items():
+        dense = {"precision": precisions, "runtime": runtime, "threads": threads, "batch_size": BATCHES[name]}
+        configs += ts.grid(task, **dense)
+        configs += ts.grid(task, model=PRUNED[name], pruning=CHANNELS[1:], **dense)
+    one = {"model": EXAMPLE[name], "batch_size": [1, 64]}
+    configs += ts.grid(task, runtime="compile", precision=["fp32", "bf16"], **one)
+    configs += ts.grid(task, precision=["fp16", "int8-dynamic"], **one)
+    configs += ts.grid(task, model=PRUNED[name], pruning=ZEROS, runtime=["eager", "openvino"], batch_size=64)
+    return configs + ts.grid(task, model=PRUNED[name], precision=WEIGHTS, batch_size=64)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--task", nargs="*", default=list(TIMED), help="tasks to measure")
+    parser.add_argument("--store", type=Path, help="where to keep points, to go on after an interruption")
+    arguments = parser.parse_args()
+    for name in arguments.task:
+        task, start = ts.load_task(name), time.perf_counter()
+        surface = ts.sweep(task, configs_of(task), ci=CI, budget_s=BUDGET_S, store=arguments.store)
+        ts.save_surface(surface, HERE / f"{name}.csv")
+        print(f"{name}: {len(surface)} rows in {time.perf_counter() - start:.0f} s")
+        print(surface["status"].value_counts().to_string())
+
+
+if __name__ == "__main__":
+    main()
