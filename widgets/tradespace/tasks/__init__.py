@@ -4,11 +4,16 @@ from collections.abc import Callable
 
 from tradespace.errors import choose
 from tradespace.tasks.fashion import fashion
+from tradespace.tasks.glosses import glosses, glosses_bucketed
 from tradespace.tasks.task import Data, Task
 
 __all__ = ["Data", "Task", "list_tasks", "load_task"]
 
-TASKS: dict[str, Callable[[], Task]] = {"fashion": fashion}
+TASKS: dict[str, Callable[[], Task]] = {
+    "fashion": fashion,
+    "glosses": glosses,
+    "glosses-bucketed": glosses_bucketed,
+}
 
 
 def list_tasks() -> list[str]:
@@ -17,7 +22,7 @@ def list_tasks() -> list[str]:
     Examples
     --------
     >>> list_tasks()
-    ['fashion']
+    ['fashion', 'glosses', 'glosses-bucketed']
     """
     return list(TASKS)
 
@@ -33,6 +38,6 @@ def load_task(name: str) -> Task:
     Examples
     --------
     >>> load_task("fashion")
-    Task('fashion', models=resnet4, resnet8, resnet16, resnet32)
+    Task('fashion', models=resnet4, resnet4-distilled, resnet8, resnet8-distilled, resnet16, resnet32)
     """
     return TASKS[choose("task", name, TASKS)]()
