@@ -1,16 +1,20 @@
 """The measuring process for real, and its schedule with an executor that runs here."""
 
+import math
 import os
 import signal
 import sys
 import time
 
 import cloudpickle
+import numpy as np
 import pytest
 import torch
 import tradespace as ts
 from tradespace.measuring import worker
 from tradespace.measuring.engine import PROCESS, Engine, measure_rounds
+from tradespace.prepare.fold import fold
+from tradespace.prepare.weights import round_weights
 
 # pytest imports this file under a name that the measuring process cannot import, as if it were a notebook.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -79,7 +83,7 @@ def test_batches_larger_than_one_that_did_not_fit_are_not_tried(inline):
     task = task_that(take_all_memory)
     configs = ts.grid(task, model="broken", threads=1, batch_size=[1, 2, 4, 8])
     surface = ts.sweep(task, configs, budget_s=0.1, progress=False, executor=inline)
-    tried = [config.batch_size for name, _key, config, *_ in inline.requests if name == "run_slice"]
+    tried = [config.batch_size for name, _key, config, *_ in inline.requests if name == "make_ready"]
     assert surface["status"].tolist() == ["ok"] + ["out_of_memory"] * 3
     smallest = min(batch for batch in tried if batch > 1)
     assert all(batch <= smallest for batch in tried[tried.index(smallest) :])
@@ -138,6 +142,52 @@ def test_each_slice_is_reported_before_the_next_is_asked_for(inline):
     assert all(slices == requests for slices, requests, _ in seen)
     assert [finished for *_, finished in seen].count(True) == 1
     assert seen[-1][2]
+
+
+@pytest.mark.parametrize("precision", ["w4", "w2-tensor"])
+def test_a_precision_without_a_kernel_has_an_accuracy_a_reason_and_no_time(tiny, inline, precision):
+    m = ts.measure(tiny, ts.Config("narrow", precision=precision, threads=1), budget_s=0.05, executor=inline)
+    assert m.status == "unsupported"
+    assert f"no {precision} kernel to time" in m.reason
+    assert (m.accuracy_n, 0 <= m.accuracy <= 1) == (30, True)
+    assert m.facts.output_error > 0
+    assert m.model_mb > 0
+    assert math.isnan(m.latency_p50_ms)
+    assert math.isnan(m.throughput_per_s)
+    assert "accuracy" in repr(m)
+    assert {name for name, *_ in inline.requests} == {"make_ready", "learn", "score_slice", "finish"}
+
+
+def test_fewer_bits_are_scored_as_the_rounded_model_is(tiny, inline):
+    m = ts.measure(tiny, ts.Config("wide", precision="w2", threads=1), budget_s=0.05, executor=inline)
+    module = tiny.load_model("wide")
+    round_weights(fold(module), "w2")
+    with torch.inference_mode():
+        right = module(tiny.test[0]).argmax(1) == tiny.test[1]
+    np.testing.assert_array_equal(m.correct, right.numpy())
+
+
+def test_an_accuracy_that_is_known_is_not_measured_again_and_a_new_one_is_noted(tiny, inline):
+    narrow, wide = (ts.Config(name, threads=1, batch_size=2) for name in ("narrow", "wide"))
+    known = np.arange(30) % 3 == 0
+    scores = {worker.variant(narrow): known}
+    rounds = measure_rounds(tiny, [narrow, wide], ci=0.9, budget_s=0.02, executor=inline, scores=scores)
+    finished = {m.config: m for m, is_finished in rounds if is_finished}
+    assert finished[narrow].accuracy == pytest.approx(1 / 3)
+    assert {config for name, _, config, *_ in inline.requests if name == "score_slice"} == {wide}
+    np.testing.assert_array_equal(scores[worker.variant(wide)], finished[wide].correct)
+
+
+def test_every_config_is_let_go_of_when_it_is_finished_whatever_came_of_it(tiny, inline):
+    configs = [ts.Config("narrow", precision=precision, threads=1) for precision in ("fp32", "w4", "fp8")]
+    for _ in measure_rounds(tiny, configs, ci=0.9, budget_s=0.02, executor=inline):
+        pass
+    assert sorted(config.precision for name, _, config, *_ in inline.requests if name == "finish") == [
+        "fp32",
+        "fp8",
+        "w4",
+    ]
+    assert not any(config in configs for _, config in worker._running)
 
 
 @pytest.mark.parametrize(

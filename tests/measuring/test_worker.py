@@ -1,10 +1,17 @@
+import gc
+import weakref
+from dataclasses import replace
+from typing import ClassVar
+
 import cloudpickle
 import numpy as np
 import pytest
 import torch
 import tradespace as ts
 from tradespace.measuring import worker
-from tradespace.measuring.measurement import Failure
+from tradespace.measuring.measurement import Facts, Failure
+from tradespace.prepare import Layer, Prepared, Session
+from tradespace.prepare.session import Converted
 
 X = torch.arange(1_200.0).reshape(300, 4)
 LABELS = torch.arange(300) % 2
@@ -13,9 +20,8 @@ LABELS = torch.arange(300) % 2
 @pytest.fixture
 def key(monkeypatch):
     """A task that this process, in the part of the measuring one, has been given."""
-    for name in ("_tasks", "_prepared", "_scored"):
+    for name in ("_tasks", "_sources", "_prepared", "_running", "_scored"):
         monkeypatch.setattr(worker, name, {})
-    monkeypatch.setattr(worker, "_warm", set())
     task = ts.Task.from_model(torch.nn.Linear(4, 2), example=X[:1], test=(X, LABELS))
     worker.learn("key", cloudpickle.dumps(task))
     return "key"
@@ -67,10 +73,8 @@ def test_scoring_leaves_the_test_set_alone(key):
 
 
 def test_what_cannot_run_here_is_a_reason_not_an_exception(key):
-    answer = worker.make_ready(key, ts.Config("model", precision="w4", threads=1))
-    assert isinstance(answer, Failure)
-    assert answer.status == "unsupported"
-    assert "w4" in answer.reason
+    answer = worker.make_ready(key, ts.Config("model", precision="fp8", threads=1))
+    assert answer == Failure("unsupported", "fp8 has kernels for CUDA alone, not for cpu")
 
 
 def test_a_precision_with_nothing_to_apply_to_is_unsupported_not_fp32_by_another_name(key):
@@ -82,10 +86,173 @@ def test_a_precision_with_nothing_to_apply_to_is_unsupported_not_fp32_by_another
     )
 
 
-def test_inputs_rotate_and_wrap_around():
-    batches = worker._batches(X[:3], ts.Config("model", batch_size=2))
-    assert [batch.shape for batch in batches] == [(2, 4)] * worker.ROTATED_BATCHES
-    assert len({tuple(batch.flatten().tolist()) for batch in batches}) == 3
+class Notes(torch.nn.Module):
+    """Notes the first number of each batch, and how many items it has."""
+
+    seen: ClassVar[list[tuple[float, int]]] = []
+
+    def forward(self, x):
+        Notes.seen.append((x[0, 0].item(), len(x)))
+        return x[:, :2]
+
+
+@pytest.fixture
+def noted(key):
+    Notes.seen.clear()
+    worker._tasks["noted"] = ts.Task.from_model(Notes(), example=X[:1], test=(X, LABELS))
+    worker.make_ready("noted", ts.Config("model", threads=1, batch_size=2))
+    Notes.seen.clear()
+    return Notes.seen
+
+
+def test_inputs_are_spread_over_the_test_set_and_wrap_around_at_its_end(key):
+    task = ts.Task.from_model(torch.nn.Linear(4, 2), example=X[:1], test=(X, LABELS))
+    batches = worker._batches(task, ts.Config("model", batch_size=100))
+    assert [batch.shape for batch in batches] == [(100, 4)] * worker.ROTATED_BATCHES
+    assert [batch[0, 0].item() / 4 for batch in batches] == [0, 75, 150, 225]
+    assert torch.equal(batches[3][75:], X[:25])
+
+
+def test_a_batch_larger_than_the_test_set_repeats_its_items(key):
+    task = ts.Task.from_model(torch.nn.Linear(4, 2), example=X[:1], test=(X[:3], LABELS[:3]))
+    assert [len(batch) for batch in worker._batches(task, ts.Config("model", batch_size=7))] == [7] * 4
+
+
+def test_inputs_rotate_on_and_on_over_all_slices(noted):
+    for _ in range(3):
+        worker.run_slice("noted", ts.Config("model", threads=1, batch_size=2), 0.002)
+    starts = [int(first / 4) for first, _ in noted]
+    assert len(starts) > 12
+    assert starts == [[0, 75, 150, 225][i % 4] for i in range(len(starts))]
+
+
+def test_scoring_takes_what_is_left_over_as_a_smaller_batch(key):
+    worker._tasks["noted"] = ts.Task.from_model(Notes(), example=X[:1], test=(X[:250], LABELS[:250]))
+    Notes.seen.clear()
+    answer = worker.score_slice("noted", ts.Config("model", threads=1, batch_size=8), 60.0)
+    with torch.inference_mode():
+        expected = (X[:250, :2].argmax(1) == LABELS[:250]).numpy()
+    np.testing.assert_array_equal(answer, expected)
+    assert [items for _, items in Notes.seen] == [100, 100, 50]
+
+
+def without_padding(batch):
+    return batch[:, : int((batch != 0).any(0).sum())]
+
+
+@pytest.fixture
+def texts():
+    """300 texts of 1 to 6 tokens, padded to 6."""
+    ids = torch.ones(300, 6, dtype=torch.int64) * (torch.arange(6) <= torch.arange(300)[:, None] % 6)
+    model = torch.nn.Sequential(torch.nn.EmbeddingBag(2, 2, padding_idx=0))
+    task = ts.Task.from_model(model, example=ids[5:6], calibration=ids, test=(ids, LABELS))
+    return replace(task, trim=without_padding)
+
+
+@pytest.mark.parametrize(("batch_size", "batches"), [(1, 256), (8, 32), (64, 16)])
+def test_texts_rotate_through_more_batches_as_a_few_would_stand_badly_for_all_lengths(texts, batch_size, batches):
+    made = worker._batches(texts, ts.Config("model", batch_size=batch_size))
+    assert len(made) == batches
+    assert all(len(batch) == batch_size for batch in made)
+
+
+def test_each_batch_of_texts_is_as_long_as_its_longest(texts):
+    made = worker._batches(texts, ts.Config("model", batch_size=1))
+    assert {batch.shape[1] for batch in made} == {1, 2, 3, 4, 5, 6}
+    assert all((batch != 0).any(0).all() and batch.is_contiguous() for batch in made)
+
+
+def test_texts_are_scored_as_they_are_fed(texts, key):
+    worker._tasks["texts"] = texts
+    answer = worker.score_slice("texts", ts.Config("model", threads=1), 60.0)
+    with torch.inference_mode():
+        expected = texts.load_model("model")(texts.test[0]).argmax(1) == LABELS
+    np.testing.assert_array_equal(answer, expected.numpy())
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """Preparing gives sessions that are known by weak references. -> (threads, batch size, reference) of each"""
+    made = []
+
+    def open_session(threads, batch_size):
+        session = Session(lambda batch: batch[:, :2].clone(), lambda: [Layer("Linear", "fp32", 8)])
+        made.append((threads, batch_size, weakref.ref(session)))
+        return session
+
+    monkeypatch.setattr(worker, "prepare", lambda source, config: Prepared(Converted(open_session, 1.0), 2.0))
+    return made
+
+
+def test_a_config_that_is_finished_lets_go_of_its_session_and_keeps_the_model(key, opened):
+    config = ts.Config("model", threads=1, batch_size=2)
+    worker.run_slice(key, config, 0.001)
+    worker.finish(key, config)
+    gc.collect()
+    assert [session() for *_, session in opened] == [None]
+    worker.run_slice(key, config, 0.001)
+    assert len(worker._prepared) == 1
+    assert [(threads, batch_size) for threads, batch_size, _ in opened] == [(1, 2), (1, 2)]
+
+
+def test_a_config_of_which_nothing_is_known_can_be_finished(key):
+    worker.finish(key, ts.Config("model", threads=1))
+
+
+def test_all_slices_of_a_config_run_in_one_session(key, opened):
+    for _ in range(3):
+        worker.run_slice(key, ts.Config("model", threads=1, batch_size=2), 0.001)
+    assert len(opened) == 1
+
+
+def test_all_slices_of_a_score_run_in_one_session(key, opened):
+    # OpenVINO compiles a model for each session, which can take longer than a slice.
+    for seconds in (-1.0, -1.0, 60.0):
+        worker.score_slice(key, ts.Config("model", threads=1), seconds)
+    assert len(opened) == 1
+
+
+def test_the_time_to_open_a_session_is_part_of_preparing(key, opened, monkeypatch):
+    ticks = iter(range(100))
+    monkeypatch.setattr(worker.time, "perf_counter", lambda: float(next(ticks)))
+    facts = worker.make_ready(key, ts.Config("model", threads=1, batch_size=2))
+    assert facts.prepare_s == 2.0 + 1.0
+
+
+def test_a_config_measured_again_after_it_was_cancelled_is_warmed_up_again(key):
+    config = ts.Config("model", threads=1, batch_size=2)
+    for _ in range(2):  # nobody said that the first was finished
+        worker.make_ready(key, config)
+        assert worker.run_slice(key, config, 0.001).warm_up_ns > 0
+
+
+def test_the_layers_are_those_of_the_session_that_is_timed(key):
+    assert worker.layers(key, ts.Config("model", threads=1)) == [Layer("Linear", "fp32", 8)]
+    rounded = ts.Config("model", precision="bf16", threads=1)
+    assert worker.layers(key, rounded) == [Layer("Linear", "bf16", 8)]
+
+
+def test_a_model_that_fails_has_no_layers_and_a_reason(key):
+    worker._tasks["broken"] = ts.Task.from_model(Answers(lambda x: x), example=X[:1])
+    answer = worker.layers("broken", ts.Config("model", precision="int8-dynamic", threads=1))
+    assert answer.status == "unsupported"
+
+
+def test_weights_rounded_to_a_few_bits_are_made_ready_as_any_model(key):
+    answer = worker.make_ready(key, ts.Config("model", precision="w2", threads=1))
+    assert isinstance(answer, Facts)
+    assert answer.output_error > 0.02
+
+
+def test_what_was_pruned_is_compared_with_fp32_pruned_alike(key):
+    pruned = {"pruning": "weights-50", "threads": 1}
+    assert worker.make_ready(key, ts.Config("model", **pruned)).output_error == 0
+    assert 0 < worker.make_ready(key, ts.Config("model", precision="bf16", **pruned)).output_error < 0.05
+    with torch.inference_mode():
+        whole, sparse = (
+            worker._ready(key, ts.Config("model", name)).session(1, None).call(X) for name in ("none", "weights-50")
+        )
+    assert worker.output_error(sparse, whole) > 0.05
 
 
 def test_the_threads_of_the_config_are_those_it_runs_with(key):

@@ -130,3 +130,32 @@ def test_a_column_name_in_the_place_of_an_objective_is_refused(surface_of):
 def test_a_frame_without_a_status_is_refused():
     with pytest.raises(ValueError, match="status"):
         pareto(pd.DataFrame({"ms": [1.0]}), minimize("ms"))
+
+
+def test_rows_of_two_machines_are_refused_with_the_way_out(surface_of):
+    surface = surface_of({"machine": "a", "accuracy": 0.8}, {"machine": "b", "accuracy": 0.9})
+    with pytest.raises(ValueError, match=r"one machine; got 'a', 'b'.*surface\.assign\(machine='both'\)"):
+        pareto(surface, maximize("accuracy"))
+    assert pareto(surface.assign(machine="both"), maximize("accuracy")).index.tolist() == [1]
+
+
+def test_a_computed_column_may_be_an_objective_and_is_not_kept(surface_of):
+    surface = surface_of(
+        {"latency_p50_ms": 1.0, "throughput_per_s": 100.0, "accuracy": 0.8},
+        {"latency_p50_ms": 2.0, "throughput_per_s": 190.0, "accuracy": 0.9},
+        {"latency_p50_ms": 2.0, "throughput_per_s": 180.0, "accuracy": 0.85},
+    )
+    frontier = pareto(surface, maximize("power"), maximize("accuracy"))
+    assert_frame_equal(frontier, surface.iloc[:2])
+
+
+def test_an_accuracy_without_a_latency_beats_nothing(surface_of):
+    rows = surface_of(
+        {"accuracy": 0.8}, {"accuracy": 0.99, "latency_p50_ms": math.nan, "status": "unsupported", "precision": "w8"}
+    )
+    assert pareto(rows, maximize("accuracy")).index.tolist() == [0]
+
+
+def test_the_same_objective_twice_is_that_objective(surface_of):
+    surface = surface_of({"accuracy": 0.8}, {"accuracy": 0.9})
+    assert pareto(surface, maximize("accuracy"), maximize("accuracy")).index.tolist() == [1]

@@ -8,6 +8,7 @@ from tradespace.surface.objectives import (
     Objective,
     at_least,
     at_most,
+    check_one_machine,
     feasible,
     maximize,
     minimize,
@@ -93,3 +94,64 @@ def test_a_row_is_feasible_if_it_was_measured_and_meets_every_constraint():
         False,
         False,
     ]
+
+
+def test_a_constraint_reads_as_a_sentence():
+    assert str(at_most("latency_p50_ms", 5)) == "latency_p50_ms at most 5"
+    assert str(at_least("accuracy", 0.915)) == "accuracy at least 0.915"
+
+
+def test_without_rows_nothing_is_feasible():
+    assert feasible(SURFACE.iloc[:0], [at_most("latency_p50_ms", 5)]).tolist() == []
+
+
+@pytest.mark.parametrize("subject_to", [5, None, "ms <= 5", at_most("threads", 1)])
+def test_constraints_that_are_no_list_are_refused(subject_to):
+    with pytest.raises(ValueError, match=r"^subject_to: wanted a list of constraints; got "):
+        feasible(SURFACE, subject_to)
+
+
+@pytest.mark.parametrize("constraint", ["threads <= 1", ("threads", 1), None, minimize("threads")])
+def test_a_constraint_of_another_kind_is_refused(constraint):
+    with pytest.raises(ValueError, match=r"^subject_to: wanted ts\.at_most\(\.\.\.\) or ts\.at_least\(\.\.\.\); got "):
+        feasible(SURFACE, [constraint])
+
+
+def test_a_missing_value_of_whatever_kind_is_unknown():
+    surface = SURFACE.assign(threads=pd.array([1, None, 3, 4], dtype="Int64"))
+    np.testing.assert_array_equal(numbers(surface, "threads"), [1, math.nan, 3, 4])
+    assert at_most("threads", 9).met(surface).tolist() == [True, False, True, True]
+
+
+def test_the_computed_columns_are_offered_with_the_others(surface_of):
+    with pytest.raises(
+        ValueError, match=r"noise, power, latency_throughput_product, energy_delay; got 'powr'.*'power'"
+    ):
+        numbers(surface_of({}), "powr")
+
+
+@pytest.mark.parametrize("column", ["power", "latency_throughput_product", "energy_delay"])
+def test_a_computed_column_is_unknown_where_its_parts_are_and_is_not_kept(surface_of, column):
+    surface = surface_of({}, {"latency_p50_ms": math.nan})
+    columns = surface.columns
+    assert np.isnan(numbers(surface, column)).tolist() == [False, True]
+    assert surface.columns.equals(columns)
+
+
+def test_rows_of_two_machines_are_refused_with_the_way_out(surface_of):
+    surface = surface_of({"machine": "laptop"}, {"machine": "board"}, {"machine": "laptop"})
+    message = r"^surface: wanted rows of one machine; got 'board', 'laptop'\. .*surface\.assign\(machine='both'\)$"
+    for judge in (check_one_machine, lambda one: feasible(one, [])):
+        with pytest.raises(ValueError, match=message):
+            judge(surface)
+    check_one_machine(surface.assign(machine="both"))
+    check_one_machine(surface.drop(columns="machine"))
+    check_one_machine(surface.iloc[:0])
+
+
+@pytest.mark.parametrize("missing", [math.nan, None])
+def test_a_machine_without_a_name_is_another_one(surface_of, missing):
+    surface = surface_of({"machine": "laptop"}, {})
+    surface["machine"] = ["laptop", missing]
+    with pytest.raises(ValueError, match=r"^surface: wanted rows of one machine; got "):
+        check_one_machine(surface)

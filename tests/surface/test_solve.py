@@ -1,12 +1,16 @@
+import copy
 import math
+import pickle
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
+from tradespace.surface.explain import explain
 from tradespace.surface.objectives import at_least, at_most, maximize, minimize
-from tradespace.surface.solve import solve
+from tradespace.surface.solve import PROBLEM, solve
 
 VALUES = st.sampled_from([0.0, 1.0, 2.0, math.inf, -math.inf, math.nan])
 SURFACES = st.lists(st.tuples(VALUES, VALUES, st.sampled_from(["ok", "ok", "failed"])), max_size=8).map(
@@ -96,3 +100,116 @@ def test_a_column_name_in_the_place_of_an_objective_is_refused(surface):
 def test_a_constraint_without_its_list_is_refused(surface):
     with pytest.raises(ValueError, match=r"^subject_to: "):
         solve(surface, maximize("accuracy"), subject_to=at_most("ms", 2))
+
+
+@st.composite
+def many_objectives(draw):
+    columns = ["a", "b", "c"][: draw(st.integers(1, 3))]
+    rows = draw(st.lists(st.tuples(*[VALUES for _ in "abc"], st.sampled_from(["ok", "ok", "failed"])), max_size=10))
+    frame = pd.DataFrame(rows, columns=[*"abc", "status"]).astype(dict.fromkeys("abc", float))
+    frame["row"] = range(len(frame))
+    frame.index = frame.index[::-1] // 2  # not in order, and not unique: nothing may lean on it
+    return frame, [draw(st.sampled_from([minimize, maximize]))(column) for column in columns]
+
+
+@given(drawn=many_objectives(), limit=st.sampled_from([-math.inf, 0.0, 1.0, math.inf]))
+def test_each_next_objective_decides_between_rows_that_tie_in_all_before_it(drawn, limit):
+    surface, objectives = drawn
+    before = surface.copy(deep=True)
+    choice = solve(surface, objectives, [at_least("b", limit)])
+    rows = [
+        row
+        for row in surface.to_dict("records")
+        if row["status"] == "ok" and row["b"] >= limit and not any(math.isnan(row[o.column]) for o in objectives)
+    ]
+    # min() takes the first of those that tie.
+    best = min(rows, key=lambda row: [-row[o.column] if o.maximize else row[o.column] for o in objectives], default={})
+    assert choice["row"].tolist() == ([best["row"]] if best else [])
+    assert_frame_equal(surface, before)
+
+
+def test_one_objective_is_the_same_in_a_list_in_a_tuple_and_alone(surface):
+    for objective in (minimize("ms"), [minimize("ms")], (minimize("ms"),)):
+        assert solve(surface, objective).index.tolist() == [7]
+
+
+@pytest.mark.parametrize("objective", [[], ()])
+def test_no_objective_is_refused(surface, objective):
+    with pytest.raises(
+        ValueError, match=r"^objective: wanted at least one, such as ts\.maximize\('accuracy'\); got none"
+    ):
+        solve(surface, objective)
+
+
+def test_each_of_several_objectives_must_be_one(surface):
+    with pytest.raises(ValueError, match=r"^objective: .*got 'ms'"):
+        solve(surface, [maximize("accuracy"), "ms"])
+
+
+def test_any_numeric_column_may_be_limited(surface_of):
+    surface = surface_of(
+        {"model_mb": 5.0, "accuracy": 0.9}, {"model_mb": 1.0, "accuracy": 0.8, "batch_size": 8}, {"accuracy": 0.7}
+    )
+    assert solve(surface, maximize("accuracy"), [at_most("model_mb", 2)]).index.tolist() == [1]
+    assert solve(surface, maximize("accuracy"), [at_least("batch_size", 8)]).index.tolist() == [1]
+    assert solve(surface, maximize("accuracy"), [at_least("power", 0)]).index.tolist() == [0]
+
+
+def test_an_accuracy_without_a_latency_is_never_chosen(surface_of):
+    rows = surface_of({"accuracy": 0.8}, {"accuracy": 0.99, "latency_p50_ms": math.nan, "status": "unsupported"})
+    assert solve(rows, maximize("accuracy")).index.tolist() == [0]
+
+
+def test_rows_of_two_machines_are_refused_with_the_way_out(surface_of):
+    surface = surface_of({"machine": "a", "accuracy": 0.8}, {"machine": "b", "accuracy": 0.9})
+    with pytest.raises(ValueError, match=r"one machine; got 'a', 'b'.*surface\.assign\(machine='both'\)"):
+        solve(surface, maximize("accuracy"))
+    assert solve(surface.assign(machine="both"), maximize("accuracy")).index.tolist() == [1]
+
+
+def test_a_choice_remembers_its_problem_through_the_usual_operations(surface):
+    choice = solve(surface, maximize("accuracy"), [at_most("ms", 2)])
+    told = repr(explain(choice))
+    for same in (choice.copy(), choice.assign(note="x"), choice.iloc[:1], choice[["ms", "accuracy"]], choice.round(1)):
+        assert repr(explain(same)) == told
+    assert repr(explain(pickle.loads(pickle.dumps(choice)))) == told
+
+
+def test_copying_a_choice_does_not_copy_the_surface(surface):
+    choice = solve(surface, maximize("accuracy"))
+    for copied in (choice.copy(deep=True), copy.deepcopy(choice), choice.assign(note="x")):
+        assert copied.attrs[PROBLEM] is choice.attrs[PROBLEM]
+
+
+def test_choices_may_be_put_below_one_another(surface):
+    choices = [solve(surface, maximize("accuracy"), [at_most("ms", limit)]) for limit in (1, 2, 3, 0)]
+    assert pd.concat(choices)["ms"].tolist() == [1, 2, 3]
+    again = pd.concat([choices[0], choices[0]])
+    assert again["ms"].tolist() == [1, 1]
+    assert pd.concat([surface, choices[0]])["ms"].tolist() == [1, 2, 3, 4, 1]
+
+
+def test_the_surface_carries_nothing_of_a_problem(surface):
+    surface.attrs["note"] = "mine"
+    choice = solve(surface, maximize("accuracy"))
+    assert surface.attrs == {"note": "mine"}
+    assert choice.attrs["note"] == "mine"
+
+
+def test_a_choice_is_chosen_from_in_its_turn(surface):
+    choice = solve(surface, maximize("accuracy"), [at_most("ms", 2)])
+    second = solve(choice, minimize("ms"))
+    assert_frame_equal(second, choice)
+    assert repr(explain(second)).startswith("The best of 1 feasible rows: ms 2")
+
+
+def test_a_surface_that_is_changed_later_does_not_change_what_was_asked(surface):
+    choice = solve(surface, maximize("accuracy"), [at_most("ms", 2)])
+    told = repr(explain(choice))
+    surface.loc[7, "accuracy"] = 0.99
+    assert repr(explain(choice)) == told
+
+
+def test_whole_numbers_are_objectives_too():
+    surface = pd.DataFrame({"a": np.array([1, 2, 2], dtype=np.uint8), "b": [0, 5, 4], "status": "ok"})
+    assert solve(surface, [maximize("a"), minimize("b")]).index.tolist() == [2]

@@ -122,6 +122,98 @@ def test_a_changed_checkpoint_invalidates_its_own_points_alone(tmp_path, tiny, r
     assert requests(tmp_path / "x.sqlite", changed, model="wide")[1] > 0
 
 
+def scored(inline):
+    """The Configs that were scored."""
+    return {(c.model, c.precision, c.batch_size) for name, _, c, *_ in inline.requests if name == "score_slice"}
+
+
+def test_the_score_of_a_model_is_kept_for_all_batch_sizes_and_kernels(tmp_path, requests, inline):
+    first, _ = requests(tmp_path / "x.sqlite")
+    assert len(scored(inline)) == 1
+    inline.requests.clear()
+    again, slices = requests(tmp_path / "x.sqlite", batch_size=[4, 8])
+    assert slices > 0
+    assert scored(inline) == set()
+    assert set(again["accuracy"]) == set(first["accuracy"])
+    assert set(again["accuracy_n"]) == {30}
+
+
+def test_the_score_of_another_precision_pruning_or_model_is_its_own(tmp_path, requests, inline):
+    requests(tmp_path / "x.sqlite")
+    for changes in ({"precision": "bf16"}, {"pruning": "weights-50"}, {"model": "wide"}):
+        inline.requests.clear()
+        requests(tmp_path / "x.sqlite", batch_size=1, **changes)
+        assert len(scored(inline)) == 1
+
+
+def test_the_score_of_weights_without_a_kernel_is_kept_too(tmp_path, requests, inline):
+    first, slices = requests(tmp_path / "x.sqlite", precision="w3", batch_size=1)
+    assert (slices, len(scored(inline))) == (0, 1)
+    inline.requests.clear()
+    again, slices = requests(tmp_path / "x.sqlite", precision="w3", batch_size=1)
+    assert (slices, len(scored(inline))) == (0, 0)
+    assert again["accuracy"].tolist() == first["accuracy"].tolist()
+    assert again["status"].tolist() == ["unsupported"]
+
+
+def test_a_row_without_a_time_comes_back_with_its_accuracy_and_its_reason(tmp_path, requests):
+    surface, _ = requests(tmp_path / "x.sqlite", precision="w3", batch_size=1)
+    (back,) = Store(tmp_path / "x.sqlite").measurements()
+    assert (back.status, back.reason) == ("unsupported", surface["reason"][0])
+    assert back.accuracy == surface["accuracy"][0]
+    assert back.samples == 0
+
+
+def test_changed_weights_or_data_are_scored_anew(tmp_path, tiny, requests, inline):
+    requests(tmp_path / "x.sqlite")
+
+    def load_changed(name):
+        model = tiny.load_model(name)
+        with torch.no_grad():
+            model[0].weight[0] += 1e-3
+        return model
+
+    def load_relabelled():
+        data = tiny.load_data()
+        return replace(data, test=(data.test[0], (data.test[1] + 1) % 3))
+
+    for changed in (replace(tiny, load_model=load_changed), replace(tiny, load_data=load_relabelled)):
+        inline.requests.clear()
+        requests(tmp_path / "x.sqlite", changed, batch_size=4)
+        assert len(scored(inline)) == 1
+
+
+def test_another_version_of_the_runtime_is_measured_and_scored_anew(tmp_path, requests, inline, monkeypatch):
+    requests(tmp_path / "x.sqlite")
+    monkeypatch.setattr(sweep_module, "versions", lambda config: {"openvino": "9.9"})
+    inline.requests.clear()
+    assert requests(tmp_path / "x.sqlite")[1] > 0
+    assert len(scored(inline)) == 1
+
+
+def test_a_score_comes_back_item_by_item(store):
+    correct = np.array([True, False, False, True, True])
+    store.save_score("key", {"model": "m"}, correct)
+    back = Store(store.path).find_score("key")
+    assert back.dtype == bool
+    np.testing.assert_array_equal(back, correct)
+    assert store.find_score("another") is None
+    store.save_score("key", {}, ~correct)
+    np.testing.assert_array_equal(store.find_score("key"), ~correct)
+
+
+def test_a_file_from_before_scores_were_kept_opens_with_all_its_points(tmp_path, store):
+    store.save("key", {"machine": "this one"}, measured(), 3.0)
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("DROP TABLE score")
+    older = Store(store.path)
+    assert [m.latency_p50_ms for m in older.measurements()] == [2.0]
+    assert older.find("key", 0.9, 3.0)
+    assert older.find_score("key") is None
+    older.save_score("key", {}, np.array([True]))
+    assert older.find_score("key").tolist() == [True]
+
+
 def test_a_damaged_file_is_moved_aside_with_a_word_of_where_and_work_goes_on(tmp_path, requests):
     path = tmp_path / "x.sqlite"
     path.write_bytes(b"no database at all" * 100)

@@ -8,6 +8,7 @@ import torch
 from pandas.testing import assert_frame_equal
 from torch import Tensor, nn
 from tradespace.config import Config, grid, most_threads
+from tradespace.prepare import registry
 from tradespace.surface.columns import COLUMNS, NUMBERS, WHOLE, load_surface, save_surface
 from tradespace.surface.sweep import sweep
 from tradespace.tasks import Task
@@ -72,9 +73,10 @@ def test_configs_may_come_from_any_iterable(tiny, inline):
 @pytest.mark.parametrize(
     ("knobs", "reason"),
     [
-        ({"precision": "fp8"}, "no fp8 kernels"),
-        ({"pruning": "channels-50"}, "no channels-50 version of narrow"),
-        ({"runtime": "openvino"}, "runtime openvino is not in this release"),
+        ({"precision": "fp8"}, "fp8 has kernels for CUDA alone, not for cpu"),
+        ({"precision": "w4", "runtime": "openvino"}, "runs OpenVINO in fp32, bf16, fp16, int8, not in w4"),
+        ({"precision": "bf16", "runtime": "onnxruntime"}, "kernels run fp32, int8, int8-dynamic, not bf16"),
+        ({"precision": "int8", "runtime": "compile"}, "torch.compile runs fp32, bf16, fp16 in this release, not int8"),
     ],
 )
 def test_a_config_that_cannot_run_is_a_row_that_says_why(tiny, inline, knobs, reason):
@@ -87,6 +89,46 @@ def test_a_config_that_cannot_run_is_a_row_that_says_why(tiny, inline, knobs, re
     assert (surface.loc[0, ["samples", "accuracy_n"]] == 0).all()
 
 
+def test_a_runtime_that_is_not_installed_is_a_row_with_the_line_that_installs_it(tiny, inline, monkeypatch):
+    monkeypatch.setattr(registry, "find_spec", lambda name: None if name == "openvino" else name)
+    configs = [Config("narrow", threads=1, runtime=name) for name in ("openvino", "eager")]
+    surface = sweep(tiny, configs, executor=inline, **QUICK)
+    assert surface["status"].tolist() == ["unsupported", "ok"]
+    assert surface.loc[0, "reason"] == "runtime openvino needs openvino: pip install openvino"
+
+
+def test_weights_of_a_few_bits_are_rows_with_an_accuracy_that_are_never_timed(tiny, inline):
+    configs = grid(tiny, model="wide", precision=["w8", "fp32", "w2", "w3-tensor"], threads=1, batch_size=[1, 4])
+    rows = sweep(tiny, configs, executor=inline, **QUICK).set_index("precision")
+    assert {c.precision for name, _, c, *_ in inline.requests if name == "run_slice"} == {"fp32"}
+    for precision in ("w8", "w2", "w3-tensor"):
+        own = rows.loc[precision]
+        assert own["status"].tolist() == ["unsupported"] * 2
+        assert own["reason"].str.contains(f"no {precision} kernel to time", regex=False).all()
+        assert own["accuracy"].notna().all()
+        assert (own["accuracy_n"] == 30).all()
+        assert own[["latency_p50_ms", "latency_p90_ms", "throughput_per_s", "noise", "memory_mb"]].isna().all(axis=None)
+        assert (own[["model_mb", "prepare_s"]] > 0).all(axis=None)
+    assert rows.loc["fp32", "status"].tolist() == ["ok"] * 2
+    assert rows.loc["w8", "model_mb"].max() < rows.loc["fp32", "model_mb"].min()
+
+
+def test_every_runtime_measures_the_same_model(tiny, inline):
+    runs = {"eager": ["fp32", "bf16", "int8", "int8-dynamic"], "onnxruntime": ["fp32", "int8"], "openvino": ["fp32"]}
+    configs = [
+        Config("wide", precision=precision, runtime=runtime, threads=1, batch_size=batch_size)
+        for runtime, precisions in runs.items()
+        for precision in precisions
+        for batch_size in (1, 3)
+    ]
+    surface = sweep(tiny, configs, executor=inline, **QUICK)
+    assert surface["reason"].tolist() == [""] * len(configs)
+    assert set(surface["flags"].str.contains("output_mismatch")) == {False}
+    exact = surface["accuracy"][0]
+    assert (surface.loc[surface["precision"] == "fp32", "accuracy"] == exact).all()
+    assert ((surface["accuracy"] - exact).abs() <= 3 / 30).all()
+
+
 def test_a_model_that_fails_is_a_row_that_says_why_and_the_others_go_on(inline):
     task = Task.from_model({"frail": RefusesBatches(), "sound": nn.Linear(4, 2)}, example=torch.zeros(1, 4))
     surface = sweep(task, grid(task, threads=1, batch_size=[2, 1]), executor=inline, **QUICK)
@@ -96,7 +138,7 @@ def test_a_model_that_fails_is_a_row_that_says_why_and_the_others_go_on(inline):
 
 
 def test_a_swept_surface_survives_its_file(tiny, inline, tmp_path):
-    configs = grid(tiny, model="narrow", precision=["fp32", "fp8"], threads=1)
+    configs = grid(tiny, model="narrow", precision=["fp32", "w4", "fp8"], threads=1)
     surface = sweep(tiny, configs, executor=inline, **QUICK)
     save_surface(surface, tmp_path / "surface.csv")
     assert_frame_equal(load_surface(tmp_path / "surface.csv"), surface, check_exact=True)

@@ -13,9 +13,10 @@ from tradespace.measuring import worker
 from tradespace.measuring.engine import Engine
 from tradespace.measuring.measurement import Failure
 from tradespace.prepare import Layer, load, untimed
-from tradespace.prepare.eager import FLOATS
+from tradespace.prepare.eager import FLOATS, layers_of
 from tradespace.tasks.task import Task
 
+NEGLIGIBLE = 0.001
 KNOBS = ("model", "pruning", "precision", "runtime")
 COUNTS = ("parameters", "nonzero", "macs", "layers", "quantized_layers")
 FACTS = (
@@ -36,7 +37,8 @@ def describe(task: Task, config: Config | Iterable[Config], *, executor: Executo
         Columns `model pruning precision runtime`; `parameters`, and how many of them are not zero (`nonzero`); `macs`,
         the multiply-accumulates for one item; `model_mb` on disk; `prepare_s`; `layers`, how many multiply;
         `quantized_layers`, how many of them in integers or fp8, and `quantized_macs`, their share of the arithmetic;
-        `ran_as`, all types in words; `reason`, why there is nothing to tell, or no time.
+        `ran_as`, all types in words, `?` for what the runtime merged and does not tell of; `reason`, why there is
+        nothing to tell, or no time. Recurrent layers are not counted.
 
     Raises
     ------
@@ -63,9 +65,11 @@ def _row(engine: Engine, task: Task, config: Config) -> dict[str, object]:
     engine.request(worker.finish, config)
     if isinstance(layers, Failure):
         return {**knobs, "reason": layers.reason}
-    weights = torch.cat([values.flatten() for values in load(task, config.model, config.pruning).parameters()])
-    macs = sum(layer.macs for layer in layers)
-    quantized = [layer for layer in layers if layer.precision not in FLOATS]
+    module = load(task, config.model, config.pruning)
+    weights = torch.cat([torch.empty(0), *(values.flatten() for values in module.parameters())])
+    macs = sum(layer.macs for layer in layers_of(module, task.trim(task.example)))
+    layers = _with_rest(layers, macs)
+    quantized = [layer for layer in layers if layer.precision not in (*FLOATS, "?")]
     return {
         **knobs,
         "parameters": len(weights),
@@ -79,6 +83,12 @@ def _row(engine: Engine, task: Task, config: Config) -> dict[str, object]:
         "ran_as": _in_words(layers, macs),
         "reason": untimed(config) or "",
     }
+
+
+def _with_rest(layers: list[Layer], macs: int) -> list[Layer]:
+    """`layers`, and what the runtime merged with other work, so that it does not tell of it, as one of type `?`."""
+    rest = macs - sum(layer.macs for layer in layers)
+    return [*layers, Layer("merged", "?", rest)] if rest > NEGLIGIBLE * macs else layers
 
 
 def _in_words(layers: list[Layer], macs: int) -> str:

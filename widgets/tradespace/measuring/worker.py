@@ -40,6 +40,7 @@ _tasks: dict[str, Task] = {}
 _sources: dict[tuple[str, str, str], Source] = {}
 _prepared: dict[tuple[str, Config], Prepared] = {}
 _running: dict[tuple[str, Config], "Running"] = {}
+_scoring: dict[tuple[str, Config], Session] = {}
 _scored: dict[tuple[str, Config], list[np.ndarray]] = {}
 
 
@@ -110,6 +111,7 @@ def make_ready(key: str, config: Config) -> Facts | Failure:
     reason = unsupported(task, config)
     if reason:
         return Failure("unsupported", reason)
+    finish(key, config)  # one that was cancelled would count as warm
     session = _session(key, config).session
     # Pruned alike: this is about what rounding and runtime did to the outputs, not about what was cut off.
     exact = replace(config, precision="fp32", runtime="eager")
@@ -177,16 +179,19 @@ def score_slice(key: str, config: Config, seconds: float) -> np.ndarray | Failur
     inputs, labels = task.test or (torch.empty(0), torch.empty(0))
     done = sum(len(part) for part in parts)
     torch.set_num_threads(config.threads)
-    session = _ready(key, config).session(config.threads, None)
+    name = key, variant(config)
     end = time.perf_counter() + seconds
     while done < len(labels):
+        if name not in _scoring:
+            _scoring[name] = _ready(key, config).session(config.threads, None)
         if time.perf_counter() > end:
             return None
         # A copy, since a model that works in place would change the test set itself.
         batch = task.trim(inputs[done : done + SCORE_BATCH].clone()).to(config.device)
-        outputs = session.call(batch)
+        outputs = _scoring[name].call(batch)
         parts.append(task.correct(outputs.cpu(), labels[done : done + SCORE_BATCH]).numpy())
         done += len(parts[-1])
+    _scoring.pop(name, None)
     return np.concatenate([np.empty(0, bool), *parts])
 
 

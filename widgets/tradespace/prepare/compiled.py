@@ -1,6 +1,7 @@
 """torch.compile: kernels generated and fused for one model and one shape, at the price of compiling them."""
 
 import copy
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -28,15 +29,12 @@ def unsupported(config: Config, calibrated: bool) -> str | None:
 
 def convert(source: Source, config: Config) -> Converted:
     """The model of `source`, compiled anew for each batch size and number of threads, and for any size once."""
-    module = InFloat(fold(source.module()), FLOATS[config.precision], config.device).eval()
+    module = InFloat(fold(source.module()), source.example, FLOATS[config.precision], config.device).eval()
     example = source.example.to(config.device)
-    sessions: dict[tuple[int, int | None], Session] = {}
 
     def open_session(threads: int, batch_size: int | None) -> Session:
-        if (threads, batch_size) not in sessions:
-            call = _compiled(copy.deepcopy(module), example, batch_size, bool(source.varying), config.device)
-            sessions[threads, batch_size] = Session(call, lambda: layers_of(module, example))
-        return sessions[threads, batch_size]
+        call = _compiled(copy.deepcopy(module), example, batch_size, bool(source.varying), config.device)
+        return Session(call, lambda: layers_of(module, example))
 
     weights = sum(value.numel() * value.element_size() for value in module.state_dict().values())
     return Converted(open_session, weights / 1e6)
@@ -52,13 +50,15 @@ def _compiled(module: nn.Module, example: Tensor, batch_size: int | None, varyin
     # A size that stands for any must not be 1, which torch.compile takes as a constant.
     batch = example.expand(batch_size or 3, *example.shape[1:]).clone()
     # Compiled anew each time, so that `prepare_s` is what compiling costs; and in this process alone.
-    with quiet() as log, inductor.patch(force_disable_caches=True, compile_threads=1):
-        try:
+    try:
+        with quiet() as log, inductor.patch(force_disable_caches=True, compile_threads=1):
             for _ in range(FIRST_CALLS):
                 call(batch)
-        except Exception as error:
-            raise Unsupported(f"torch.compile failed: {str(error).strip().splitlines()[0]} {log.tail()}") from error
-    return call
+    except Exception as error:
+        reason = (str(error) or repr(error)).strip().splitlines()[0]
+        raise Unsupported(f"torch.compile failed: {reason} {log.tail()}") from error
+    # The memory of a CUDA graph's outputs is written to again by the next call.
+    return call if mode is None else lambda batch: call(batch).clone()
 
 
 def _of_its_own(module: nn.Module) -> Call:
@@ -75,11 +75,15 @@ def _of_its_own(module: nn.Module) -> Call:
     return call
 
 
+@cache
 def _has_compiler() -> bool:
-    from torch._inductor import cpp_builder, exc
+    from torch._inductor import cpp_builder, cpu_vec_isa, exc
 
     try:
         cpp_builder.get_cpp_compiler()
     except (exc.InvalidCxxCompiler, RuntimeError):
         return False
+    # What vector instructions there are is probed once in a process, for seconds; that is no part of any compile time.
+    with quiet():
+        cpu_vec_isa.pick_vec_isa()
     return True

@@ -30,10 +30,8 @@ def unsupported(config: Config) -> str | None:
     return None
 
 
-def quantized(module: nn.Module, precision: str) -> nn.Module:
-    """`module` on CUDA with its linear layers quantized by torchao; the rest is bf16."""
+def quantize(module: nn.Module, precision: str) -> None:
+    """Quantize the linear layers of `module`, which is in bf16 on CUDA, in place by torchao."""
     import torchao.quantization as ao
 
-    module = module.to("cuda", torch.bfloat16)
     ao.quantize_(module, getattr(ao, KERNELS[precision][0])())
-    return module

@@ -6,6 +6,8 @@ import warnings
 import torch
 from torch import Tensor, nn
 from torch.ao.nn import quantized
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.modules.conv import _ConvNd
 from torch.utils.flop_counter import FlopCounterMode
 
 from tradespace.config import Config
@@ -55,20 +57,21 @@ def convert(source: Source, config: Config) -> Converted:
     if config.precision in WEIGHTS:
         module = fold(source.module())
         model_mb = weights.round_weights(module, config.precision)
-        return _converted(InFloat(module, torch.float32, config.device), source.example, config, model_mb)
+        return _converted(InFloat(module, source.example, torch.float32, config.device), source, config, model_mb)
     if config.precision in FLOATS:
-        module = InFloat(fold(source.module()), FLOATS[config.precision], config.device)
+        module = InFloat(fold(source.module()), source.example, FLOATS[config.precision], config.device)
     elif config.device == "cuda":
-        module = cuda.quantized(source.module(), config.precision)
+        module = InFloat(source.module(), source.example, torch.bfloat16, config.device)
+        cuda.quantize(module, config.precision)
     elif config.precision == "int8-dynamic":
         module = _dynamic_int8(source.module())
     else:
         module = _static_int8(source)
-    return _converted(module, source.example, config, _saved_mb(module))
+    return _converted(module, source, config, _saved_mb(module))
 
 
-def _converted(module: nn.Module, example: Tensor, config: Config, model_mb: float) -> Converted:
-    example = example.to(config.device)
+def _converted(module: nn.Module, source: Source, config: Config, model_mb: float) -> Converted:
+    example = source.example.to(config.device)
 
     def layers() -> list[Layer]:
         return layers_of(module, example)
@@ -82,20 +85,31 @@ class InFloat(nn.Module):
     """A module that computes in one floating-point type; its inputs and outputs stay fp32.
 
     Images are laid out channels last, as PyTorch's own guide to CPU speed advises: bf16 convolutions need it, and
-    fp32 ones gain by it at every batch size.
+    fp32 ones gain by it at every batch size. A model that views its activations in the usual layout keeps that.
     """
 
-    def __init__(self, model: nn.Module, dtype: torch.dtype, device: str) -> None:
+    def __init__(self, model: nn.Module, example: Tensor, dtype: torch.dtype, device: str) -> None:
         super().__init__()
-        model = model.to(device, dtype)
-        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         self.dtype = dtype
+        self.layout = torch.channels_last if example.ndim == 4 else torch.contiguous_format
+        self.model = model.to(device, dtype).to(memory_format=self.layout)  # type: ignore[call-overload]  # not in its stub
+        if example.ndim == 4 and not self._runs_on(example.to(device)):
+            self.layout = torch.contiguous_format
+            self.model = self.model.to(memory_format=self.layout)
+
+    def _runs_on(self, example: Tensor) -> bool:
+        try:
+            with torch.inference_mode():
+                self.eval()(example)
+        except RuntimeError:
+            return False
+        return True
 
     def forward(self, x: Tensor) -> Tensor:
         if x.is_floating_point():
             x = x.to(self.dtype)
-        if x.ndim == 4:
-            x = x.contiguous(memory_format=torch.channels_last)
+        if self.layout == torch.channels_last:
+            x = x.contiguous(memory_format=self.layout)
         outputs: Tensor = self.model(x)
         return outputs.float()
 
@@ -109,7 +123,8 @@ def _dynamic_int8(model: nn.Module) -> nn.Module:
     with warnings.catch_warnings():
         # torch.ao.quantization is deprecated in favour of torchao, whose CPU kernels do not load beside this torch.
         warnings.simplefilter("ignore")
-        converted: nn.Module = torch.ao.quantization.quantize_dynamic(model, layers, torch.qint8)
+        # Wrapped, since a model that is itself such a layer would be left as it is.
+        converted: nn.Module = torch.ao.quantization.quantize_dynamic(nn.Sequential(model), layers, torch.qint8)
     return converted
 
 
@@ -123,13 +138,19 @@ def _static_int8(source: Source) -> nn.Module:
         warnings.simplefilter("ignore")
         mapping = get_default_qconfig_mapping(INT8_ENGINE)
         try:
-            observed = prepare_fx(source.module(), mapping, example_inputs=(source.example,))
+            observed = prepare_fx(nn.Sequential(source.module()), mapping, example_inputs=(source.example,))
+            with torch.inference_mode():
+                for batch in source.calibration:
+                    observed(batch.clone())  # a model that works in place would change the next one's inputs
+            converted = convert_fx(observed)
+            with torch.inference_mode():
+                converted(source.example.clone())
         except Exception as error:
-            raise Unsupported(f"eager int8 traces the model with torch.fx, which failed: {error}") from error
-        with torch.inference_mode():
-            for batch in source.calibration:
-                observed(batch.clone())  # a model that works in place would change the next one's inputs
-        return convert_fx(observed)
+            reason = (str(error) or repr(error)).strip().splitlines()[0]
+            raise Unsupported(f"PyTorch's static int8 (torch.fx) cannot convert this model: {reason}") from error
+    if not any(weight.dtype == torch.qint8 for weight in map(_weight, converted.modules()) if weight is not None):
+        raise Unsupported("int8 quantizes layers that multiply by weights, and found none in this model")
+    return converted
 
 
 def layers_of(module: nn.Module, example: Tensor) -> list[Layer]:
@@ -139,12 +160,17 @@ def layers_of(module: nn.Module, example: Tensor) -> list[Layer]:
     def note(layer: nn.Module, inputs: tuple[Tensor, ...], outputs: Tensor) -> None:
         weight = _weight(layer)
         assert weight is not None, "only layers with weights are watched"
-        layers.append(Layer(type(layer).__name__, _name(weight.dtype), outputs[0].numel() * weight[0].numel()))
+        # Each output is a sum over the weights of its channel; a transposed convolution spreads each input over them.
+        items = inputs[0] if "Transpose" in type(layer).__name__ else outputs
+        layers.append(Layer(type(layer).__name__, _name(weight.dtype), items[0].numel() * weight[0].numel()))
 
     watched = [layer.register_forward_hook(note) for layer in module.modules() if _weight(layer) is not None]
     # The counter sees the arithmetic of floating-point kernels alone.
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+    fast, attention = torch.backends.mha.get_fastpath_enabled(), sdpa_kernel(SDPBackend.MATH)
+    torch.backends.mha.set_fastpath_enabled(False)  # attention in one kernel is beyond its sight
+    with FlopCounterMode(display=False) as counter, torch.inference_mode(), attention:
         outputs = module(example)
+    torch.backends.mha.set_fastpath_enabled(fast)
     for hook in watched:
         hook.remove()
     activations = counter.get_total_flops() // 2 - sum(layer.macs for layer in layers if layer.precision in FLOATS)
@@ -157,10 +183,12 @@ def layers_of(module: nn.Module, example: Tensor) -> list[Layer]:
 def _weight(layer: nn.Module) -> Tensor | None:
     """The weight of a layer that multiplies by it: of two axes or more, and not looked up by row."""
     weight = getattr(layer, "weight", None)
-    if isinstance(layer, LOOKED_UP) or weight is None:
+    if isinstance(layer, LOOKED_UP):
         return None
     if callable(weight):  # in torch's quantized layers it is a method
         weight = weight()
+    elif not isinstance(layer, nn.Linear | _ConvNd):
+        return None
     return weight if isinstance(weight, Tensor) and weight.ndim > 1 else None
 
 

@@ -1,8 +1,9 @@
 """A PyTorch module as an ONNX model, and that model in int8: what ONNX Runtime and OpenVINO both run."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,8 +29,8 @@ def to_onnx(module: nn.Module, example: Tensor, varying: tuple[int, ...]) -> byt
     # Two items: an axis of length 1 would be taken for a constant.
     batch = example.expand(2, *example.shape[1:]).clone()
     axes = {axis: torch.export.Dim.DYNAMIC for axis in (0, *varying)}
-    with quiet() as log:
-        try:
+    try:
+        with quiet() as log:
             program = torch.onnx.export(
                 module,
                 (batch,),
@@ -39,12 +40,12 @@ def to_onnx(module: nn.Module, example: Tensor, varying: tuple[int, ...]) -> byt
                 output_names=[OUTPUT],
                 verbose=False,
             )
-        except Exception as error:
-            causes = [str(cause).strip().splitlines()[0] for cause in (error.__cause__, error) if cause and str(cause)]
-            raise Unsupported(
-                f"the model cannot be exported to ONNX for any batch size: {causes[0] if causes else error!r} "
-                f"{log.tail()} (runtime 'eager' needs no export)"
-            ) from error
+    except Exception as error:
+        reason = next((str(one).strip() for one in (error.__cause__, error) if one and str(one).strip()), repr(error))
+        raise Unsupported(
+            f"the model cannot be exported to ONNX for any batch size: {' '.join(reason.splitlines()[:2])} "
+            f"{log.tail()} (runtime 'eager' needs no export)"
+        ) from error
     assert program is not None
     model: bytes = program.model_proto.SerializeToString()
     return model
@@ -61,7 +62,8 @@ def to_static_int8(model: bytes, calibration: tuple[Tensor, ...]) -> bytes:
     from onnxruntime import quantization as q
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    normalises = any(node.op_type == "LayerNormalization" for node in onnx.load_from_string(model).graph.node)
+    nodes = onnx.load_from_string(model).graph.node
+    normalises = any(node.op_type == "LayerNormalization" for node in nodes)
     with quiet(), tempfile.TemporaryDirectory() as folder:
         plain, prepared, quantized = (Path(folder) / f"{name}.onnx" for name in ("plain", "prepared", "quantized"))
         plain.write_bytes(model)
@@ -74,9 +76,10 @@ def to_static_int8(model: bytes, calibration: tuple[Tensor, ...]) -> bytes:
             activation_type=q.QuantType.QUInt8,
             weight_type=q.QuantType.QInt8,
             op_types_to_quantize=[*MULTIPLY, *(() if normalises else BETWEEN)],
+            nodes_to_exclude=_behind_maxima(nodes),
             per_channel=True,
         )
-        return quantized.read_bytes()
+        return _with_integers(quantized.read_bytes(), "QuantizeLinear", "int8")
 
 
 def to_dynamic_int8(model: bytes) -> bytes:
@@ -91,15 +94,31 @@ def to_dynamic_int8(model: bytes) -> bytes:
     from onnxruntime import quantization as q
 
     proto = onnx.load_from_string(model)
-    del proto.graph.value_info[:]  # shapes noted by the exporter, which the quantizer would trust when they are stale
     kinds = ["MatMul", "Gemm"]
-    if not any(node.op_type in kinds for node in proto.graph.node):
-        raise Unsupported("int8-dynamic quantizes matrix products, and this model has none")
+    del proto.graph.value_info[:]  # shapes noted by the exporter, which the quantizer would trust when they are stale
     with quiet(), tempfile.TemporaryDirectory() as folder:
         plain, quantized = Path(folder) / "plain.onnx", Path(folder) / "quantized.onnx"
         onnx.save(proto, plain)
         q.quantize_dynamic(plain, quantized, op_types_to_quantize=kinds, weight_type=q.QuantType.QInt8)
-        return quantized.read_bytes()
+        return _with_integers(quantized.read_bytes(), "MatMulInteger", "int8-dynamic")
+
+
+def _with_integers(model: bytes, kind: str, precision: str) -> bytes:
+    """`model`, if it has a node of that kind: else the quantizer found nothing to do, and left it in fp32."""
+    import onnx
+
+    if not any(node.op_type == kind for node in onnx.load_from_string(model).graph.node):
+        raise Unsupported(f"{precision} quantizes layers that multiply by weights, and found none in this model")
+    return model
+
+
+def _behind_maxima(nodes: Iterable[Any]) -> list[str]:
+    """Layers fed by a ReduceMax. OpenVINO 2026.4 merges the rounding between the two into the maximum, wrongly."""
+    maxima = {output for node in nodes if node.op_type == "ReduceMax" for output in node.output}
+    for node in nodes:
+        if node.op_type in ("Reshape", "Squeeze", "Flatten") and node.input[0] in maxima:
+            maxima.update(node.output)
+    return [node.name for node in nodes if node.op_type in MULTIPLY and maxima.intersection(node.input)]
 
 
 class _Reader:

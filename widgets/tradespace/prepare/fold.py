@@ -3,6 +3,7 @@
 from collections import Counter
 
 from torch import fx, nn
+from torch.nn.utils import parametrize
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -32,8 +33,18 @@ def fold(module: nn.Module) -> nn.Module:
         if node.op != "call_module" or not isinstance(before, fx.Node) or before.op != "call_module":
             continue
         once = calls[node.target] == calls[before.target] == len(before.users) == 1
+        read = any(
+            other.op == "get_attr" and str(other.target).startswith(f"{before.target}.") for other in graph.nodes
+        )
         convolution, norm = (module.get_submodule(str(name)) for name in (before.target, node.target))
-        if once and isinstance(convolution, CONVOLUTIONS) and isinstance(norm, NORMS):
+        if not (isinstance(convolution, CONVOLUTIONS) and isinstance(norm, NORMS)):
+            continue
+        if once and not read and norm.running_mean is not None and _is_plain(convolution) and _is_plain(norm):
             module.set_submodule(str(before.target), fuse_conv_bn_eval(convolution, norm))
             module.set_submodule(str(node.target), nn.Identity())
     return module
+
+
+def _is_plain(layer: nn.Module) -> bool:
+    """Whether nothing hangs on it that could see or change what passes."""
+    return not (layer._forward_hooks or layer._forward_pre_hooks or parametrize.is_parametrized(layer))

@@ -16,7 +16,7 @@ from tradespace.prepare.source import Source
 HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
 PRECISIONS = tuple(HINTS)
 NAMES = {"f32": "fp32", "f16": "fp16", "u8": "int8", "i8": "int8"}
-KINDS = ("Convolution", "GroupConvolution", "FullyConnected", "MatMul")
+KINDS = ("Convolution", "Deconvolution", "FullyConnected", "MatMul")
 
 
 def unsupported(config: Config, calibrated: bool) -> str | None:
@@ -60,7 +60,9 @@ def _call(compiled: Any) -> Call:
     request = compiled.create_infer_request()
 
     def call(batch: Tensor) -> Tensor:
-        request.set_input_tensor(openvino.Tensor(batch.contiguous().numpy(), shared_memory=True))
+        # A name for it, since the tensor does not keep the memory alive that it shares.
+        array = batch.contiguous().numpy()
+        request.set_input_tensor(openvino.Tensor(array, shared_memory=True))
         request.infer()
         # A copy, since the next call writes to the same memory.
         return torch.tensor(request.get_output_tensor().data)
@@ -81,9 +83,11 @@ def layers_of(compiled: Any) -> list[Layer]:
 
 def _macs(node: Any, kind: str) -> int:
     outputs, data, weights = (list(port.get_shape()) for port in (node.output(0), *node.inputs()[:2]))
-    # Filters are (out, in, height, width), behind an axis of groups if there are any.
-    a_sum = {"Convolution": weights[1:], "GroupConvolution": weights[2:]}.get(kind, data[-1:])
-    return int(math.prod(outputs) * math.prod(a_sum))
+    # Filters are (out, in, height, width), behind an axis of groups if there are any; transposed, (in, out, ...).
+    filters = weights[len(weights) - len(data) + 1 :]
+    if kind == "Deconvolution":
+        return int(math.prod(data) * math.prod(filters))
+    return int(math.prod(outputs) * math.prod(filters if kind == "Convolution" else data[-1:]))
 
 
 @cache

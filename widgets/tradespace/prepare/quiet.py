@@ -1,14 +1,14 @@
 """Keep what exporters and compilers print out of the notebook, and at hand for the reason of a failure."""
 
 import contextlib
-import io
+import ctypes
 import logging
 import os
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 LINES_KEPT = 3
 
@@ -35,30 +35,33 @@ def quiet() -> Iterator[Log]:
     '[exporter] step 1 of 17\\n'
     """
     log = Log()
-    printed = io.StringIO()
-    level = logging.root.manager.disable
+    shown = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
     with tempfile.TemporaryFile("w+", errors="replace") as file, contextlib.ExitStack() as stack:
-        stack.enter_context(contextlib.redirect_stdout(printed))
-        stack.enter_context(contextlib.redirect_stderr(printed))
+        stack.callback(_release, file)
+        # A file rather than a StringIO, since a compiler that is started in here asks for its descriptor.
+        stack.enter_context(contextlib.redirect_stdout(file))
+        stack.enter_context(contextlib.redirect_stderr(file))
         warned = stack.enter_context(warnings.catch_warnings(record=True))
         warnings.simplefilter("default")
         for descriptor in (1, 2):
             stack.enter_context(_into(file, descriptor))
-        logging.disable(logging.WARNING)
+        for handler in _handlers():
+            if handler.stream in shown:
+                stack.callback(handler.setStream, handler.stream)
+                handler.setStream(file)
         try:
             yield log
         finally:
-            logging.disable(level)
+            _flush()
+            file.flush()
             file.seek(0)
-            log.text = printed.getvalue() + file.read() + "".join(f"{one.message}\n" for one in warned)
+            log.text = file.read() + "".join(f"{one.message}\n" for one in warned)
 
 
 @contextlib.contextmanager
 def _into(file: IO[str], descriptor: int) -> Iterator[None]:
     """Send what is written to a file descriptor of this process into `file`."""
-    for stream in (sys.__stdout__, sys.__stderr__):
-        if stream is not None:
-            stream.flush()
+    _flush()
     saved = os.dup(descriptor)
     os.dup2(file.fileno(), descriptor)
     try:
@@ -66,3 +69,29 @@ def _into(file: IO[str], descriptor: int) -> Iterator[None]:
     finally:
         os.dup2(saved, descriptor)
         os.close(saved)
+
+
+def _flush() -> None:
+    """Write out what Python and the C library hold back, each for its own streams."""
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            stream.flush()
+    if sys.platform != "win32":
+        ctypes.CDLL(None).fflush(None)
+
+
+def _handlers() -> list["logging.StreamHandler[Any]"]:
+    """Handlers that write to the streams there were when they were made."""
+    loggers = [
+        logging.root,
+        *(one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)),
+    ]
+    handlers = (handler for logger in loggers for handler in logger.handlers)
+    return [h for h in handlers if isinstance(h, logging.StreamHandler) and not isinstance(h, logging.FileHandler)]
+
+
+def _release(file: IO[str]) -> None:
+    """Give handlers that were made in the meantime the stream they would have had."""
+    for handler in _handlers():
+        if handler.stream is file:
+            handler.setStream(sys.stderr)

@@ -128,4 +128,9 @@ def precisions() -> tuple[str, ...]:
 
 def versions(config: Config) -> dict[str, str]:
     """Package -> version, of what runs and converts the model of `config` besides PyTorch."""
-    return {name: version(name) for name in RUNTIMES[config.runtime].packages if find_spec(name) is not None}
+    packages = [*RUNTIMES[config.runtime].packages]
+    if config.pruning.startswith("channels"):
+        packages.append("torch-pruning")
+    if config.device == "cuda" and config.precision in cuda.KERNELS:
+        packages.append("torchao")
+    return {name: version(name) for name in packages if find_spec(name.replace("-", "_")) is not None}

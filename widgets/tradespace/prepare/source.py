@@ -5,11 +5,13 @@ import time
 
 from torch import nn
 
+from tradespace.errors import Unsupported
 from tradespace.prepare import export
 from tradespace.prepare.pruning import prune
 from tradespace.tasks.task import Task
 
 CALIBRATION_ITEMS, CALIBRATION_BATCH = 500, 100
+LOOKED_AT_ITEMS = 100
 
 
 class Source:
@@ -35,10 +37,8 @@ class Source:
         items = () if task.calibration is None else task.calibration[:CALIBRATION_ITEMS].split(CALIBRATION_BATCH)
         self.calibration = tuple(map(task.trim, items))
         self.example = task.trim(task.example)
-        shapes = [batch.shape[1:] for batch in self.calibration]
-        lengths = enumerate(zip(*shapes, strict=True), start=1)
-        self.varying = tuple(axis for axis, found in lengths if len(set(found)) > 1)
-        self._exports: dict[str, bytes] = {}
+        self.varying = _varying(task)
+        self._exports: dict[str, bytes | Unsupported] = {}
         self._seconds = {"module": time.perf_counter() - start}
         self.needed_s = self.made_s
 
@@ -57,17 +57,36 @@ class Source:
         for step in steps:
             if step not in self._exports:
                 start = time.perf_counter()
-                self._exports[step] = self._export(step)
+                # A refusal is kept too: it takes as long as an export.
+                try:
+                    self._exports[step] = self._export(step)
+                except Unsupported as refusal:
+                    self._exports[step] = refusal
                 self._seconds[step] = time.perf_counter() - start
+            self._made(step)
         self.needed_s = sum(self._seconds[step] for step in ["module", *steps])
-        return self._exports[precision]
+        return self._made(precision)
 
     def _export(self, precision: str) -> bytes:
         if precision == "fp32":
             return export.to_onnx(self._module, self.example, self.varying)
         if precision == "int8":
-            return export.to_static_int8(self._exports["fp32"], self.calibration)
-        return export.to_dynamic_int8(self._exports["fp32"])
+            return export.to_static_int8(self._made("fp32"), self.calibration)
+        return export.to_dynamic_int8(self._made("fp32"))
+
+    def _made(self, precision: str) -> bytes:
+        made = self._exports[precision]
+        if isinstance(made, Unsupported):
+            raise made
+        return made
+
+
+def _varying(task: Task) -> tuple[int, ...]:
+    """The axes that trimming shortens, for some items more than for others."""
+    inputs = task.load_data().inputs[:LOOKED_AT_ITEMS]
+    shapes = [inputs.shape[1:], *(task.trim(item).shape[1:] for item in inputs.split(1))]
+    lengths = enumerate(zip(*shapes, strict=True), start=1)
+    return tuple(axis for axis, found in lengths if len(set(found)) > 1)
 
 
 def load(task: Task, model: str, pruning: str) -> nn.Module:

@@ -4,8 +4,12 @@ import re
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.utils import parametrize
 
-ROUNDED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Embedding, nn.EmbeddingBag)
+from tradespace.errors import Unsupported
+
+ROUNDED = (_ConvNd, nn.Linear, nn.MultiheadAttention, nn.RNNBase, nn.Embedding, nn.EmbeddingBag)
 SCALE_BYTES = 4
 PATTERN = re.compile(r"w(\d)(-tensor)?")
 
@@ -42,18 +46,31 @@ def quantized(weight: Tensor, bits: int, per_channel: bool) -> Tensor:
 def round_weights(module: nn.Module, precision: str) -> float:
     """Round the weights of `module` in place; the size that they would take packed, in 10^6 bytes.
 
-    Linear, convolution and embedding layers are rounded; biases and normalisation stay fp32.
+    Linear, convolution, attention, recurrent and embedding layers are rounded; biases and normalisation stay fp32.
+
+    Raises
+    ------
+    Unsupported
+        If it has no such layer, or computes their weights from others.
     """
     bits, per_channel = _parse(precision)
-    rounded: set[int] = set()
+    layers = [layer for layer in module.modules() if isinstance(layer, ROUNDED)]
+    if any(parametrize.is_parametrized(layer) for layer in layers):
+        raise Unsupported("some weights of this model are computed from others (a parametrization): they stay fp32")
+    # By identity: a weight that two layers share is one weight.
+    rounded = {
+        id(weight): weight
+        for layer in layers
+        for name, weight in layer.named_parameters(recurse=False)
+        if "weight" in name and weight.ndim > 1
+    }
+    if not rounded:
+        raise Unsupported(f"{precision} rounds the weights of layers that multiply, and this model has none")
     packed_bits = 0
-    for layer in module.modules():
-        if isinstance(layer, ROUNDED) and id(layer.weight) not in rounded:
-            with torch.no_grad():
-                layer.weight.copy_(quantized(layer.weight, bits, per_channel))
-            rounded.add(id(layer.weight))
-            steps = len(layer.weight) if per_channel else 1
-            packed_bits += bits * layer.weight.numel() + 8 * SCALE_BYTES * steps
+    for weight in rounded.values():
+        with torch.no_grad():
+            weight.copy_(quantized(weight, bits, per_channel))
+        packed_bits += bits * weight.numel() + 8 * SCALE_BYTES * (len(weight) if per_channel else 1)
     others = [value for value in (*module.parameters(), *module.buffers()) if id(value) not in rounded]
     return (packed_bits / 8 + sum(value.numel() * value.element_size() for value in others)) / 1e6
 
