@@ -16,7 +16,7 @@ from untested import untested
 
 MODEL = "resnet32"
 LEAST = 0.95
-ROUNDS = 3
+ROUNDS = 5
 HEADER = ("runtime", "precision", "batch", "threads", "ours, items/s", "vendor, items/s", "ours / vendor")
 BARE_LOOP = """
 import sys, time
@@ -39,9 +39,12 @@ print(calls * batch / (time.perf_counter() - start))
 
 
 def run(quick: bool) -> list[Finding]:
-    """Throughput of each point over the vendor's at the same batch size, threads and precision, taken in turns."""
+    """Throughput of each point over the vendor's at the same batch size, threads and precision, taken in turns.
+
+    The best of the rounds counts, for both: other work on the machine or its host only ever slows.
+    """
     task = load_task("fashion")
-    seconds = 0.3 if quick else 2.0
+    seconds = 0.3 if quick else 1.0
     batches = [1] if quick else [1, 32]
     configs = ts.grid(task, model=MODEL, precision=["fp32", "bf16", "int8"], runtime="openvino", batch_size=batches)
     configs += ts.grid(task, model=MODEL, precision=["fp32", "int8"], runtime="onnxruntime", batch_size=batches)
@@ -53,10 +56,10 @@ def run(quick: bool) -> list[Finding]:
             file = Path(folder) / f"{config.precision}.onnx"
             file.write_bytes(source.onnx("int8" if config.precision == "int8" else "fp32"))
             tool = benchmark_app if config.runtime == "openvino" else bare_loop
-            pairs = []
-            for _ in range(1 if quick else ROUNDS):
-                ours = ts.measure(timed, config, ci=1e-9, budget_s=seconds).throughput_per_s
-                pairs.append((ours, tool(file, config, seconds)))
+            pairs = [
+                (ts.measure(timed, config, ci=1e-9, budget_s=seconds).throughput_per_s, tool(file, config, seconds))
+                for _ in range(1 if quick else ROUNDS)
+            ]
             ratios[config] = np.array(pairs)
     print_table(HEADER, [_cells(config, pairs) for config, pairs in ratios.items()])
     return [_finding(name, configs, ratios) for name in ("openvino", "onnxruntime")]
@@ -86,13 +89,14 @@ def bare_loop(file: Path, config: ts.Config, seconds: float) -> float:
 
 
 def _cells(config: ts.Config, pairs: np.ndarray) -> tuple[object, ...]:
-    ours, vendor = np.median(pairs, axis=0)
+    ours, vendor = pairs.max(axis=0)
     knobs = config.runtime, config.precision, config.batch_size, config.threads
     return *knobs, f"{ours:,.0f}", f"{vendor:,.0f}", f"{_ratio(pairs):.3f}"
 
 
 def _ratio(pairs: np.ndarray) -> float:
-    return float(np.median(pairs[:, 0] / pairs[:, 1]))
+    ours, vendor = pairs.max(axis=0)
+    return float(ours / vendor)
 
 
 def _finding(runtime: str, configs: list[ts.Config], ratios: dict[ts.Config, np.ndarray]) -> Finding:

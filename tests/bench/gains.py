@@ -9,6 +9,7 @@ from tradespace.measuring.engine import measure_rounds
 LARGEST = {"fashion": "resnet32", "glosses": "encoder384"}
 TARGETS = {"fashion": (8.0, 4.0), "glosses": (None, None)}
 PRUNINGS = ("none", "channels-25", "channels-50", "channels-75")
+BATCHES = {"fashion": [1, 8, 32, 128], "glosses": [1, 16]}
 MOST_LOST = 0.01
 SHOWN = [
     "model", "pruning", "precision", "runtime", "threads", "batch_size",
@@ -38,7 +39,7 @@ def _of_task(name: str, quick: bool) -> list[Finding]:
         }.items():
             configs += ts.grid(
                 task, model=model, pruning=pruning, precision=precisions, runtime=runtime, threads=threads,
-                batch_size=[1] if quick else [1, 8, 32, 128],
+                batch_size=[1] if quick else BATCHES[name],
             )  # fmt: skip
     surface = ts.sweep(task, configs, budget_s=0.1 if quick else 0.5, ci=0.05, progress=False)
     baseline = surface.query("runtime == 'eager' and precision == 'fp32' and model == @largest and pruning == 'none'")

@@ -219,6 +219,14 @@ def test_raw_and_plain_accuracy_agree_roughly():
     np.testing.assert_allclose(probabilities(surface, RIGHT, measurements=raw, draws=200), plain, atol=0.15)
 
 
+def test_two_models_that_are_right_as_often_about_other_items_win_as_often_as_each_other():
+    correct = np.arange(1000) < 800
+    raw = [measured(jittered(1.0), one, model=model) for model, one in (("a", correct), ("b", correct[::-1]))]
+    a, b = probabilities(table(row(m) for m in raw), RIGHT, measurements=raw, draws=200)
+    assert a == pytest.approx(0.5, abs=0.15)
+    assert b == pytest.approx(0.5, abs=0.15)
+
+
 def test_models_scored_on_different_numbers_of_items_are_drawn_apart():
     raw = [measured(jittered(1.0), scored(0.9, n), model=model) for model, n in (("a", 400), ("b", 900))]
     a, b = probabilities(table(row(m) for m in raw), RIGHT, measurements=raw, draws=100)

@@ -70,7 +70,8 @@ def attainment(
 
 def _limits(name: str, given: Sequence[float] | np.ndarray | None, found: np.ndarray) -> np.ndarray:
     if given is None:
-        return np.geomspace(found.min(), found.max(), STEPS)
+        found = found[found > 0] if (found > 0).any() else found
+        return np.unique(np.geomspace(found.min(), found.max(), STEPS)) if found.min() > 0 else np.unique(found)
     limits = np.unique(np.asarray(given, float))
     if not len(limits) or np.isnan(limits).any():
         raise ValueError(f"{name}: wanted at least one number, and no NaN; got {given!r}")

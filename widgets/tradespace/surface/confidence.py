@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from tradespace.config import Config
+from tradespace.errors import whole_number
 from tradespace.surface.columns import configs_of
 from tradespace.surface.frontier import nondominated
-from tradespace.surface.objectives import Objective, check_one_machine, measured, numbers
+from tradespace.surface.objectives import Objective, check_objective, check_one_machine, measured, numbers
 
 if TYPE_CHECKING:
     from tradespace.measuring.measurement import Measurement
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 DRAWS = 500
 SURE = 0.95
 Z = 1.959964
+UNKNOWN_SPREAD = 0.1
 ACCURACY_KNOBS = ["model", "pruning", "precision", "runtime"]
 
 
@@ -58,6 +60,8 @@ def frontier_confidence(
     ["can't tell", "can't tell", 'off']
     """
     check_one_machine(surface)
+    draws = whole_number("draws", draws, least=1)
+    measured(surface)
     rng = np.random.default_rng(seed)
     drawn = _Draws(surface, objectives, list(measurements), rng)
     counts = np.zeros(len(surface))
@@ -95,10 +99,15 @@ class _Draws:
         rng: np.random.Generator,
     ) -> None:
         self._rng = rng
-        known = {m.config: m for m in measurements if m.status == "ok"}
+        known = {(m.task, m.machine, m.config): m for m in measurements if m.status == "ok"}
         self._raw: list[Measurement | None] = [None] * len(surface)
         if known:
-            self._raw = [known.get(config) for config in configs_of(surface)]
+            self._raw = [
+                known.get((t, n, config))
+                for t, n, config in zip(surface["task"], surface["machine"], configs_of(surface), strict=True)
+            ]
+        for objective in objectives:
+            check_objective(objective)
         columns = {objective.column: numbers(surface, objective.column) for objective in objectives}
         self._plain = pd.DataFrame({"status": surface["status"].to_numpy(), **columns})
         self._measured = measured(surface)
@@ -115,7 +124,7 @@ class _Draws:
         values = {}
         for column in self._plain.columns.drop("status"):
             value = self._plain[column].to_numpy()
-            if column.startswith("latency_p"):
+            if column.startswith("latency_p") or column == "energy_delay" or column.endswith("_per_million"):
                 value = value * slower
             elif column in ("throughput_per_s", "power"):
                 value = value / slower ** (2 if column == "power" else 1)
@@ -154,11 +163,13 @@ class _AccuracyDraws:
 
 
 def _log_spread(surface: pd.DataFrame) -> np.ndarray:
-    """Standard error of the logarithm of each median latency, from its interval; 0 where there is none."""
+    """Standard error of the logarithm of each median latency, from its interval; the widest where a row has none."""
     ends = [f"latency_p50_{end}_ms" for end in ("lo", "hi")]
     if not set(ends) <= set(surface.columns):
         return np.zeros(len(surface))
     low, high = (surface[end].to_numpy(float) for end in ends)
     with np.errstate(divide="ignore", invalid="ignore"):
-        spread: np.ndarray = np.nan_to_num(np.log(high / low) / (2 * Z))
-    return spread
+        spread = np.log(high / low) / (2 * Z)
+    widest = spread[np.isfinite(spread)].max(initial=0.0) or UNKNOWN_SPREAD
+    known: np.ndarray = np.where(np.isfinite(spread), spread, widest)
+    return known

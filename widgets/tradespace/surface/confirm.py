@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tradespace.surface.columns import configs_of
+from tradespace.surface.columns import configs_of, table
+from tradespace.surface.columns import row as row_of
 from tradespace.surface.objectives import feasible
 from tradespace.surface.solve import PROBLEM, Problem, ranked
 
@@ -22,16 +23,18 @@ def confirmed(problem: Problem, task: "Task | None") -> pd.DataFrame:
     ValueError
         If no task is given and the surface's is not a shipped one.
     """
-    from tradespace.surface.sweep import sweep
+    from tradespace.measuring.engine import measure
+    from tradespace.surface.derived import PRODUCTS
 
     surface = problem.surface
     best = ranked(problem, feasible(surface, problem.constraints))
     for row in best[:MOST_TRIES]:
         chosen = surface.iloc[[row]]
-        again = sweep(task or _shipped(surface), configs_of(chosen), progress=False).set_axis(chosen.index)
+        again = table([row_of(measure(task or _shipped(surface), *configs_of(chosen)))]).set_axis(chosen.index)
         # Columns of the caller's own, such as a cost, are not measured: they stay as they were.
         own = chosen[[name for name in chosen if name not in again]]
         again = pd.concat([again, own], axis=1)
+        again = again.assign(**{name: PRODUCTS[name][0](again) for name in own if name in PRODUCTS})
         if feasible(again, problem.constraints).all():
             again.attrs[PROBLEM] = problem
             return again

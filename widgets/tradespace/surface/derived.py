@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from tradespace.errors import positive
+from tradespace.errors import choose, positive
 
 Column = Callable[[pd.DataFrame], pd.Series]
 
@@ -46,7 +46,8 @@ def with_products(surface: pd.DataFrame) -> pd.DataFrame:
     >>> with_products(pd.DataFrame(row))[["power", "latency_throughput_product"]].values.tolist()
     [[2000000.0, 8.0]]
     """
-    return surface.assign(**{name: compute(surface) for name, (compute, _) in PRODUCTS.items()})
+    known = {name: compute(surface) for name, (compute, needed) in PRODUCTS.items() if set(needed) <= set(surface)}
+    return surface.assign(**{name: known.get(name, np.nan) for name in PRODUCTS})
 
 
 def with_cost(
@@ -89,6 +90,8 @@ def with_cost(
     price_per_hour, utilisation = positive("price_per_hour", price_per_hour), positive("utilisation", utilisation)
     if utilisation > 1:
         raise ValueError(f"utilisation: wanted a share of the time, at most 1; got {utilisation:g}")
+    for column in ("throughput_per_s", "energy_j_per_item", "latency_p50_ms", "latency_p50_lo_ms", "latency_p50_hi_ms"):
+        choose("surface: column", column, surface.columns)
     hours = ITEMS / (surface["throughput_per_s"] * utilisation) / 3600
     measured = surface["energy_j_per_item"] * ITEMS / J_PER_WH
     assumed = hours * positive("watts", watts) if watts is not None else hours * np.nan
@@ -132,7 +135,7 @@ def safe_speed_m_s(latency_ms: float, *, sensing_range_m: float, braking_m_s2: f
     9.51
     """
     distance, braking = positive("sensing_range_m", sensing_range_m), positive("braking_m_s2", braking_m_s2)
-    if latency_ms < 0:
+    if isinstance(latency_ms, str) or latency_ms is None or latency_ms < 0:
         raise ValueError(f"latency_ms: wanted zero or more; got {latency_ms!r}")
     return float(_safe_speed(np.asarray(latency_ms, float), distance, braking))
 
@@ -149,11 +152,14 @@ def with_safe_speed(
     [10.0, 9.51]
     """
     distance, braking = positive("sensing_range_m", sensing_range_m), positive("braking_m_s2", braking_m_s2)
+    choose("latency", latency, surface.select_dtypes("number").columns)
+    if (surface[latency] < 0).any():
+        raise ValueError(f"latency: wanted zero or more in {latency}")
     return surface.assign(safe_speed_m_s=_safe_speed(surface[latency].to_numpy(float), distance, braking))
 
 
 def _safe_speed(latency_ms: np.ndarray, distance: float, braking: float) -> np.ndarray:
     flown = braking * latency_ms / MS_PER_S
     # The positive root of v^2 / 2a + v t - d, written so that nothing large is subtracted from its like.
-    speeds: np.ndarray = 2 * braking * distance / (flown + np.sqrt(flown**2 + 2 * braking * distance))
+    speeds: np.ndarray = 2 * braking * distance / (flown + np.hypot(flown, np.sqrt(2 * braking * distance)))
     return speeds

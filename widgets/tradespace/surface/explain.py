@@ -71,41 +71,47 @@ def explain(choice: pd.DataFrame) -> Explanation:
         raise ValueError("choice: wanted what ts.solve() returned; got a frame that carries no problem along")
     kept = feasible(problem.surface, problem.constraints)
     order = ranked(problem, kept)
-    return _of_choice(problem, choice, order) if len(order) else _of_none(problem)
+    return _of_choice(problem, choice, order, int(kept.sum())) if len(order) else _of_none(problem, int(kept.sum()))
 
 
-def _of_choice(problem: Problem, choice: pd.DataFrame, order: np.ndarray) -> Explanation:
+def _of_choice(problem: Problem, choice: pd.DataFrame, order: np.ndarray, count: int) -> Explanation:
     surface, objective = problem.surface, problem.objectives[0]
     values = numbers(surface, objective.column)
     best = values[order[0]]
-    sentences = [f"The best of {len(order)} feasible rows: {objective.column} {best:.4g}{_name(surface, order[0])}."]
+    sentences = [
+        f"The best of {len(order)} feasible rows: {objective.column} {_short(best)}{_name(surface, order[0])}."
+    ]
+    taken = _row_of(surface, choice, order)
     if not len(choice):
         sentences.append("Measured again, neither it nor those next to it kept the constraints.")
+    elif taken != order[0]:
+        now = f"{objective.column} {_short(numbers(choice, objective.column)[0])}{_name(surface, taken)}"
+        sentences.append(f"Measured again, it did not keep the constraints. Taken instead: {now}.")
     elif numbers(choice, objective.column)[0] != best:
-        sentences.append(f"Measured again: {objective.column} {numbers(choice, objective.column)[0]:.4g}.")
+        sentences.append(f"Measured again: {objective.column} {_short(numbers(choice, objective.column)[0])}.")
     binding, rows = [], []
-    for constraint in problem.constraints:
-        others = [other for other in problem.constraints if other is not constraint]
-        without = values[ranked(problem, feasible(surface, others))[0]]
+    for number, constraint in enumerate(problem.constraints):
+        others = [*problem.constraints[:number], *problem.constraints[number + 1 :]]
+        without = ranked(problem, feasible(surface, others))[0]
         looser = _relaxed(constraint)
         then = values[ranked(problem, feasible(surface, [*others, looser]))[0]]
-        rows.append((str(constraint), looser.limit, then, then - best))
-        if _better(objective, without, best):
+        rows.append((str(constraint), looser.limit, then, then - best if then != best else 0.0))
+        if _goals(problem, without) > _goals(problem, order[0]):
             binding.append(constraint)
-            gain = f"{objective.column} would be {then:.4g}" if then != best else "nothing would change"
+            gain = f"{objective.column} would be {_short(then)}" if then != best else "nothing would change"
             sentences.append(f"'{constraint}' binds: {_limit(looser)} instead, {gain}.")
     if not binding:
         sentences.append("No constraint binds: without any one of them the choice would be the same.")
-    better = measured(surface) & _better(objective, values, best)
+    better = _known(problem) & _better(objective, values, best)
     miss, words = _nearest(problem, better)
     if len(miss):
         sentences.append(
-            f"Nearest miss: {objective.column} {values[miss[0]]:.4g}{_name(surface, miss[0])} with {words}."
+            f"Nearest miss: {objective.column} {_short(values[miss[0]])}{_name(surface, miss[0])} with {words}."
         )
-    return Explanation(len(order), tuple(binding), _frame(rows), surface.iloc[miss], tuple(sentences))
+    return Explanation(count, tuple(binding), _frame(rows), surface.iloc[miss], tuple(sentences))
 
 
-def _of_none(problem: Problem) -> Explanation:
+def _of_none(problem: Problem, count: int) -> Explanation:
     surface, known = problem.surface, measured(problem.surface)
     sentences = ["Nothing is feasible."]
     if not known.any():
@@ -116,9 +122,9 @@ def _of_none(problem: Problem) -> Explanation:
             sentences.append(f"{column} is not known in any measured row, so no row can keep a limit on it.")
     sentences += _contradictions(problem.constraints)
     rows, binding = [], []
-    for constraint in problem.constraints:
-        others = [other for other in problem.constraints if other is not constraint]
-        candidates = feasible(surface, others)
+    for number, constraint in enumerate(problem.constraints):
+        others = [*problem.constraints[:number], *problem.constraints[number + 1 :]]
+        candidates = feasible(surface, others) & _known(problem)
         values = numbers(surface, constraint.column)[candidates]
         values = values[~np.isnan(values)]
         needed = (values.max() if constraint.at_least else values.min()) if len(values) else np.nan
@@ -126,13 +132,13 @@ def _of_none(problem: Problem) -> Explanation:
         if len(values):
             binding.append(constraint)
             change = _share(constraint, needed)
-            sentences.append(f"Enough by itself: '{constraint}' relaxed to {needed:.4g}{change}.")
-    miss, words = _nearest(problem, known)
-    if len(miss) and not binding:
+            sentences.append(f"Enough by itself: '{constraint}' relaxed to {_outward(constraint, needed)}{change}.")
+    miss, words = _nearest(problem, _known(problem))
+    if problem.constraints and len(miss) and not binding:
         sentences.append(
             f"No constraint is enough by itself. The row that comes nearest{_name(surface, miss[0])}: {words}."
         )
-    return Explanation(0, tuple(binding), _frame(rows), surface.iloc[miss], tuple(sentences))
+    return Explanation(count, tuple(binding), _frame(rows), surface.iloc[miss], tuple(sentences))
 
 
 def _contradictions(constraints: Iterable[Constraint]) -> list[str]:
@@ -155,16 +161,62 @@ def _nearest(problem: Problem, among: np.ndarray) -> tuple[np.ndarray, str]:
     row = int(worst.argmin())
     broken = [(c, shares[row, i]) for i, c in enumerate(problem.constraints) if shares[row, i] > 0]
     words = [
-        f"{c.column} {numbers(surface, c.column)[row]:.4g}, {100 * share:.2g} % beyond its limit" for c, share in broken
+        f"{c.column} {_short(numbers(surface, c.column)[row])}, {_percent(share)} % beyond its limit"
+        for c, share in broken
     ]
     return np.array([row]), "; ".join(words)
 
 
 def _violation(constraint: Constraint, values: np.ndarray) -> np.ndarray:
-    beyond = constraint.limit - values if constraint.at_least else values - constraint.limit
+    kept = values >= constraint.limit if constraint.at_least else values <= constraint.limit
     scale = abs(constraint.limit) or 1.0
-    shares: np.ndarray = np.where(np.isnan(values), np.nan, np.maximum(beyond, 0) / scale)
+    with np.errstate(invalid="ignore"):
+        beyond = np.nan_to_num(np.abs(values - constraint.limit) / scale, nan=np.inf)
+    shares: np.ndarray = np.where(kept, 0.0, np.where(np.isnan(values), np.nan, beyond))
     return shares
+
+
+def _known(problem: Problem) -> np.ndarray:
+    """Per row, whether it was measured and every objective of it is known."""
+    known = measured(problem.surface)
+    for objective in problem.objectives:
+        known = known & ~np.isnan(numbers(problem.surface, objective.column))
+    return known
+
+
+def _goals(problem: Problem, row: int) -> list[float]:
+    """The objectives of a row, in order, larger being better."""
+    return [(1 if o.maximize else -1) * float(numbers(problem.surface, o.column)[row]) for o in problem.objectives]
+
+
+def _row_of(surface: pd.DataFrame, choice: pd.DataFrame, order: np.ndarray) -> int:
+    """The row that was taken: the first, unless another was after measuring again."""
+    knobs = [name for name in KNOBS if name in surface and name in choice]
+    if not len(choice) or len(knobs) < len(KNOBS):
+        return int(order[0])
+    for row in order:
+        if (surface[knobs].iloc[row] == choice[knobs].iloc[0]).all():
+            return int(row)
+    return int(order[0])
+
+
+def _short(value: float) -> str:
+    return f"{value:.4g}" if abs(value) < 9999.5 else f"{value:,.0f}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g}" if share < 0.995 else f"{100 * share:,.0f}"
+
+
+def _outward(constraint: Constraint, value: float) -> str:
+    """`value` rounded so that a limit typed from it lets the row in."""
+    if abs(value) >= 9999.5:
+        return f"{(np.floor if constraint.at_least else np.ceil)(value):.0f}"
+    if not value:
+        return "0"
+    digits = 10.0 ** (3 - np.floor(np.log10(abs(value))))
+    rounded = (np.floor if constraint.at_least else np.ceil)(round(value * digits, 6)) / digits
+    return f"{rounded:.4g}"
 
 
 def _relaxed(constraint: Constraint) -> Constraint:
@@ -173,11 +225,15 @@ def _relaxed(constraint: Constraint) -> Constraint:
 
 
 def _limit(constraint: Constraint) -> str:
-    return f"at {'least' if constraint.at_least else 'most'} {constraint.limit:.4g}"
+    return f"at {'least' if constraint.at_least else 'most'} {_short(constraint.limit)}"
 
 
 def _share(constraint: Constraint, needed: float) -> str:
-    return f" ({100 * (needed - constraint.limit) / constraint.limit:+.2g} %)" if constraint.limit else ""
+    """The change of a limit, as a share of it; nothing where that has no meaning."""
+    if not constraint.limit or not np.isfinite(constraint.limit):
+        return ""
+    share = (needed - constraint.limit) / abs(constraint.limit)
+    return f" ({'+' if share > 0 else '-'}{_percent(abs(share))} %)"
 
 
 def _better(objective: Objective, a: np.ndarray | float, b: float) -> np.ndarray:
@@ -190,11 +246,7 @@ def _frame(rows: list[tuple[str, float, float, float]]) -> pd.DataFrame:
 
 def _name(surface: pd.DataFrame, row: int) -> str:
     """The knobs of a row, in brackets; nothing for a frame that has none."""
-    knobs = [str(surface[name].iloc[row]) for name in KNOBS if name in surface and name not in ("device", "pruning")]
-    if "pruning" in surface and surface["pruning"].iloc[row] != "none":
-        knobs.insert(1, str(surface["pruning"].iloc[row]))
-    if "batch_size" in surface:
-        knobs[-1] = f"batch {knobs[-1]}"
-    if "threads" in surface and len(knobs) > 1:
-        knobs[-2] = f"{knobs[-2]} threads"
+    words = {"threads": "{} threads", "batch_size": "batch {}"}
+    names = [n for n in KNOBS if n in surface and n != "device" and (n != "pruning" or surface[n].iloc[row] != "none")]
+    knobs = [words.get(name, "{}").format(surface[name].iloc[row]) for name in names]
     return f" ({', '.join(knobs)})" if knobs else ""

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tradespace.surface.frontier import nondominated
-from tradespace.surface.objectives import Objective
+from tradespace.surface.objectives import Objective, check_objective
 
 # As bad as anything worth drawing: a second for a batch, one item a second, nothing right.
 REFERENCE: dict[str, float] = {"latency_p50_ms": 1e3, "throughput_per_s": 1.0, "accuracy": 0.0}
@@ -40,15 +40,24 @@ def hypervolume(surface: pd.DataFrame, *objectives: Objective, reference: Mappin
     1.7
     """
     worst = REFERENCE if reference is None else reference
+    for objective in objectives:
+        check_objective(objective)
     lacking = [objective.column for objective in objectives if objective.column not in worst]
     if lacking:
         raise ValueError(f"reference: wanted a worst value for each objective; got none for {', '.join(lacking)}")
+    for objective in objectives:
+        value = worst[objective.column]
+        if not np.isfinite(value) or (value <= 0 and objective.column.endswith(LOGARITHMIC)):
+            wanted = f"a finite worst value for {objective.column}, above 0 if it is a time or a rate"
+            raise ValueError(f"reference: wanted {wanted}; got {value!r}")
     on = nondominated(surface, objectives)
     points = np.column_stack([_scaled(o.column, o.values(surface)[on]) for o in objectives])
     edge = np.array([_scaled(o.column, np.array([worst[o.column]]))[0] for o in objectives])
     signs = np.array([-1.0 if objective.maximize else 1.0 for objective in objectives])
     points, edge = points * signs, edge * signs
     points = points[(points < edge).all(axis=1)]
+    if np.isinf(points).any():
+        return float("inf")
     return float(moocore.hypervolume(points, ref=edge)) if len(points) else 0.0
 
 

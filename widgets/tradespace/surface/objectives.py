@@ -32,7 +32,7 @@ class Constraint:
     at_least: bool
 
     def __str__(self) -> str:
-        return f"{self.column} at {'least' if self.at_least else 'most'} {self.limit:g}"
+        return f"{self.column} at {'least' if self.at_least else 'most'} {self.limit:,.10g}"
 
     def met(self, surface: pd.DataFrame) -> np.ndarray:
         """Per row, whether the limit is kept."""
@@ -114,7 +114,7 @@ def numbers(surface: pd.DataFrame, column: str) -> np.ndarray:
 
 def check_one_machine(surface: pd.DataFrame) -> None:
     """Raise a ValueError if rows were measured on different machines: their times cannot be compared unawares."""
-    names = sorted(surface["machine"].unique()) if "machine" in surface else []
+    names = sorted(map(str, surface["machine"].unique())) if "machine" in surface else []
     if len(names) > 1:
         machines = ", ".join(map(repr, names))
         raise ValueError(

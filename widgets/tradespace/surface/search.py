@@ -18,7 +18,7 @@ SEARCH = "search"
 # Standard deviations of what is believed before anything is measured, in natural logarithms of a latency or of an
 # error rate: main effects may be a factor of ten, what two knobs do together beyond their own effects about two.
 MAIN, TOGETHER, ALONE = 2.0, 0.6, 0.08
-BLOCKS = (("model", "pruning"), ("runtime", "precision"), ("threads",))
+BLOCKS = (("model", "pruning"), ("runtime", "precision"), ("device", "threads"))
 
 
 class Search:
@@ -94,7 +94,8 @@ class Search:
         self._fit()
         latency = np.where(np.isnan(self._latency), np.exp(self._time.mean), self._latency)
         throughput = np.where(np.isnan(self._throughput), 1e3 * self._batch / latency, self._throughput)
-        accuracy = np.where(np.isnan(self._accuracy), 1 - np.exp(self._error.mean), self._accuracy)
+        guess = np.clip(1 - np.exp(self._error.mean), 0, 1) if len(self._error._known) else np.nan
+        accuracy = np.where(np.isnan(self._accuracy), guess, self._accuracy)
         known = {"latency_p50_ms": latency, "throughput_per_s": throughput, "accuracy": accuracy}
         return self._knobs.assign(**known, measured=np.isfinite(self._latency), told=self._told)
 
@@ -163,7 +164,7 @@ class _Regression:
         """Fit to the values that are finite, one a Config."""
         self._known = np.flatnonzero(np.isfinite(values))
         self._y = values[self._known]
-        self._middle = float(self._y.mean()) if len(self._known) else 0.0
+        self._middle = 0.0
         x = self._x[self._known]
         # As many unknowns as measurements: the kernel form, K = X Xᵀ + noise.
         kernel = x @ x.T + ALONE**2 * np.eye(len(x))
@@ -234,7 +235,8 @@ def _error_features(knobs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 def _stacked(parts: list[tuple[np.ndarray, float]]) -> tuple[np.ndarray, np.ndarray]:
     columns = np.column_stack([part for part, _ in parts])
-    return columns, np.concatenate([np.full(part.shape[1], spread) for part, spread in parts])
+    spreads = np.concatenate([np.full(part.shape[1], spread) for part, spread in parts])
+    return np.column_stack([np.ones(len(columns)), columns]), np.concatenate([[100.0], spreads])
 
 
 def _one_hot(knobs: pd.DataFrame, block: tuple[str, ...]) -> np.ndarray:

@@ -85,7 +85,7 @@ def solve(
         check_objective(one)
     constraints = tuple(subject_to) if isinstance(subject_to, Iterable) else subject_to
     kept = feasible(surface, constraints)
-    problem = Problem(surface, objectives, constraints)
+    problem = Problem(surface.copy(deep=False), objectives, constraints)
     if confirm:
         from tradespace.surface.confirm import confirmed
 

@@ -89,6 +89,7 @@ def sweep(
     choose("search", search, SEARCHES)
     if (search == "adaptive") != (budget is not None):
         raise ValueError(f"budget: wanted seconds for search='adaptive', and nothing else; got {budget!r}, {search!r}")
+    budget = positive("budget", budget) if budget is not None else None
     measuring = _Sweep(task, checked, None if store is None else Store(store), ci, budget_s, executor)
     with tqdm(total=len(checked), unit="config", disable=not progress) as bar:
         if budget is not None:
@@ -103,9 +104,13 @@ def _adaptive(measuring: "_Sweep", configs: list[Config], budget_s: float, bar: 
     finder, end = Search(configs, measuring.budget_s), time.monotonic() + budget_s
     try:
         while time.monotonic() < end and (asked := finder.ask(ASKED_AT_ONCE)):
-            measuring.measure(asked, bar)
-            finder.tell(table(measuring.rows[config] for config in asked))
+            try:
+                measuring.measure(asked, bar)
+            finally:
+                finder.tell(table(measuring.rows[config] for config in asked if config in measuring.rows))
             bar.set_description(f"predicted to {finder.error():.0%}")
+        if len(measuring.rows) == len(configs):
+            _interrupted.clear()
     except KeyboardInterrupt:
         pass
     surface = table(measuring.rows[config] for config in configs if config in measuring.rows)
