@@ -11,7 +11,7 @@ PACKAGE = pyproject.toml requirements.txt widgets/jupyter/page_config.json
 help:
 	echo "make lab         install on first use, then open the first notebook"
 	echo "make test        style, types, imports between rooms, tests"
-	echo "make bench       put the measuring engine to the proof (twelve minutes on a quiet machine)"
+	echo "make bench       put what the workbook claims to the proof (an hour on a quiet machine)"
 	echo "make format      put source and notebooks into the house style"
 	echo "make js          build the charts' JavaScript (needs Node)"
 	echo "make screenshot  take the picture of the Explorer again (needs Chromium)"

@@ -12,6 +12,7 @@ import gains
 import interval_coverage
 import overhead
 import robustness
+import search
 from report import Finding, print_findings
 from tradespace.measuring.machine import machine
 
@@ -27,6 +28,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "robustness": robustness.run,
     "cost": cost.run,
     "accuracy": accuracy_table.run,
+    "search": search.run,
 }
 
 

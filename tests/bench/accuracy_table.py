@@ -5,7 +5,7 @@ from report import Finding, print_table
 from tradespace.config import PRUNINGS
 from tradespace.measuring.engine import measure_rounds
 
-MODELS = {"fashion": ["resnet8", "resnet32"], "glosses": ["encoder64", "encoder384"]}
+MODELS = {"fashion": ["resnet8", "resnet32"], "glosses": ["textcnn", "encoder128"]}
 BITS = (8, 6, 5, 4, 3, 2)
 PRECISIONS = ("fp32", "bf16", "int8", *(f"w{bits}{kind}" for kind in ("", "-tensor") for bits in BITS))
 
