@@ -49,6 +49,8 @@ def run(quick: bool) -> list[Finding]:
                 reached = bool(min(tight, loose) >= OPTIMUM_TARGET)
                 words = f"{name}: optimum within 5 %, tight; loose cut-off"
                 findings.append(Finding("search", words, f"{tight:.0%}; {loose:.0%}", ">= 95 % of seeds", reached))
+    if not lines:
+        return [Finding("search", "recorded surfaces", "none yet: data/surfaces/make_surfaces.py measures them")]
     print_table(HEADER, lines)
     return findings
 
@@ -60,6 +62,8 @@ def recorded() -> dict[str, pd.DataFrame]:
         surface = ts.load_surface(path)
         surface = surface[(surface["status"] == "ok") & surface["accuracy"].notna()].reset_index(drop=True)
         surfaces[path.stem] = surface
+    if not surfaces:
+        return {}
     largest = max(surfaces, key=lambda name: len(surfaces[name]))
     alone = surfaces[largest].query("runtime == 'eager'").reset_index(drop=True)
     return {**surfaces, f"{largest}, eager alone": alone}
