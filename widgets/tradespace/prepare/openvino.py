@@ -72,12 +72,14 @@ def _call(compiled: Any) -> Call:
     if port.get_partial_shape().is_dynamic or math.prod(port.get_shape()) > MOST_COPIED:
         return call_any
     # A small input is copied into memory of the request's own: handing a tensor over takes longer.
-    inputs, outputs = request.get_input_tensor().data, request.get_output_tensor().data
+    with torch.inference_mode(False):  # so that they can be written to outside inference mode too
+        inputs = torch.from_numpy(request.get_input_tensor().data)
+        outputs = torch.from_numpy(request.get_output_tensor().data)
 
     def call(batch: Tensor) -> Tensor:
-        inputs[:] = batch.numpy()
+        inputs.copy_(batch)
         request.infer()
-        return torch.tensor(outputs)
+        return outputs.clone()
 
     return call
 
