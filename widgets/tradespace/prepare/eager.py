@@ -14,7 +14,7 @@ from tradespace.config import Config
 from tradespace.errors import Unsupported
 from tradespace.prepare import cuda, weights
 from tradespace.prepare.fold import fold
-from tradespace.prepare.session import Converted, Layer, Session
+from tradespace.prepare.session import UNCALIBRATED, Converted, Layer, Session
 from tradespace.prepare.source import Source
 
 FLOATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -38,7 +38,7 @@ def unsupported(config: Config, calibrated: bool) -> str | None:
     if INT8_ENGINE not in torch.backends.quantized.supported_engines:
         return f"this build of PyTorch has no {INT8_ENGINE} engine, which runs int8 on a CPU"
     if config.precision == "int8" and not calibrated:
-        return "static int8 learns its ranges from calibration inputs, and this task has none"
+        return UNCALIBRATED
     return None
 
 

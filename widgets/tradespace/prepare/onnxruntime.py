@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tradespace.config import Config
 from tradespace.prepare import export
-from tradespace.prepare.session import Call, Converted, Layer, Session
+from tradespace.prepare.session import UNCALIBRATED, Call, Converted, Layer, Session
 from tradespace.prepare.source import Source
 
 PRECISIONS = ("fp32", "int8", "int8-dynamic")
@@ -26,7 +26,7 @@ def unsupported(config: Config, calibrated: bool) -> str | None:
     if config.precision not in PRECISIONS:
         return f"ONNX Runtime's CPU kernels run {', '.join(PRECISIONS)}, not {config.precision}"
     if config.precision == "int8" and not calibrated:
-        return "static int8 learns its ranges from calibration inputs, and this task has none"
+        return UNCALIBRATED
     return None
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tradespace.config import Config
-from tradespace.prepare.session import Call, Converted, Layer, Session
+from tradespace.prepare.session import UNCALIBRATED, Call, Converted, Layer, Session
 from tradespace.prepare.source import Source
 
 # Precision -> what OpenVINO calls the type to compute in. Left to itself it takes bf16 where the processor has it,
@@ -29,7 +29,7 @@ def unsupported(config: Config, calibrated: bool) -> str | None:
     if config.precision in ("bf16", "fp16") and config.precision.upper() not in _capabilities():
         return f"this processor has no {config.precision} arithmetic that OpenVINO could use"
     if config.precision == "int8" and not calibrated:
-        return "static int8 learns its ranges from calibration inputs, and this task has none"
+        return UNCALIBRATED
     return None
 
 

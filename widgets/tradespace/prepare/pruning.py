@@ -12,6 +12,7 @@ from torch.nn.utils import parametrize
 from tradespace.config import PRUNINGS
 from tradespace.errors import Unsupported, choose
 from tradespace.prepare.quiet import quiet
+from tradespace.prepare.weights import weights_of
 
 # What is pruned. Embeddings and normalisation keep all they have, as in Han et al.
 LAYERS = (_ConvNd, nn.Linear, nn.MultiheadAttention, nn.RNNBase)
@@ -67,13 +68,7 @@ def zero_smallest(module: nn.Module, share: float) -> None:
         raise Unsupported(
             "some weights of this model are computed from others (a parametrization): they cannot be zeroed"
         )
-    # By identity: a weight that two layers share is one weight.
-    weights = {
-        id(parameter): parameter
-        for layer in layers
-        for name, parameter in layer.named_parameters(recurse=False)
-        if "weight" in name
-    }
+    weights = weights_of(layers)
     with torch.no_grad():
         sizes = torch.cat([weight.abs().flatten() for weight in weights.values()])
         kept = torch.ones_like(sizes)

@@ -7,6 +7,8 @@ from torch import Tensor
 
 Call = Callable[[Tensor], Tensor]
 
+UNCALIBRATED = "static int8 learns its ranges from calibration inputs, and this task has none"
+
 
 @dataclass(frozen=True)
 class Layer:

@@ -1,6 +1,7 @@
 """Round weights to a few bits, where no kernel of that width exists: the accuracy is real, a latency is not."""
 
 import re
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +44,16 @@ def quantized(weight: Tensor, bits: int, per_channel: bool) -> Tensor:
     return torch.where(step > 0, (weight / step).round().clamp(-most, most) * step, weight)
 
 
+def weights_of(layers: Iterable[nn.Module]) -> dict[int, nn.Parameter]:
+    """The weights of `layers`, by identity: one that two layers share is one weight."""
+    return {
+        id(weight): weight
+        for layer in layers
+        for name, weight in layer.named_parameters(recurse=False)
+        if "weight" in name and weight.ndim > 1
+    }
+
+
 def round_weights(module: nn.Module, precision: str) -> float:
     """Round the weights of `module` in place; the size that they would take packed, in 10^6 bytes.
 
@@ -57,13 +68,7 @@ def round_weights(module: nn.Module, precision: str) -> float:
     layers = [layer for layer in module.modules() if isinstance(layer, ROUNDED)]
     if any(parametrize.is_parametrized(layer) for layer in layers):
         raise Unsupported("some weights of this model are computed from others (a parametrization): they stay fp32")
-    # By identity: a weight that two layers share is one weight.
-    rounded = {
-        id(weight): weight
-        for layer in layers
-        for name, weight in layer.named_parameters(recurse=False)
-        if "weight" in name and weight.ndim > 1
-    }
+    rounded = weights_of(layers)
     if not rounded:
         raise Unsupported(f"{precision} rounds the weights of layers that multiply, and this model has none")
     packed_bits = 0

@@ -8,7 +8,7 @@ import pandas as pd
 
 from tradespace.surface.columns import KNOBS
 from tradespace.surface.objectives import Constraint, Objective, feasible, measured, numbers
-from tradespace.surface.solve import PROBLEM, Problem, ranked
+from tradespace.surface.solve import PROBLEM, Problem, gains, ranked
 
 RELAXED_BY = 0.1
 
@@ -91,7 +91,7 @@ def _of_choice(problem: Problem, choice: pd.DataFrame, order: np.ndarray, count:
         sentences.append(f"Measured again: {objective.column} {_short(numbers(choice, objective.column)[0])}.")
     binding, rows = [], []
     for number, constraint in enumerate(problem.constraints):
-        others = [*problem.constraints[:number], *problem.constraints[number + 1 :]]
+        others = _all_but(problem.constraints, number)
         without = ranked(problem, feasible(surface, others))[0]
         looser = _relaxed(constraint)
         then = values[ranked(problem, feasible(surface, [*others, looser]))[0]]
@@ -123,7 +123,7 @@ def _of_none(problem: Problem, count: int) -> Explanation:
     sentences += _contradictions(problem.constraints)
     rows, binding = [], []
     for number, constraint in enumerate(problem.constraints):
-        others = [*problem.constraints[:number], *problem.constraints[number + 1 :]]
+        others = _all_but(problem.constraints, number)
         candidates = feasible(surface, others) & _known(problem)
         values = numbers(surface, constraint.column)[candidates]
         values = values[~np.isnan(values)]
@@ -139,6 +139,10 @@ def _of_none(problem: Problem, count: int) -> Explanation:
             f"No constraint is enough by itself. The row that comes nearest{_name(surface, miss[0])}: {words}."
         )
     return Explanation(count, tuple(binding), _frame(rows), surface.iloc[miss], tuple(sentences))
+
+
+def _all_but(constraints: tuple[Constraint, ...], number: int) -> list[Constraint]:
+    return [*constraints[:number], *constraints[number + 1 :]]
 
 
 def _contradictions(constraints: Iterable[Constraint]) -> list[str]:
@@ -186,7 +190,7 @@ def _known(problem: Problem) -> np.ndarray:
 
 def _goals(problem: Problem, row: int) -> list[float]:
     """The objectives of a row, in order, larger being better."""
-    return [(1 if o.maximize else -1) * float(numbers(problem.surface, o.column)[row]) for o in problem.objectives]
+    return [float(gains(objective, problem.surface)[row]) for objective in problem.objectives]
 
 
 def _row_of(surface: pd.DataFrame, choice: pd.DataFrame, order: np.ndarray) -> int:

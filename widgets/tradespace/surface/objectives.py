@@ -62,6 +62,10 @@ def maximize(column: str) -> Objective:
     return Objective(column, maximize=True)
 
 
+# The three axes that a network in use is judged on.
+OBJECTIVES = (minimize("latency_p50_ms"), maximize("throughput_per_s"), maximize("accuracy"))
+
+
 def at_most(column: str, limit: float) -> Constraint:
     """The constraint that `column` is `limit` or less.
 

@@ -9,9 +9,8 @@ import pandas as pd
 from tradespace.config import Config
 from tradespace.surface.columns import configs_of
 from tradespace.surface.frontier import nondominated
-from tradespace.surface.objectives import maximize, minimize
+from tradespace.surface.objectives import OBJECTIVES
 
-OBJECTIVES = (minimize("latency_p50_ms"), maximize("throughput_per_s"), maximize("accuracy"))
 DRAWS = 16
 CALLS = 12
 SEARCH = "search"

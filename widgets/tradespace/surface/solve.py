@@ -103,13 +103,14 @@ def choice(problem: Problem, kept: np.ndarray) -> pd.DataFrame:
 
 def ranked(problem: Problem, kept: np.ndarray) -> np.ndarray:
     """Numbers of the `kept` rows that are known in every objective, best first; of those that tie the first first."""
-    gains = np.column_stack([_gains(objective, problem.surface) for objective in problem.objectives])
-    rows = np.flatnonzero(kept & ~np.isnan(gains).any(axis=1))
+    goals = np.column_stack([gains(objective, problem.surface) for objective in problem.objectives])
+    rows = np.flatnonzero(kept & ~np.isnan(goals).any(axis=1))
     # lexsort sorts by its last key first.
-    order: np.ndarray = rows[np.lexsort(-gains[rows].T[::-1])]
+    order: np.ndarray = rows[np.lexsort(-goals[rows].T[::-1])]
     return order
 
 
-def _gains(objective: Objective, surface: pd.DataFrame) -> np.ndarray:
+def gains(objective: Objective, surface: pd.DataFrame) -> np.ndarray:
+    """The objective of each row, larger being better; NaN in rows that were not measured."""
     values = objective.values(surface)
     return values if objective.maximize else -values

@@ -93,7 +93,7 @@ def sweep(
     measuring = _Sweep(task, checked, None if store is None else Store(store), ci, budget_s, executor)
     with tqdm(total=len(checked), unit="config", disable=not progress) as bar:
         if budget is not None:
-            return _adaptive(measuring, checked, positive("budget", budget), bar)
+            return _adaptive(measuring, checked, budget, bar)
         measuring.measure(checked, bar)
     _interrupted.clear()
     return table(measuring.rows[config] for config in checked)
@@ -168,7 +168,8 @@ def _known_scores(configs: list[Config], identities: Identities, saved: Store | 
     """What the store knows of the accuracy of `configs`, whatever their threads and batch size."""
     if saved is None:
         return {}
-    found = {variant(config): saved.find_score(_key(_of_score(identities[config]))) for config in configs}
+    keys = {variant(config): _key(_of_score(identities[config])) for config in configs}
+    found = {config: saved.find_score(key) for config, key in keys.items()}
     return {config: correct for config, correct in found.items() if correct is not None}
 
 

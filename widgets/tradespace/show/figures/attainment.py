@@ -17,14 +17,13 @@ from tradespace.show.figures.style import (
 )
 from tradespace.surface.attainment import attainment
 from tradespace.surface.frontier import pareto
-from tradespace.surface.objectives import at_least, at_most, maximize, minimize
+from tradespace.surface.objectives import OBJECTIVES, at_least, at_most
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-OBJECTIVES = (minimize("latency_p50_ms"), maximize("throughput_per_s"), maximize("accuracy"))
 LATENCY, THROUGHPUT, ACCURACY = "latency of a batch: at most, ms", "throughput: at least, items/s", "best accuracy, %"
 # Room around the points, as a share of the logarithmic range, and the least of it, for a single point.
 ROOM, LEAST_ROOM = 0.06, 1.25
