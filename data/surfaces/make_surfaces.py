@@ -33,11 +33,14 @@ TIMED = {
     },
 }
 BATCHES = {"fashion": [1, 2, 4, 16, 64, 256], "glosses": [1, 4, 16, 64]}
+# Without encoder384, whose test set takes a minute for every variant.
 PRUNED = {
     "fashion": ["resnet4", "resnet8", "resnet16", "resnet32"],
-    "glosses": ["textcnn", "encoder64", "encoder128", "encoder384"],
+    "glosses": ["textcnn", "encoder64", "encoder128"],
 }
-EXAMPLE = {"fashion": "resnet16", "glosses": "encoder128"}
+# Whose accuracy is scored with zeros, and with few bits.
+SCORED = {"fashion": PRUNED["fashion"], "glosses": ["textcnn", "encoder64"]}
+EXAMPLE = {"fashion": "resnet16", "glosses": "encoder64"}
 
 
 def configs_of(task: ts.Task) -> list[ts.Config]:
@@ -52,8 +55,8 @@ def configs_of(task: ts.Task) -> list[ts.Config]:
     one = {"model": EXAMPLE[name], "batch_size": [1, 64]}
     configs += ts.grid(task, runtime="compile", precision=["fp32", "bf16"], **one)
     configs += ts.grid(task, precision=["fp16", "int8-dynamic"], **one)
-    configs += ts.grid(task, model=PRUNED[name], pruning=ZEROS, runtime=["eager", "openvino"], batch_size=64)
-    return configs + ts.grid(task, model=PRUNED[name], precision=WEIGHTS, batch_size=64)
+    configs += ts.grid(task, model=SCORED[name], pruning=ZEROS, runtime=["eager", "openvino"], batch_size=64)
+    return configs + ts.grid(task, model=SCORED[name], precision=WEIGHTS, batch_size=64)
 
 
 def main() -> None:

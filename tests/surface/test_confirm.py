@@ -47,6 +47,7 @@ class Second:
 def second(monkeypatch):
     stand_in = Second()
     measured_by(monkeypatch, stand_in.rounds)
+    monkeypatch.setattr("tradespace.measuring.machine.machine", lambda: "this one")
     return stand_in
 
 
@@ -179,6 +180,14 @@ def test_a_task_that_is_not_shipped_has_to_be_given(surface, second, names):
 def test_a_task_without_the_model_of_the_surface_is_refused(surface, tiny, second):
     with pytest.raises(ValueError, match=r"^model: wanted one of narrow, wide; got 'resnet8'"):
         solve(surface.assign(model="resnet8"), maximize("throughput_per_s"), confirm=True, task=tiny)
+    assert second.asked == []
+
+
+def test_a_surface_of_another_machine_is_refused(surface, tiny, second):
+    with pytest.raises(
+        ValueError, match=r"^confirm: wanted a surface of this machine \(this one\), .*; got one of 'that'"
+    ):
+        solve(surface.assign(machine="that"), maximize("throughput_per_s"), confirm=True, task=tiny)
     assert second.asked == []
 
 

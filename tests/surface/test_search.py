@@ -11,9 +11,9 @@ from pandas.testing import assert_frame_equal
 from torch import nn, zeros
 from tradespace.config import Config
 from tradespace.measuring.measurement import Failure, Measurement, Slice
-from tradespace.surface.columns import COLUMNS, configs_of, save_surface
+from tradespace.surface.columns import COLUMNS, configs_of, load_surface, save_surface
 from tradespace.surface.hypervolume import hypervolume
-from tradespace.surface.search import OBJECTIVES, SEARCH, Search, predicted
+from tradespace.surface.search import OBJECTIVES, Search, predicted
 from tradespace.surface.store import Store
 from tradespace.tasks import Task
 
@@ -344,27 +344,26 @@ def test_with_time_enough_everything_is_measured_once(tiny, told):
 def test_when_the_time_is_up_the_rows_there_are_come_back_in_the_order_given(tiny, told, monkeypatch):
     clock(monkeypatch, step=1)
     surface = sweeping.sweep(tiny, told.configs, budget=3.5, **ADAPTIVE)
-    assert len(surface) == len(told.asked) == 24
+    assert len(surface) == len(told.asked) == 3 * sweeping.ASKED_AT_ONCE
     order = [told.configs.index(config) for config in configs_of(surface)]
     assert order == sorted(order)
-    assert surface.index.tolist() == list(range(24))
+    assert surface.index.tolist() == list(range(len(surface)))
     assert set(configs_of(surface)) == set(told.asked)
 
 
 def test_however_little_time_there_is_something_comes_back(tiny, told, monkeypatch):
     clock(monkeypatch, step=1)
     surface = sweeping.sweep(tiny, told.configs, budget=1.5, **ADAPTIVE)
-    assert len(surface) == 8
+    assert len(surface) == sweeping.ASKED_AT_ONCE
 
 
 def test_what_was_skipped_is_predicted(tiny, told, monkeypatch):
     clock(monkeypatch, step=1)
     surface = sweeping.sweep(tiny, told.configs, budget=3.5, **ADAPTIVE)
-    believed = predicted(surface)
+    believed = predicted(surface, told.configs)
     assert configs_of(believed) == told.configs
-    assert believed["measured"].sum() == 24
+    assert believed["measured"].sum() == 3 * sweeping.ASKED_AT_ONCE
     assert (believed["latency_p50_ms"] > 0).all()
-    assert_frame_equal(predicted(surface.iloc[:3].copy()), believed)
 
 
 def test_what_cannot_run_is_a_row_and_tried_once(tiny, told):
@@ -372,7 +371,7 @@ def test_what_cannot_run_is_a_row_and_tried_once(tiny, told):
     surface = sweeping.sweep(tiny, told.configs, budget=1e9, **ADAPTIVE)
     assert (surface["status"] == "unsupported").sum() == len(told.fail)
     assert len(told.asked) == len(told.configs)
-    believed = predicted(surface)
+    believed = predicted(surface, told.configs)
     assert believed["told"].all()
     assert (believed["measured"] == (surface["status"] == "ok")).all()
 
@@ -384,15 +383,13 @@ def test_interrupted_it_returns_what_it_has(tiny, told, after):
     assert set(configs_of(surface)) == set(told.asked)
     assert len(surface) == after
     assert tuple(surface.columns) == COLUMNS
-    assert isinstance(surface.attrs[SEARCH], Search)
-    assert len(predicted(surface)) == len(told.configs)
 
 
 @pytest.mark.parametrize("after", [3, 21])
 def test_interrupted_it_believes_every_row_that_it_returns(tiny, told, after):
     told.interrupt = after
     surface = sweeping.sweep(tiny, told.configs, budget=1e9, **ADAPTIVE)
-    believed = rows_of(predicted(surface), configs_of(surface))
+    believed = rows_of(predicted(surface, told.configs), configs_of(surface))
     assert believed["measured"].all()
     assert believed["latency_p50_ms"].tolist() == surface["latency_p50_ms"].tolist()
 
@@ -411,7 +408,7 @@ def test_a_store_keeps_what_was_measured(tiny, told, monkeypatch, tmp_path):
     first = sweeping.sweep(tiny, told.configs, budget=2.5, store=store, **ADAPTIVE)
     monkeypatch.setattr(sweeping, "_interrupted", {})
     again = sweeping.sweep(tiny, told.configs, budget=2.5, store=store, **ADAPTIVE)
-    assert len(told.asked) == len(first) == 16
+    assert len(told.asked) == len(first) == 2 * sweeping.ASKED_AT_ONCE
     assert_frame_equal(again, first)
     assert {m.config for m in Store(store).measurements()} == set(told.asked)
 
@@ -455,22 +452,51 @@ def test_in_a_real_process_it_measures_and_stops_at_an_interrupt(tiny, monkeypat
     assert (surface["latency_p50_ms"] > 0).all()
 
 
-def test_a_swept_surface_may_be_saved_and_predicts_nothing_when_it_comes_back(tiny, told, tmp_path):
-    surface = sweeping.sweep(tiny, told.configs[:3], budget=1e9, **ADAPTIVE)
+def test_a_surface_that_was_saved_predicts_the_same(tiny, told, tmp_path, monkeypatch):
+    clock(monkeypatch, step=1)
+    surface = sweeping.sweep(tiny, told.configs, budget=2.5, **ADAPTIVE)
     save_surface(surface, tmp_path / "surface.csv")
-    assert pd.read_csv(tmp_path / "surface.csv").shape == surface.shape
+    again = predicted(load_surface(tmp_path / "surface.csv"), told.configs)
+    assert_frame_equal(again, predicted(surface, told.configs))
 
 
-@pytest.mark.parametrize("lost", [pd.DataFrame(), pd.DataFrame({"model": ["a"]})])
-def test_a_frame_of_another_origin_predicts_nothing(lost):
-    with pytest.raises(ValueError, match=r"^surface: wanted what ts\.sweep\(\.\.\., search='adaptive'\) returned; got"):
-        predicted(lost)
+def test_each_config_asked_for_is_predicted_once_in_its_order(surface_of):
+    surface = surface_of(*({"batch_size": b, "latency_p50_ms": float(b)} for b in (1, 2, 4, 8)))
+    asked = [Config("resnet8", threads=1, batch_size=b) for b in (16, 2, 16)]
+    believed = predicted(surface, asked)
+    assert believed["batch_size"].tolist() == [16, 2]
+    assert believed["measured"].tolist() == [False, True]
+    assert believed["latency_p50_ms"].iloc[1] == 2
 
 
-def test_two_surfaces_put_together_predict_nothing(tiny, told):
-    surfaces = [sweeping.sweep(tiny, told.configs[i : i + 3], budget=1e9, **ADAPTIVE) for i in (0, 3)]
-    with pytest.raises(ValueError, match=r"^surface: wanted what"):
-        predicted(pd.concat(surfaces))
+def test_the_interval_of_a_prediction_holds_it_and_that_of_a_measurement_is_its_own(small):
+    some = small.iloc[::3]
+    believed = predicted(some, configs_of(small))
+    unseen = believed[~believed["measured"]]
+    assert (unseen["latency_p50_lo_ms"] < unseen["latency_p50_ms"]).all()
+    assert (unseen["latency_p50_ms"] < unseen["latency_p50_hi_ms"]).all()
+    assert believed.loc[believed["measured"], "latency_p50_hi_ms"].tolist() == some["latency_p50_hi_ms"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s[["model"]], r"^surface: wanted the columns of a surface; it lacks task, pruning"),
+        (lambda s: s.iloc[:0], r"^surface: wanted at least one row that was measured; there is none"),
+        (lambda s: s.assign(status="failed"), r"^surface: wanted at least one row that was measured; there is none"),
+        (lambda s: s.assign(machine=["a", "b"]), r"^surface: wanted rows of one machine; got 'a', 'b'"),
+        (lambda s: s.assign(task=["b", "a"]), r"^surface: wanted rows of one task; got a, b"),
+    ],
+)
+def test_what_nothing_can_be_learnt_from_is_refused(surface_of, change, message):
+    surface = surface_of({"batch_size": 1}, {"batch_size": 2})
+    with pytest.raises(ValueError, match=message):
+        predicted(change(surface), configs_of(surface))
+
+
+def test_somebody_has_to_say_of_what(surface_of):
+    with pytest.raises(ValueError, match=r"^configs: wanted at least one Config; got none"):
+        predicted(surface_of({}), [])
 
 
 @pytest.mark.parametrize(

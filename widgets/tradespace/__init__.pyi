@@ -22,6 +22,7 @@ from .surface.explain import explain
 from .surface.frontier import pareto
 from .surface.hypervolume import hypervolume
 from .surface.objectives import Constraint, Objective, at_least, at_most, maximize, minimize
+from .surface.recorded import list_recorded, load_recorded
 from .surface.search import predicted
 from .surface.solve import solve
 from .surface.store import Store
@@ -47,7 +48,9 @@ __all__ = [
     "frontier_confidence",
     "grid",
     "hypervolume",
+    "list_recorded",
     "list_tasks",
+    "load_recorded",
     "load_surface",
     "load_task",
     "maximize",

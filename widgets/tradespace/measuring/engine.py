@@ -35,6 +35,8 @@ STOP_FROM_SLICES = 12
 MOST_BUDGETS = 4
 SLICE_LIMITS_S = (0.02, 0.3)
 SCORE_SLICE_S = 0.3
+# As many Configs take turns: spread over minutes, and the memory of hundreds of sessions is not held at once.
+TAKE_TURNS = 128
 # A request that has not come back by then hangs: preparing is allowed more than a slice's few tenths of a second.
 LIMIT_S = 120.0
 IDLE_S = 3600
@@ -193,16 +195,21 @@ def measure_rounds(
     """Measure `configs`, yielding after every slice the Measurement it went into and whether that is finished.
 
     The Configs take turns in rounds, each round in a new order: so a machine that slows down for a while slows all
-    of them a little, not one of them a lot. Whoever iterates may stop at any time.
+    of them a little, not one of them a lot. Of more than `TAKE_TURNS`, the next one joins when one is finished, in
+    random order. Whoever iterates may stop at any time.
 
     `scores` holds what is known of the accuracy of variants (`worker.variant`), and is added to.
     """
     engine = Engine(task, executor)
     shuffle = random.Random(seed).shuffle
     scores = {} if scores is None else scores
-    points = [_Point(engine, task, config, ci, budget_s, scores) for config in configs]
+    waiting = [_Point(engine, task, config, ci, budget_s, scores) for config in configs]
+    shuffle(waiting)
+    points: list[_Point] = []
     too_large: dict[Config, int] = {}
-    while points:
+    while points or waiting:
+        joining = TAKE_TURNS - len(points)
+        points, waiting = points + waiting[:joining], waiting[joining:]
         shuffle(points)
         for point in points:
             _skip_if_larger(point, too_large)

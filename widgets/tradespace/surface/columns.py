@@ -39,6 +39,20 @@ def table(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
     return pd.DataFrame(list(rows), columns=list(COLUMNS)).astype(TYPES)
 
 
+def checked(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+    """The columns of a surface, of a frame that has them all.
+
+    Raises
+    ------
+    ValueError
+        If columns are missing; `source` is what the message calls the frame.
+    """
+    missing = [name for name in COLUMNS if name not in frame.columns]
+    if missing:
+        raise ValueError(f"{source}: wanted the columns of a surface; it lacks {', '.join(missing)}")
+    return frame[list(COLUMNS)]
+
+
 def configs_of(surface: pd.DataFrame) -> list[Config]:
     """The Config of each row."""
     return [Config(*knobs) for knobs in surface[list(KNOBS)].itertuples(index=False)]
@@ -52,7 +66,7 @@ def save_surface(surface: pd.DataFrame, path: str | Path) -> None:
     ValueError
         If columns are missing.
     """
-    _check(surface, "surface").to_csv(path, index=False, quoting=csv.QUOTE_NONNUMERIC)
+    checked(surface, "surface").to_csv(path, index=False, quoting=csv.QUOTE_NONNUMERIC)
 
 
 def load_surface(path: str | Path) -> pd.DataFrame:
@@ -64,7 +78,7 @@ def load_surface(path: str | Path) -> pd.DataFrame:
         If columns are missing or hold something else than they should.
     """
     # As text first, so that a model may be called "NA", and no number is guessed where there is none.
-    frame = _check(pd.read_csv(path, dtype=str, keep_default_na=False), str(path))
+    frame = checked(pd.read_csv(path, dtype=str, keep_default_na=False), str(path))
     numeric = [name for name, kind in TYPES.items() if kind != "str"]
     try:
         numbers = frame[numeric].replace("", "nan").astype("float64")
@@ -78,10 +92,3 @@ def load_surface(path: str | Path) -> pd.DataFrame:
         choose(f"{path}: status", one["status"], STATUSES)
         Config(**one[list(KNOBS)])
     return frame
-
-
-def _check(frame: pd.DataFrame, source: str) -> pd.DataFrame:
-    missing = [name for name in COLUMNS if name not in frame.columns]
-    if missing:
-        raise ValueError(f"{source}: wanted the columns of a surface; it lacks {', '.join(missing)}")
-    return frame[list(COLUMNS)]

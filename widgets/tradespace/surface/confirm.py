@@ -21,12 +21,17 @@ def confirmed(problem: Problem, task: "Task | None") -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If no task is given and the surface's is not a shipped one.
+        If no task is given and the surface's is not a shipped one, or it was measured on another machine.
     """
     from tradespace.measuring.engine import measure
+    from tradespace.measuring.machine import machine
     from tradespace.surface.derived import PRODUCTS
 
     surface = problem.surface
+    for elsewhere in set(surface["machine"]) - {machine()}:
+        raise ValueError(
+            f"confirm: wanted a surface of this machine ({machine()}), to be measured again here; got one of {elsewhere!r}"
+        )
     best = ranked(problem, feasible(surface, problem.constraints))
     for row in best[:MOST_TRIES]:
         chosen = surface.iloc[[row]]

@@ -21,12 +21,12 @@ from tradespace.measuring.measurement import Measurement
 from tradespace.measuring.worker import variant
 from tradespace.prepare import versions
 from tradespace.surface.columns import row, table
-from tradespace.surface.search import SEARCH, Search
+from tradespace.surface.search import Search
 from tradespace.surface.store import Store
 from tradespace.tasks.task import Task
 
 SEARCHES = ("all", "adaptive")
-ASKED_AT_ONCE = 8
+ASKED_AT_ONCE = 3
 
 Identities = dict[Config, dict[str, object]]
 
@@ -113,9 +113,7 @@ def _adaptive(measuring: "_Sweep", configs: list[Config], budget_s: float, bar: 
             _interrupted.clear()
     except KeyboardInterrupt:
         pass
-    surface = table(measuring.rows[config] for config in configs if config in measuring.rows)
-    surface.attrs[SEARCH] = finder
-    return surface
+    return table(measuring.rows[config] for config in configs if config in measuring.rows)
 
 
 class _Sweep:
