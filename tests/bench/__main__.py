@@ -10,6 +10,7 @@ import against_vendor
 import cost
 import gains
 import interval_coverage
+import live_search
 import overhead
 import robustness
 import search
@@ -29,6 +30,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "cost": cost.run,
     "accuracy": accuracy_table.run,
     "search": search.run,
+    "live_search": live_search.run,
 }
 
 

@@ -141,11 +141,10 @@ class _Point:
     @property
     def finished(self) -> bool:
         m = self.measurement
-        spent_s = sum(int(s.samples_ns.sum()) for s in m.slices) / 1e9
         undisturbed = sum(not s.disturbed for s in m.slices)
         enough_s = self._budget_s if undisturbed >= FEWEST_SLICES else MOST_BUDGETS * self._budget_s
         known = len(m.kept) >= STOP_FROM_SLICES and m.width <= m.ci
-        return m.failure is not None or known or spent_s >= enough_s
+        return m.failure is not None or known or m.spent_s >= enough_s
 
     def make_ready(self) -> None:
         self._take(self._engine.request(worker.make_ready, self.measurement.config), "facts")

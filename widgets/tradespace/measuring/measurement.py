@@ -152,6 +152,11 @@ class Measurement:
         return _joined(self.kept)
 
     @property
+    def spent_s(self) -> float:
+        """Seconds that the samples took, all in all."""
+        return sum(int(one.samples_ns.sum()) for one in self.slices) / 1e9
+
+    @property
     def samples(self) -> int:
         """Number of latency samples."""
         return len(self.samples_ns)

@@ -30,7 +30,7 @@ def confirmed(problem: Problem, task: "Task | None") -> pd.DataFrame:
     surface = problem.surface
     for elsewhere in set(surface["machine"]) - {machine()}:
         raise ValueError(
-            f"confirm: wanted a surface of this machine ({machine()}), to be measured again here; got one of {elsewhere!r}"
+            f"confirm: wanted a surface of this machine ({machine()}), to measure it again; got one of {elsewhere!r}"
         )
     best = ranked(problem, feasible(surface, problem.constraints))
     for row in best[:MOST_TRIES]:

@@ -15,7 +15,7 @@ from tradespace.surface.objectives import OBJECTIVES, check_one_machine
 DRAWS = 16
 CALLS = 12
 # Measurements that are spread over the knobs before any is chosen for its promise.
-SPREAD = 20
+SPREAD = 12
 # What being on a drawn frontier counts beside the hypervolume that it would add, both from 0 to 1.
 MEMBERSHIP = 0.3
 # More candidates than this are not looked at in one search: the work grows with the cube of their number.
@@ -277,7 +277,8 @@ class _Process:
 
     def look_at(self, view: np.ndarray) -> None:
         """Draw these from now on; all that is measured is among them."""
-        self._view, self._root = view, None
+        self._view = view
+        self._root: np.ndarray | None = None
 
     def fit(self, values: np.ndarray) -> None:
         """Fit to the values that are finite, one a candidate: those of before, and more."""

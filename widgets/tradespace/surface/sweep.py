@@ -26,7 +26,7 @@ from tradespace.surface.store import Store
 from tradespace.tasks.task import Task
 
 SEARCHES = ("all", "adaptive")
-ASKED_AT_ONCE = 3
+ASKED_AT_ONCE = 1
 
 Identities = dict[Config, dict[str, object]]
 
