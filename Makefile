@@ -2,14 +2,15 @@ PYTHON ?= python3
 BIN = .venv/bin
 # In a container one is often root, and there JupyterLab wants to be asked twice.
 ALLOW_ROOT = $$([ "$$(id -u)" = 0 ] && echo --allow-root)
-PACKAGE = pyproject.toml requirements.txt widgets/jupyter/page_config.json
+PACKAGE = pyproject.toml requirements.txt $(wildcard widgets/jupyter/*.json widgets/jupyter/voila/*)
 
-.PHONY: help lab test bench format js screenshot clean
+.PHONY: help lab app test bench format js screenshot clean
 .DELETE_ON_ERROR:
 .SILENT:
 
 help:
 	echo "make lab         install on first use, then open the first notebook"
+	echo "make app         the Explorer alone, as a web page without code"
 	echo "make test        style, types, imports between rooms, tests"
 	echo "make bench       put what the workbook claims to the proof (an hour on a quiet machine)"
 	echo "make format      put source and notebooks into the house style"
@@ -19,6 +20,9 @@ help:
 
 lab: .venv/installed
 	$(BIN)/jupyter lab $(ALLOW_ROOT) notebooks/00_start_here.ipynb
+
+app: .venv/installed
+	$(BIN)/voila notebooks/app.ipynb
 
 test: .venv/installed-test
 	$(BIN)/ruff check

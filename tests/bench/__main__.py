@@ -8,6 +8,7 @@ import accuracy_table
 import against_timer
 import against_vendor
 import cost
+import drag
 import gains
 import interval_coverage
 import live_search
@@ -31,6 +32,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "accuracy": accuracy_table.run,
     "search": search.run,
     "live_search": live_search.run,
+    "drag": drag.run,
 }
 
 

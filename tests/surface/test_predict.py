@@ -3,9 +3,11 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from tradespace.config import Config
-from tradespace.surface.predict import predict, rows_of
+from tradespace.surface.predict import BatchFit, fit_batches, predict, rows_of
 
 POINT = Config("m", threads=1, batch_size=16)
 
@@ -108,3 +110,59 @@ def test_rows_of_two_machines_or_tasks_are_not_fitted_together(measured, column)
     mixed = pd.concat([measured(1, 1), measured(1, 2, **{column: "another"})])
     with pytest.raises(ValueError, match=f"^surface: wanted rows of one {column}; got "):
         predict(mixed, POINT)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "each", "knee", "peak"),
+    [(1, 0.5, 2, 2000), (0, 0.25, 0, 4000), (3, 0, math.inf, math.inf), (0, 0, math.nan, math.inf)],
+)
+def test_the_knee_is_the_fixed_cost_over_that_of_an_item(fixed, each, knee, peak):
+    fit = BatchFit(fixed, each)
+    assert (fit.knee, fit.peak_throughput_per_s) == pytest.approx((knee, peak), nan_ok=True)
+
+
+@given(st.floats(1e-3, 1e3), st.floats(1e-4, 1e2))
+def test_at_the_knee_throughput_is_half_its_peak_latency_twice_the_fixed_cost_and_power_largest(fixed, each):
+    fit = BatchFit(fixed, each)
+    assert fit.latency_ms(fit.knee) == pytest.approx(2 * fixed)
+    assert fit.throughput_per_s(fit.knee) == pytest.approx(fit.peak_throughput_per_s / 2)
+    sizes = fit.knee * np.geomspace(0.1, 10, 101)
+    power = fit.throughput_per_s(sizes) / fit.latency_ms(sizes)
+    assert np.argmax(power) == 50
+
+
+def test_the_fit_tells_how_far_it_is_from_each_point(surface_of):
+    rows = [
+        {"model": "m", "batch_size": b, "latency_p50_ms": ms} for b, ms in [(1, 1.0), (4, 2.0), (16, 9.0), (64, 60.0)]
+    ]
+    fit = fit_batches(surface_of(*rows), POINT)
+    assert fit.batch_sizes == (1, 4, 16, 64)
+    said = [fit.latency_ms(row["batch_size"]) for row in rows]
+    assert said == pytest.approx([row["latency_p50_ms"] * (1 + e) for row, e in zip(rows, fit.errors, strict=True)])
+    assert fit.largest_error == max(abs(error) for error in fit.errors) > 0.1
+
+
+def test_a_straight_line_has_no_error_and_says_itself_in_words(measured):
+    fit = fit_batches(measured(0.42, 0.031), POINT)
+    assert fit.errors == pytest.approx((0, 0, 0), abs=1e-9)
+    assert str(fit) == "t(B) = 0.42 ms + 0.031 ms x B"
+    assert math.isnan(BatchFit(1, 1).largest_error)
+
+
+@pytest.mark.parametrize(("fixed", "each"), [(2.0, 0.0), (0.0, 2.0)])
+def test_what_rounding_leaves_of_a_cost_is_none(measured, fixed, each):
+    fit = fit_batches(measured(fixed, each), POINT)
+    assert (fit.fixed_ms, fit.each_ms) == pytest.approx((fixed, each))
+    assert 0 in (fit.fixed_ms, fit.each_ms)
+
+
+def test_precisions_that_are_not_timed_have_no_fit(measured):
+    untimed = measured(1, 0.5, latency_p50_ms=math.nan)
+    assert fit_batches(untimed, POINT) is None
+    assert predict(untimed, POINT) is None
+    some = pd.concat([untimed, measured(1, 0.5)], ignore_index=True)
+    assert fit_batches(some, POINT).latency_ms(16) == pytest.approx(9)
+
+
+def test_an_empty_surface_has_no_fit(surface_of):
+    assert fit_batches(surface_of(), POINT) is None

@@ -36,8 +36,8 @@ def test_every_axis_is_in_it(name):
     assert {"fp32", "bf16", "int8"} <= set(timed["precision"])
     assert {1, 64} <= set(timed["batch_size"])
     assert timed["threads"].nunique() == 2
-    dense = {"model": models, "runtime": "openvino", "precision": ["fp32", "int8"], "threads": [1, 2], "batch_size": [1, 4, 16, 64]}
-    asked = set(grid(load_task(name), **dense))
+    knobs = {"runtime": "openvino", "precision": ["fp32", "int8"], "threads": [1, 2], "batch_size": [1, 4, 16, 64]}
+    asked = set(grid(load_task(name), model=models, **knobs))
     assert not asked - set(configs_of(surface))
 
 

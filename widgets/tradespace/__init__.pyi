@@ -1,4 +1,6 @@
 from .config import Config, grid
+from .lesson.ledger import Ledger
+from .lesson.predict import Predict
 from .measuring.classes import accuracy_by_class
 from .measuring.compare import compare, compare_accuracy
 from .measuring.describe import describe
@@ -8,12 +10,23 @@ from .show.explorer import Explorer
 from .show.figures import (
     plot_attainment,
     plot_attainment_3d,
+    plot_batch_curve,
     plot_by_class,
     plot_confidence,
+    plot_latency,
     plot_parallel,
+    plot_predicted,
+    plot_pruning,
+    plot_quantization,
     plot_search,
     plot_surface,
+    plot_verdict,
 )
+from .show.live.batch_curve import BatchCurve
+from .show.live.latency_meter import LatencyMeter
+from .show.live.pruning_lens import PruningLens
+from .show.live.quantization_lens import QuantizationLens
+from .show.live.verdict import Verdict
 from .surface.attainment import attainment
 from .surface.columns import load_surface, save_surface
 from .surface.confidence import frontier_confidence, worth_measuring
@@ -22,6 +35,7 @@ from .surface.explain import explain
 from .surface.frontier import pareto
 from .surface.hypervolume import hypervolume
 from .surface.objectives import Constraint, Objective, at_least, at_most, maximize, minimize
+from .surface.predict import BatchFit, fit_batches
 from .surface.recorded import list_recorded, load_recorded
 from .surface.search import predicted
 from .surface.solve import solve
@@ -30,13 +44,21 @@ from .surface.sweep import sweep
 from .tasks import Task, list_tasks, load_task
 
 __all__ = [
+    "BatchCurve",
+    "BatchFit",
     "Config",
     "Constraint",
     "Explorer",
+    "LatencyMeter",
+    "Ledger",
     "Measurement",
     "Objective",
+    "Predict",
+    "PruningLens",
+    "QuantizationLens",
     "Store",
     "Task",
+    "Verdict",
     "accuracy_by_class",
     "at_least",
     "at_most",
@@ -45,6 +67,7 @@ __all__ = [
     "compare_accuracy",
     "describe",
     "explain",
+    "fit_batches",
     "frontier_confidence",
     "grid",
     "hypervolume",
@@ -59,11 +82,17 @@ __all__ = [
     "pareto",
     "plot_attainment",
     "plot_attainment_3d",
+    "plot_batch_curve",
     "plot_by_class",
     "plot_confidence",
+    "plot_latency",
     "plot_parallel",
+    "plot_predicted",
+    "plot_pruning",
+    "plot_quantization",
     "plot_search",
     "plot_surface",
+    "plot_verdict",
     "predicted",
     "safe_speed_m_s",
     "save_surface",

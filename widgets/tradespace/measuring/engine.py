@@ -232,7 +232,8 @@ def _turn(point: _Point) -> Iterator[tuple[Measurement, bool]]:
         point.give_up("unsupported", point.untimed)
     if point.measurement.failure is None and point.finished:
         point.measure_energy()
-    if point.finished:
+    # Of a process that died there is nothing to let go of, and asking would start another one first.
+    if point.finished and point.measurement.status != "crashed":
         point.finish()
     yield point.measurement, point.finished
 

@@ -5,6 +5,7 @@ Each function returns a `Failure` rather than raising, so that whatever a model 
 
 import os
 import pickle
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -74,6 +75,8 @@ def end_with(kernel: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, name="tradespace-watch", daemon=True).start()
+    # A process that was started while the kernel was idle would inherit that it ignores interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def learn(key: str, pickled_task: bytes) -> None:

@@ -68,5 +68,5 @@ def plot_predicted(believed: pd.DataFrame) -> "Figure":
 
 
 def _width(skipped: pd.DataFrame) -> str:
-    off = np.sqrt(skipped["latency_p50_hi_ms"] / skipped["latency_p50_lo_ms"]).median()
+    off = np.median(np.sqrt(skipped["latency_p50_hi_ms"] / skipped["latency_p50_lo_ms"]))
     return f"Half of the predicted latencies are known to a factor of {off:.2g} (95 % interval)"

@@ -3,17 +3,18 @@
 // The kernel sends `data` (columns; once a surface), `state` (limits and row numbers; at each move), `label` (the
 // numbers in words) and `marks` (colour and symbol of each precision). The browser writes back `selected`, the row
 // that was clicked. Hovering never leaves the browser.
-import { extent, least } from "d3-array";
+import { extent, least, max } from "d3-array";
 import { axisBottom, axisLeft } from "d3-axis";
-import { format } from "d3-format";
 import { scaleLinear, scaleLog } from "d3-scale";
 import { pointer, select } from "d3-selection";
 import * as shapes from "d3-shape";
+import { decades, known, plain, roundTicks, symbolPath } from "./shared/plot.js";
+import { download, downloadPng, standalone } from "./shared/save.js";
 
 const PANELS = [
   {
     title: "Throughput", y: "throughput_per_s", label: "items per second", scale: scaleLog,
-    frontier: "throughput_frontier", curve: shapes.curveStepAfter, connect: true,
+    frontier: "throughput_frontier", curve: shapes.curveStepAfter, connect: true, limit: "min_throughput_per_s",
   },
   {
     title: "Accuracy", y: "accuracy", label: "accuracy, %", scale: scaleLinear,
@@ -21,46 +22,22 @@ const PANELS = [
     limit: "min_accuracy",
   },
 ];
-const X = "latency_p50_ms", X_LOW = "latency_p50_lo_ms", X_HIGH = "latency_p50_hi_ms", X_LIMIT = "max_latency_ms";
+const MEDIAN = "latency_p50_ms", X_LOW = "latency_p50_lo_ms", X_HIGH = "latency_p50_hi_ms", X_LIMIT = "max_latency_ms";
 const MARGIN = { top: 34, right: 16, bottom: 54, left: 78 };
 const HEIGHT = 420;
 const STACK_BELOW = 760;
 const HOVER_PX = 24;
-const plain = (value) => (value >= 1000 ? format(",.0f")(value) : `${+value.toPrecision(3)}`);
-const known = (value) => value !== null && value !== undefined && Number.isFinite(value);
-
-function decades([low, high]) {
-  return low > 0 ? [low / 1.3, high * 1.3] : [0.1, 100];
-}
+// Of the accuracies, those worth a scale: a model that was ruined would press all others together.
+const WORTH = 0.3;
 
 function percents([low, high]) {
   const room = Math.max(0.01, 0.15 * (high - low));
   return known(low) ? [Math.max(0, low - room), Math.min(1, high + room)] : [0, 1];
 }
 
-// Of the ticks 1, 2, 5, 10, 20, ... as many as there is room for: all, or those of the decades alone.
-function roundTicks(scale, most) {
-  const round = scale.ticks(10).filter((tick) => /^[125]e/.test(tick.toExponential()));
-  return round.length <= most ? round : round.filter((tick) => /^1e/.test(tick.toExponential()));
-}
-
-function symbolPath(name, size) {
-  return shapes.symbol(shapes[name], size)();
-}
-
-// ipywidgets gives the handle of a slider the role, but neither a name nor the words of its value.
-function nameSliders(container) {
-  for (const slider of container?.querySelectorAll(".widget-hslider") ?? []) {
-    const handle = slider.querySelector("[role=slider]"), readout = slider.querySelector(".widget-readout");
-    handle.setAttribute("aria-label", slider.querySelector("label").textContent);
-    const say = () => handle.setAttribute("aria-valuetext", readout.textContent);
-    new MutationObserver(say).observe(readout, { childList: true, characterData: true, subtree: true });
-    say();
-  }
-}
-
 function render({ model, el }) {
-  const root = select(el).append("div").attr("class", "tradespace-tradeoff");
+  const root = select(el).append("div").attr("class", "tradespace tradespace-tradeoff");
+  const saving = root.append("div").attr("class", "saving");
   const legend = root.append("div").attr("class", "legend");
   const svg = root.append("svg").attr("role", "img").attr("aria-label", "Latency, throughput and accuracy");
   const status = root.append("p").attr("role", "status");
@@ -68,11 +45,33 @@ function render({ model, el }) {
   const hatch = `hatch-${Math.random().toString(36).slice(2)}`;
   let panels = [];
 
+  for (const kind of ["PNG", "SVG", "CSV"]) {
+    saving.append("button").attr("type", "button").attr("title", `Save ${kind === "CSV" ? "the table" : "this chart"} as ${kind}`)
+      .text(kind).on("click", () => save(kind));
+  }
+
+  function save(kind) {
+    if (kind === "CSV") model.send("csv");
+    else if (kind === "SVG") download("tradeoff.svg", "image/svg+xml", picture());
+    else downloadPng("tradeoff.png", picture());
+  }
+
+  const received = (message) => message.csv && download("surface.csv", "text/csv", message.csv);
+
+  // The chart with its legend above and the words and the machine below.
+  function picture() {
+    const data = model.get("data"), lines = [...model.get("label").split("\n"), data.machine];
+    return standalone(svg.node(), Object.entries(model.get("marks")), lines);
+  }
+
+  // Which latency the panels are drawn over.
+  const latency = () => model.get("state").latency ?? MEDIAN;
   const at = (column, row) => model.get("data")[column][row];
   const markOf = (row) => model.get("marks")[at("precision", row)];
 
   function drawLegend() {
-    const entries = Object.entries(model.get("marks")).map(([name, mark]) => ({ name, ...mark }));
+    const timed = new Set(panels.flatMap((one) => one.precisions()));
+    const entries = Object.entries(model.get("marks")).filter(([name]) => timed.has(name)).map(([name, mark]) => ({ name, ...mark }));
     const items = legend.selectAll("span.precision").data(entries, (entry) => entry.name);
     items.exit().remove();
     const added = items.enter().insert("span", "span.fixed").attr("class", "precision");
@@ -118,7 +117,15 @@ function render({ model, el }) {
     drawState();
   }
 
+  let drawnOver = null;
+
   function drawState() {
+    if (drawnOver !== null && drawnOver !== latency()) {
+      drawnOver = latency();
+      layout();
+      return;
+    }
+    drawnOver = latency();
     drawLegend();
     for (const one of panels) one.drawState(model.get("state"));
     drawLabel();
@@ -133,7 +140,7 @@ function render({ model, el }) {
     g.append("text").attr("class", "title").attr("x", left).attr("y", 22).text(spec.title);
     const xAxis = g.append("g").attr("class", "axis").attr("transform", `translate(0,${bottom})`);
     const yAxis = g.append("g").attr("class", "axis").attr("transform", `translate(${left},0)`);
-    g.append("text").attr("class", "axis-label").attr("x", (left + right) / 2).attr("y", height - 8).text("latency of a batch, ms");
+    g.append("text").attr("class", "axis-label").attr("x", (left + right) / 2).attr("y", height - 8).text(latency() === MEDIAN ? "latency of a batch, median, ms" : "latency of a batch, 99th percentile, ms");
     g.append("text").attr("class", "axis-label").attr("transform", `translate(18,${(top + bottom) / 2}) rotate(-90)`).text(spec.label);
     const inside = g.append("g").attr("clip-path", `url(#${clip})`);
     const veils = [0, 1].map(() => inside.append("rect").attr("class", "veil").attr("fill", `url(#${hatch})`));
@@ -146,7 +153,9 @@ function render({ model, el }) {
     const hover = g.append("rect").attr("class", "hover")
       .attr("x", left).attr("y", top).attr("width", right - left).attr("height", bottom - top);
     let rows = [];
-    const place = (row) => [x(at(X, row)), y(at(spec.y, row))];
+    const beneath = inside.append("text").attr("class", "beneath").attr("x", right - 8).attr("y", bottom - 8);
+    const pins = inside.append("g").attr("class", "pins");
+    const place = (row) => [x(at(latency(), row)), y(at(spec.y, row))];
 
     function axes() {
       const few = Math.max(2, Math.floor((right - left) / 90));
@@ -158,11 +167,15 @@ function render({ model, el }) {
     }
 
     function drawData() {
-      const data = model.get("data");
+      const data = model.get("data"), X = latency();
       rows = data[X].map((_, row) => row).filter((row) => known(data[X][row]) && known(data[spec.y][row]));
       const columnExtent = (...columns) => extent(columns.flatMap((column) => data[column]).filter(known));
-      x.domain(decades(columnExtent(X, X_LOW, X_HIGH)));
-      y.domain(spec.scale === scaleLog ? decades(columnExtent(spec.y)) : percents(columnExtent(spec.y, spec.low, spec.high)));
+      x.domain(decades(X === MEDIAN ? columnExtent(X, X_LOW, X_HIGH) : columnExtent(X)));
+      const most = max(rows, (row) => at(spec.y, row));
+      const below = spec.low ? rows.filter((row) => at(spec.y, row) < most - WORTH).length : 0;
+      const floor = (value) => known(value) && value >= most - WORTH;
+      y.domain(spec.low ? percents(extent([spec.y, spec.low, spec.high].flatMap((column) => data[column]).filter(floor))) : decades(columnExtent(spec.y)));
+      beneath.text(below ? `${below} point${below > 1 ? "s" : ""} below` : "");
       axes();
       dots.selectAll("path").data(rows, (row) => row).join("path")
         .attr("d", (row) => symbolPath(markOf(row).symbol, 44)).attr("fill", (row) => markOf(row).colour)
@@ -173,8 +186,9 @@ function render({ model, el }) {
       const feasible = new Set(state.feasible);
       dots.selectAll("path").attr("class", (row) => (feasible.has(row) ? "dot" : "dot infeasible"));
       drawLimits(state);
-      const shown = (list) => list.filter((row) => rows.includes(row));
-      const drawn = Object.entries(state.lines).map(([name, list]) => ({ name, rows: shown(list) }));
+      const shown = (list) => (list ?? []).filter((row) => rows.includes(row));
+      // A surface may come before the state that goes with it.
+      const drawn = Object.entries(state.lines).filter(([name]) => name in model.get("marks")).map(([name, list]) => ({ name, rows: shown(list) }));
       const groups = lines.selectAll("g").data(drawn, (entry) => entry.name).join((enter) => {
         const group = enter.append("g");
         group.append("path").attr("class", "line");
@@ -187,6 +201,8 @@ function render({ model, el }) {
         .attr("transform", (row) => `translate(${place(row)})`);
       frontier.attr("d", shapes.line().curve(spec.curve)(shown(state[spec.frontier]).map(place)));
       drawCurrent(state);
+      pins.selectAll("text").data((state.pins ?? []).map((row, i) => [row, "AB"[i]]).filter(([row]) => rows.includes(row)))
+        .join("text").attr("transform", ([row]) => `translate(${place(row)})`).attr("dx", 13).attr("dy", -9).text(([, letter]) => letter);
       const best = state.choice !== null && rows.includes(state.choice);
       choice.attr("display", best ? null : "none");
       if (best) choice.attr("transform", `translate(${place(state.choice)})`);
@@ -207,6 +223,7 @@ function render({ model, el }) {
     function drawCurrent(state) {
       const predicted = state.current === null && state.predicted ? state.predicted : null;
       const row = state.current;
+      const X = latency();
       const point = predicted ?? (row === null ? null : { [X]: at(X, row), [spec.y]: at(spec.y, row) });
       const visible = point !== null && known(point[X]) && known(point[spec.y]);
       current.attr("display", visible ? null : "none").attr("class", predicted ? "current predicted" : "current");
@@ -216,7 +233,7 @@ function render({ model, el }) {
       current.attr("cx", cx).attr("cy", cy);
       if (predicted) return;
       const ends = (low, high, scale) => (known(at(low, row)) && known(at(high, row)) ? [scale(at(low, row)), scale(at(high, row))] : null);
-      const across = ends(X_LOW, X_HIGH, x), along = spec.low ? ends(spec.low, spec.high, y) : null;
+      const across = X === MEDIAN ? ends(X_LOW, X_HIGH, x) : null, along = spec.low ? ends(spec.low, spec.high, y) : null;
       const bar = (x1, y1, x2, y2) => bars.append("line").attr("x1", x1).attr("y1", y1).attr("x2", x2).attr("y2", y2);
       if (across) {
         bar(across[0], cy, across[1], cy);
@@ -249,22 +266,19 @@ function render({ model, el }) {
       model.set("selected", row);
       model.save_changes();
     });
-    return { drawData, drawState };
+    return { drawData, drawState, precisions: () => rows.map((row) => at("precision", row)) };
   }
 
   const drawLabel = () => status.text(model.get("label"));
   const handlers = { "change:data": drawData, "change:state": drawState, "change:label": drawLabel };
   for (const [event, handler] of Object.entries(handlers)) model.on(event, handler);
-  let named = false;
+  model.on("msg:custom", received);
   // Its first call comes once the chart has a place and a width.
-  const resize = new ResizeObserver(() => {
-    layout();
-    if (!named) nameSliders(el.closest(".tradespace-explorer"));
-    named = true;
-  });
+  const resize = new ResizeObserver(layout);
   resize.observe(root.node());
   return () => {
     resize.disconnect();
+    model.off("msg:custom", received);
     for (const [event, handler] of Object.entries(handlers)) model.off(event, handler);
   };
 }

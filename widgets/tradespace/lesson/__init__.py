@@ -1,0 +1,1 @@
+"""What a learner guessed, measured and answered, and the cards that ask."""

@@ -1,0 +1,143 @@
+"""The ledger: what a learner guessed, measured and answered, in one small SQLite file beside the notebook."""
+
+import json
+import os
+import sqlite3
+import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tradespace.errors import choose
+
+NAME = ".tradespace-ledger.sqlite"
+# Where the ledger is to be, if not in the current folder: for a read-only course folder, and for tests.
+VARIABLE = "TRADESPACE_LEDGER"
+KINDS = ("guess", "measured", "answer")
+WAIT_FOR_OTHERS_S = 10
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS entry (
+    kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (kind, key)
+)
+"""
+# Errors that say nothing against the file: locked by others, not ours to write, no room.
+BLAMELESS = (
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the ledger.
+
+    Parameters
+    ----------
+    kind : str
+        `guess`, `measured`, or `answer` (to an exercise).
+    key : str
+        Which question: the same in all kinds.
+    value : dict
+        What JSON can hold.
+    at : str
+        When it was written: ISO 8601, UTC.
+    """
+
+    kind: str
+    key: str
+    value: dict[str, Any]
+    at: str
+
+
+class Ledger:
+    """A file of guesses, measurements and answers that any number of kernels may use at once.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        By default what the environment variable `TRADESPACE_LEDGER` says, or else `.tradespace-ledger.sqlite` in the
+        current folder. It is made when there is something to keep; delete it to begin anew. A file that is no whole
+        database is moved aside, with a warning that says where.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> ledger = Ledger(Path(tempfile.mkdtemp()) / "ledger.sqlite")
+    >>> ledger.keep_first("guess", "02-int8", {"value": 4.0}).value
+    {'value': 4.0}
+    >>> ledger.keep_first("guess", "02-int8", {"value": 2.0}).value
+    {'value': 4.0}
+    """
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        # Absolute: the current folder may change while a notebook runs.
+        self.path = Path(path or os.environ.get(VARIABLE) or NAME).absolute()
+        try:
+            self._check()
+        except (sqlite3.Error, ValueError) as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in BLAMELESS:
+                raise
+            self._move_aside(error)
+
+    def keep_first(self, kind: str, key: str, value: dict[str, Any]) -> Entry:
+        """Write an entry, unless there is one of that kind and key: the one that stays."""
+        return self._write("IGNORE", kind, key, value)
+
+    def keep_last(self, kind: str, key: str, value: dict[str, Any]) -> Entry:
+        """Write an entry in the place of an older one of that kind and key."""
+        return self._write("REPLACE", kind, key, value)
+
+    def find(self, kind: str, key: str) -> Entry | None:
+        """The entry of that kind and key, or None."""
+        if not self.path.exists():
+            return None
+        with self._connected() as connection:
+            return _find(connection, choose("kind", kind, KINDS), key)
+
+    def entries(self) -> list[Entry]:
+        """All of it, oldest first."""
+        if not self.path.exists():
+            return []
+        with self._connected() as connection:
+            found = connection.execute("SELECT * FROM entry ORDER BY at, rowid").fetchall()
+        return [Entry(kind, key, json.loads(value), at) for kind, key, value, at in found]
+
+    def _check(self) -> None:
+        """Read all of it once: it is small, and a damaged file is better known before the lesson than in it."""
+        if not self.path.exists():
+            return
+        with self._connected() as connection:
+            (verdict,) = connection.execute("PRAGMA quick_check").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict)
+        self.entries()
+
+    def _write(self, conflict: str, kind: str, key: str, value: dict[str, Any]) -> Entry:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        values = (choose("kind", kind, KINDS), key, json.dumps(value, allow_nan=False), now)
+        with self._connected() as connection:
+            connection.execute(f"INSERT OR {conflict} INTO entry VALUES (?, ?, ?, ?)", values)
+            kept = _find(connection, kind, key)
+        assert kept is not None
+        return kept
+
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        # A connection each time: none is shared between threads or left open. And SQLite's ordinary journal, since
+        # its write-ahead log fails in a home folder on a network.
+        with closing(sqlite3.connect(self.path, timeout=WAIT_FOR_OTHERS_S)) as connection, connection:
+            connection.execute(SCHEMA)
+            yield connection
+
+    def _move_aside(self, error: Exception) -> None:
+        aside = self.path.with_name(f"{self.path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
+        self.path.rename(aside)
+        warnings.warn(f"{self.path} is damaged ({error}). It was moved to {aside}; a new one is begun.", stacklevel=3)
+
+
+def _find(connection: sqlite3.Connection, kind: str, key: str) -> Entry | None:
+    found = connection.execute("SELECT * FROM entry WHERE kind = ? AND key = ?", (kind, key)).fetchone()
+    return None if found is None else Entry(kind, key, json.loads(found[2]), found[3])

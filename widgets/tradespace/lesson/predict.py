@@ -1,0 +1,228 @@
+"""Predict: a guess that is locked before the answer is shown, and kept in the ledger."""
+
+import threading
+from collections.abc import Callable, Sequence
+from math import isfinite, isnan, nan
+from typing import Any, Self
+
+from tradespace.errors import choose
+from tradespace.lesson.ledger import Ledger
+from tradespace.lesson.page import Page
+from tradespace.show.live.predict import Answer, PredictCard, in_words, written
+
+NO_GUESS = "No guess yet: answer first."
+NO_ANSWER = "The answer comes when it is measured."
+NOT_MEASURED = "Nothing could be measured here."
+# Larger numbers nobody means, and no axis holds.
+LARGEST = 1e100
+
+
+class Predict(PredictCard):
+    """A question that wants a guess before it shows the answer; a guess that is locked cannot be changed.
+
+    Nothing waits for the guess: run to the end of the notebook without one, and nothing is revealed.
+
+    Parameters
+    ----------
+    question : str
+        Plain text, in which `**strong**`, `*emphasis*`, code in back quotes and empty lines are understood.
+    answer : optional
+        A number, or (number, low, high) with the interval it was measured to; where there are options, one of them, or
+        (option, evidence in words). Or a function without arguments that returns such, called when the guess is
+        locked: let it look up what was measured, not measure. Leave it out and call `reveal` later.
+    unit : str
+        Of guess and answer: "ms", "times". Of "%" and "points" the difference is told, of other units the factor.
+    options : sequence, optional
+        What to choose from, instead of a number.
+    key : str, optional
+        Names the question in the ledger: the same key shows the locked guess again after a restart. Without a key
+        nothing is kept.
+    ledger : Ledger, optional
+        By default the one of the current folder.
+
+    Raises
+    ------
+    ValueError
+        If the question or the key is empty, options are fewer than two or alike, or the answer does not fit.
+
+    Examples
+    --------
+    >>> p = Predict("How many times faster is `int8` than `fp32`?", unit="times")
+    >>> p.lock(4)
+    >>> p.reveal(1.8, 1.7, 1.9)
+    Predict('How many times faster is `int8` than `fp32`?'): You said 4 times; measured 1.8 (1.7 to 1.9): ...
+    """
+
+    def __init__(
+        self,
+        question: str,
+        answer: Any = None,
+        *,
+        unit: str = "",
+        options: Sequence[Any] | None = None,
+        key: str | None = None,
+        ledger: Ledger | None = None,
+    ) -> None:
+        if not isinstance(question, str) or not question.strip():
+            raise ValueError(f"question: wanted a text; got {question!r}")
+        if key is not None and not (isinstance(key, str) and key.strip()):
+            raise ValueError(f"key: wanted a text, or None; got {key!r}")
+        self._question, self._unit, self._options = question, unit, _by_name(options)
+        self._source: Callable[[], Any] = answer if callable(answer) else _always(self._read(answer))
+        self._turn = threading.RLock()  # the notebook's cells and the browser's buttons come on threads of their own
+        self._page = Page(key, ledger, question, unit, list(self._options))
+        self._open = True
+        self._guess: float | str | None = None
+        self._answer: Answer | None = None
+        super().__init__(question, unit, list(self._options), self._heard)
+        if (kept := self._page.read()) is not None:
+            self._open = False
+            self._guess, self._answer = kept[0].value["value"], kept[1]
+        self._settle()
+
+    @property
+    def guess(self) -> Any:
+        """The locked guess, a number or one of the options; None while there is none, and if it was skipped."""
+        return self._options[str(self._guess)] if self._options and self._guess is not None else self._guess
+
+    @property
+    def skipped(self) -> bool:
+        """Whether the answer was asked for without a guess."""
+        return not self._open and self._guess is None
+
+    @property
+    def answer(self) -> Answer | None:
+        """What was revealed; None until then."""
+        return self._answer
+
+    def lock(self, guess: Any) -> None:
+        """Commit to a guess, as the button does.
+
+        Raises
+        ------
+        ValueError
+            If it is no number, or none of the options, or another guess was locked before.
+        """
+        self._close(self._checked_guess(guess))
+
+    def skip(self) -> None:
+        """Ask for the answer without a guess, as the button does."""
+        self._close(None)
+
+    def reveal(self, value: Any, low: float | None = None, high: float | None = None, *, evidence: str = "") -> Self:
+        """Give the answer, which is shown as soon as there is a guess: returns the card, so that a cell shows it.
+
+        Parameters
+        ----------
+        value : float, or one of the options
+            Where it is NaN, nothing could be measured, and the card says so.
+        low, high : float, optional
+            The interval of the measurement.
+        evidence : str
+            What was measured, in a sentence.
+        """
+        given = [value, evidence] if self._options else [value, low, high, evidence]
+        self._source = _always(self._read(given))
+        self._settle()
+        return self
+
+    def __repr__(self) -> str:
+        return f"Predict({self._question!r}): {self.label}"
+
+    def _heard(self, did: dict[str, Any]) -> None:
+        """Do what a person did in the browser; two views of one card may both speak, and the first counts."""
+        with self._turn:
+            if did.get("again") and not self._open:
+                self._settle()
+            elif self._open and did.get("skip"):
+                self.skip()
+            elif self._open and "lock" in did:
+                try:
+                    self.lock(did["lock"])
+                except ValueError as error:
+                    self._show(str(error))
+
+    def _close(self, guess: float | str | None) -> None:
+        with self._turn:
+            if not self._open and guess != self._guess:
+                raise ValueError(f"guess: wanted the one that is locked, {self._guess!r}; got {guess!r}")
+            if self._open:
+                self._guess, self._open = self._page.keep_guess(guess), False
+            self._settle()
+
+    def _settle(self) -> None:
+        """Show where things stand: with a guess, the answer."""
+        with self._turn:
+            if self._open:
+                self._show(NO_GUESS)
+                return
+            said = f"You said {self._named(self._guess)}." if self._guess is not None else "Skipped, without a guess."
+            if self._answer is None:
+                self._show(f"{said} {NO_ANSWER}")  # now: what is asked for the answer may take its time
+            try:
+                answer = self._read(self._source())
+            except Exception as error:  # the notebook's own code failed: that is to be read, and stops nothing
+                if self._answer is None:
+                    self._show(f"{said} There is no answer yet: {type(error).__name__}: {error}", again=True)
+                    return
+                answer = None
+            if answer is not None and isinstance(answer.value, float) and isnan(answer.value):
+                self._answer = None
+                self._show(f"{said} {NOT_MEASURED}")
+                return
+            self._answer = answer or self._answer
+            if self._answer is not None:
+                self._show(in_words(self._guess, self._answer, self._unit))
+            if answer is not None:
+                self._page.keep_answer(answer)
+
+    def _show(self, label: str, *, again: bool = False) -> None:
+        words = f"{label} {self._page.trouble}".strip()
+        self.show(words, open=self._open, guess=self._guess, answer=self._answer, again=again)
+
+    def _named(self, guess: float | str) -> str:
+        return written(guess, self._unit, digits=10)
+
+    def _checked_guess(self, guess: Any) -> float | str:
+        if self._options:
+            return choose("guess", str(guess), self._options)
+        number = _number("guess", guess)
+        if not abs(number) < LARGEST:
+            raise ValueError(f"guess: wanted a finite number; got {guess!r}")
+        return number
+
+    def _read(self, given: Any) -> Answer | None:
+        """An answer as the notebook may give it; None if there is none yet."""
+        if given is None or isinstance(given, Answer):
+            return given
+        value, *rest = given if isinstance(given, tuple | list) else [given]
+        words = rest.pop() if rest and isinstance(rest[-1], str) else ""
+        if self._options and not rest:
+            return Answer(choose("answer", str(value), self._options), evidence=words)
+        if self._options or len(rest) not in (0, 2):
+            wanted = "an option, or (option, evidence)" if self._options else "a number, or (number, low, high)"
+            raise ValueError(f"answer: wanted {wanted}; got {given!r}")
+        low, high = (_number("answer", nan if end is None else end) for end in rest or (None, None))
+        number = _number("answer", value)
+        known = isfinite(low) and isfinite(high)
+        return Answer(number if abs(number) < LARGEST else nan, low if known else None, high if known else None, words)
+
+
+def _by_name(options: Sequence[Any] | None) -> dict[str, Any]:
+    named = {str(option): option for option in options or ()}
+    if options is not None and (len(named) < 2 or len(named) != len(options) or isinstance(options, str)):
+        raise ValueError(f"options: wanted two or more that differ; got {options!r}")
+    return named
+
+
+def _always(answer: Answer | None) -> Callable[[], Answer | None]:
+    return lambda: answer
+
+
+def _number(argument: str, value: Any) -> float:
+    try:
+        if isinstance(value, str | bytes | bool):
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{argument}: wanted a number; got {value!r}") from None

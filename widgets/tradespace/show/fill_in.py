@@ -1,0 +1,82 @@
+"""Filling in the surface in the background: which Configs there are, and which of them next."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from tradespace.config import Config, grid, physical_cores
+from tradespace.prepare import untimed
+from tradespace.surface.columns import KNOBS, configs_of
+from tradespace.surface.search import Search
+from tradespace.tasks.task import Task
+
+BATCHES = (1, 4, 16, 64, 256)
+# As many are chosen at a time by what is known then.
+AT_ONCE = 3
+
+
+def candidates(
+    task: Task,
+    pruning: str,
+    device: str,
+    precisions: Sequence[str],
+    runtimes: Sequence[str],
+    why: Callable[[Config], str | None],
+) -> list[Config]:
+    """The Configs of one pruning that can be timed here, `compile` left out: it takes seconds for each batch size.
+
+    Parameters
+    ----------
+    why : callable
+        Config -> why it cannot run, or None.
+    """
+    configs = grid(
+        task,
+        pruning=pruning,
+        precision=list(precisions),
+        runtime=[name for name in runtimes if name != "compile"],
+        device=device,
+        threads=sorted({1, physical_cores()}),
+        batch_size=list(BATCHES),
+    )
+    return [config for config in configs if not why(config) and not untimed(config)]
+
+
+class FillIn:
+    """What to measure next in the background, and how far that has come.
+
+    Parameters
+    ----------
+    configs : list of Config
+        What to choose from.
+    budget_s : float
+        Seconds that measuring one takes.
+    """
+
+    def __init__(self, configs: list[Config], budget_s: float) -> None:
+        self._configs, self._budget_s = configs, budget_s
+        self._start, self._first = 0.0, -1
+        self.words = f"filling in: {len(configs)} points to choose from"
+
+    def ask(self, surface: pd.DataFrame) -> list[Config]:
+        """The Configs most worth measuring after the rows of `surface`; none when all were tried."""
+        asked = set(self._configs)
+        known = surface[np.array([config in asked for config in configs_of(surface)], dtype=bool)]
+        known = known.drop_duplicates(list(KNOBS), keep="last")
+        done, number = len(known), len(self._configs)
+        if self._first < 0:
+            self._start, self._first = time.monotonic(), done
+        self.words = f"filling in: {done} of {number} points"
+        if done == number:
+            return []
+        search = Search(self._configs, self._budget_s)
+        search.tell(known)
+        if done > self._first:
+            error = search.error()
+            left_min = (time.monotonic() - self._start) / (done - self._first) * (number - done) / 60
+            self.words += "" if math.isnan(error) else f", predictions off by {error:.0%}"
+            self.words += f", all in about {left_min:.0f} min" if left_min >= 1 else ", all in under a minute"
+        return search.ask(AT_ONCE)
