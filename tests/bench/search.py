@@ -11,12 +11,13 @@ import tradespace as ts
 from report import Finding, print_table
 from tradespace.config import physical_cores
 from tradespace.surface.columns import KNOBS, configs_of
-from tradespace.surface.search import OBJECTIVES, Search
+from tradespace.surface.search import OBJECTIVES, Search, Z
 
 SURFACES = Path(__file__).parents[2] / "data" / "surfaces"
 BUDGET = 0.1
 SEEDS, QUICK_SEEDS = 200, 4
 AT_ONCE = 1
+REPEATS = 200
 # Of Optuna: far more than fit into the budget. Points that it asks for again cost nothing.
 TRIALS = 2000
 MEDIAN_TARGET, TENTH_TARGET, OPTIMUM_TARGET, WITHIN = 0.97, 0.95, 0.95, 0.05
@@ -49,6 +50,10 @@ def run(quick: bool) -> list[Finding]:
                 reached = bool(min(tight, loose) >= OPTIMUM_TARGET)
                 words = f"{name}: optimum within 5 %, tight; loose cut-off"
                 findings.append(Finding("search", words, f"{tight:.0%}; {loose:.0%}", ">= 95 % of seeds", reached))
+        tight, loose = (again(surface, share) for share in CUTOFFS.values())
+        lines.append(
+            (name, "all, twice", "-", "-", f"{tight:.0%}", f"{loose:.0%}", f"{len(surface)} of {len(surface)}")
+        )
     if not lines:
         return [Finding("search", "recorded surfaces", "none yet: data/surfaces/make_surfaces.py measures them")]
     print_table(HEADER, lines)
@@ -103,6 +108,35 @@ def optimum(found: pd.DataFrame, surface: pd.DataFrame, share: float) -> float:
     goal = ts.maximize("throughput_per_s")
     ours, full = (ts.solve(frame, goal, subject_to=limits) for frame in (found, surface))
     return float(ours["throughput_per_s"].iloc[0] / full["throughput_per_s"].iloc[0]) if len(ours) else 0.0
+
+
+def again(surface: pd.DataFrame, share: float) -> float:
+    """How often everything, measured twice, chooses within 5 % of its own optimum: what the noise allows anybody.
+
+    Both measurements are drawn from the intervals of the recorded medians.
+    """
+    cutoff = float(surface["latency_p50_ms"].quantile(share))
+    kept = []
+    for seed in range(REPEATS):
+        rng = np.random.default_rng(seed)
+        first, second = remeasured(surface, rng), remeasured(surface, rng)
+        best = second.loc[second["latency_p50_ms"] <= cutoff, "accuracy"].max()
+        limits = [ts.at_most("latency_p50_ms", cutoff), ts.at_least("accuracy", best - 0.01)]
+        goal = ts.maximize("throughput_per_s")
+        chosen, full = (ts.solve(frame, goal, subject_to=limits) for frame in (first, second))
+        then = second.loc[chosen.index]
+        enough = (1 - WITHIN) * full["throughput_per_s"].iloc[0]
+        kept.append(((then["latency_p50_ms"] <= cutoff) & (then["throughput_per_s"] >= enough)).any())
+    return float(np.mean(kept))
+
+
+def remeasured(surface: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """The surface as it might come out another time."""
+    spread = np.log(surface["latency_p50_hi_ms"] / surface["latency_p50_lo_ms"]) / (2 * Z)
+    slower = np.exp(spread.fillna(spread.max()) * rng.standard_normal(len(surface)))
+    return surface.assign(
+        latency_p50_ms=surface["latency_p50_ms"] * slower, throughput_per_s=surface["throughput_per_s"] / slower
+    )
 
 
 def ours(surface: pd.DataFrame, seed: int) -> Iterator[list[int]]:

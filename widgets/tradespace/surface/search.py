@@ -17,7 +17,7 @@ CALLS = 12
 # Measurements that are spread over the knobs before any is chosen for its promise.
 SPREAD = 12
 # What being on a drawn frontier counts beside the hypervolume that it would add, both from 0 to 1.
-MEMBERSHIP = 0.3
+MEMBERSHIP = 0.7
 # More candidates than this are not looked at in one search: the work grows with the cube of their number.
 MOST_IN_VIEW = 2000
 # The loss of what could not be measured: worse than anything, yet finite.
