@@ -5,7 +5,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import cycle, islice
+from itertools import cycle, islice, product
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,9 @@ KEY_MS, KEY_P95_MS, TIMES_FASTER, LAG_MS = 40, 60, 10, 100
 RELEASE_S, CANCEL_S, PAINT_S, GROWTH = 2.0, 0.5, 3.0, 0.05
 # All the Explorer fits on it.
 WINDOW = {"width": 1600, "height": 2400}
-# Steps of the slider of batch sizes; of 8, 32 and 128 nothing was recorded.
-SIZES, UNKNOWN = (1, 2, 4, 8, 16, 32, 64, 128, 256), (3, 5, 7)
-MODELS = 4
+# The slider's batch sizes; those of which nothing was recorded.
+SIZES, UNKNOWN = (1, 2, 4, 8, 16, 32, 64, 128, 256), (8, 32, 128)
+MODELS = ("resnet4", "resnet8", "resnet16", "resnet32")
 
 
 @dataclass(frozen=True)
@@ -172,9 +172,7 @@ class Bench:
             self._page.evaluate("panel => panel.content.model.cells.get(1).clearExecution()", self._notebook.panel)
             self._page.evaluate(RUN_CELL, [self._notebook.panel, 0])
             took.append(self._page.evaluate(FIRST_PAINT, [self._notebook.panel, 1]) / 1000)
-        # On the machine that the rows were recorded on they are its own.
-        numbers = self._explorer.control("numbers")
-        print(f"numbers: {numbers.locator('option').all_inner_texts()}; {self._explorer.dots.count()} of them drawn")
+        print(f"{self._explorer.dots.count()} points, {self._explorer.tiles.first.get_attribute('data-origin')}")
         return [judged("cell's run to first paint, longest", max(took), PAINT_S, "s")]
 
     def keys(self) -> list[Finding]:
@@ -205,17 +203,17 @@ class Bench:
     def release(self) -> list[Finding]:
         """Dragged to points that nobody has measured; the first one waits for the measuring process to start."""
         took = []
-        if "measured here" in self._explorer.control("numbers").locator("option").all_inner_texts():
+        if self._explorer.control("numbers").count():
             self._explorer.control("numbers").select_option("measured here")
-        for model, step in self._unknown():
-            self._explorer.go_to(model_size=model, precision=0, batch_size=0)
+        for model, size in self._unknown():
+            self._explorer.go_to(model_size=model, precision="fp32", batch_size=1)
             box = self._explorer.control("batch size").bounding_box()
             y, inner, thumb = box["y"] + box["height"] / 2, box["width"] - box["height"], box["height"] / 2
             self._page.mouse.move(box["x"] + thumb, y)
             self._page.mouse.down()
-            self._page.mouse.move(box["x"] + thumb + inner * step / (len(SIZES) - 1), y, steps=10)
+            self._page.mouse.move(box["x"] + thumb + inner * SIZES.index(size) / (len(SIZES) - 1), y, steps=10)
             self._page.evaluate("() => new Promise((done) => setTimeout(done, 600))")
-            assert self._explorer.said("batch size") == str(SIZES[step]), self._explorer.said("batch size")
+            assert self._explorer.said("batch size") == str(size)
             self._page.evaluate(NEXT_RELEASE)
             self._page.mouse.up()
             took.append(self._page.evaluate("window.painted") / 1000)
@@ -229,13 +227,12 @@ class Bench:
     def rapid(self) -> list[Finding]:
         """As many keys as the browser takes, up to a point that nobody has measured."""
         lags, most = [], 0
-        for model in range(self._numbers.tries):
-            self._explorer.go_to(model_size=model, precision=1, batch_size=1)
-            self._explorer.cancel.click()
+        for model in MODELS[: self._numbers.tries]:
+            self._explorer.go_to(model_size=model, precision="bf16", batch_size=2)
             before = int(self._notebook.execute("print(len(asked))"))
             start = time.perf_counter()
-            # Down from 1 to 8 and up again: the sixtieth key leads to the fourth size.
-            self._page.evaluate(LAST_KEY, [RAPID, SIZES[3]])
+            # Up from 2 to 256, down to 1, and so on: the sixtieth key leads to 8.
+            self._page.evaluate(LAST_KEY, [RAPID, 8])
             for key in islice(cycle(["ArrowRight"] * 8 + ["ArrowLeft"] * 8), 1, RAPID + 1):
                 self._page.keyboard.press(key)
             pressed = time.perf_counter() - start
@@ -251,8 +248,8 @@ class Bench:
     def cancel(self, process: psutil.Process) -> list[Finding]:
         """Until the measuring process uses no more of a processor."""
         took = []
-        for threads, step in [(threads, step) for threads in (0, -1) for step in UNKNOWN][: self._numbers.tries + 1]:
-            self._explorer.go_to(model_size=MODELS - 1, precision=1, threads=threads, batch_size=step)
+        for precision, size in islice(product(("int8", "bf16"), UNKNOWN), self._numbers.tries + 1):
+            self._explorer.go_to(model_size="resnet32", precision=precision, batch_size=size)
             self._explorer.expect_measuring()
             clicked_s = self._explorer.cancel.evaluate("(button) => { button.click(); return Date.now(); }") / 1000
             took.append(busy_until_s(process) - clicked_s)
@@ -264,8 +261,7 @@ class Bench:
         early, late = self._numbers.early, self._numbers.late
         is_kernel = re.compile("ipykernel_launcher")
         (kernel,) = (p for p in psutil.Process().children(recursive=True) if is_kernel.search(" ".join(p.cmdline())))
-        self._explorer.go_to(model_size=0, precision=0, batch_size=0)
-        self._explorer.cancel.click()
+        self._explorer.go_to(model_size="resnet4", precision="fp32", batch_size=1)
         sizes = []
         for move, (name, key) in enumerate(islice(walk(), late)):
             if move in (early, late - 1):
@@ -287,9 +283,9 @@ class Bench:
         self._page.keyboard.press(key)
         return float(self._page.evaluate("window.painted"))
 
-    def _unknown(self) -> Iterator[tuple[int, int]]:
+    def _unknown(self) -> Iterator[tuple[str, int]]:
         """Models and batch sizes that nobody has measured."""
-        return islice(((model, step) for step in UNKNOWN for model in range(MODELS)), self._numbers.tries + 1)
+        return islice(((model, size) for size in UNKNOWN for model in MODELS), self._numbers.tries + 1)
 
 
 def walk() -> Iterator[tuple[str, str]]:

@@ -1,7 +1,8 @@
-"""A real JupyterLab in a real Chromium: context managers, also for scripts, and fixtures around them."""
+"""A real JupyterLab in a real Chromium, and the Explorer in it: also for scripts, and fixtures around them."""
 
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -9,15 +10,16 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import psutil
 import pytest
-from playwright.sync_api import Browser, JSHandle, Page, sync_playwright
+from playwright.sync_api import Browser, JSHandle, Locator, Page, expect, sync_playwright
 
 # A script that imports this file; pytest would import it in search of doctests.
 collect_ignore = ["make_screenshot.py"]
@@ -35,6 +37,11 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# A busy machine is no failure.
+expect.set_options(timeout=30_000)
+# Without a kernel's name JupyterLab stops to ask for one.
+METADATA = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+MEASURED_MS = 60_000
 NO_CHROMIUM = "no Chromium on the PATH: `apt-get install chromium`, or install Google Chrome"
 
 
@@ -48,11 +55,26 @@ class LabServer:
     token: str
     root: Path
 
+    @property
+    def log(self) -> Path:
+        """What the server and its kernels print."""
+        return self.root.parent / "lab.log"
+
     def request(self, path: str, method: str = "GET") -> bytes:
         headers = {"Authorization": f"token {self.token}"}
         request = urllib.request.Request(f"{self.url}{path}", method=method, headers=headers)
         with urllib.request.urlopen(request, timeout=30) as response:
             return response.read()
+
+    def write(self, name: str, *sources: str) -> None:
+        """A notebook of code cells."""
+        cells = [nbformat.v4.new_code_cell(source) for source in sources]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=METADATA), self.root / name)
+
+    def interrupt_kernels(self) -> None:
+        """What the stop button of a notebook does."""
+        for kernel in json.loads(self.request("/api/kernels")):
+            self.request(f"/api/kernels/{kernel['id']}/interrupt", method="POST")
 
     def shut_down_kernels(self) -> None:
         for kernel in json.loads(self.request("/api/kernels")):
@@ -63,11 +85,12 @@ class LabServer:
 def start_lab(home: Path) -> Iterator[LabServer]:
     """JupyterLab on a copy of the notebooks, with settings of its own: all it writes is under `home`."""
     root = home / "notebooks"
-    shutil.copytree(NOTEBOOKS, root, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
-    port, token, log = free_port(), secrets.token_hex(16), home / "lab.log"
+    shutil.copytree(NOTEBOOKS, root, ignore=shutil.ignore_patterns(".ipynb_checkpoints", ".tradespace-ledger*"))
+    port = free_port()
+    server = LabServer(f"http://127.0.0.1:{port}", secrets.token_hex(16), root)
     environment = {
         **os.environ,
-        "JUPYTER_TOKEN": token,
+        "JUPYTER_TOKEN": server.token,
         "JUPYTER_CONFIG_DIR": str(home / "config"),
         "JUPYTER_DATA_DIR": str(home / "data"),
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
@@ -80,11 +103,10 @@ def start_lab(home: Path) -> Iterator[LabServer]:
         "--LabApp.expose_app_in_browser=True",
         "--LabApp.collaborative=False",
     ]
-    with log.open("wb") as sink:
+    with server.log.open("wb") as sink:
         process = psutil.Popen(command, cwd=home, env=environment, stdout=sink, stderr=sink)
     try:
-        server = LabServer(f"http://127.0.0.1:{port}", token, root)
-        wait_until_ready(server, process, log)
+        wait_until_ready(server, process)
         yield server
     finally:
         stop(process)
@@ -96,7 +118,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def wait_until_ready(server: LabServer, process: psutil.Popen, log: Path, timeout_s: float = 120) -> None:
+def wait_until_ready(server: LabServer, process: psutil.Popen, timeout_s: float = 120) -> None:
     deadline = time.monotonic() + timeout_s
     while process.poll() is None and time.monotonic() < deadline:
         try:
@@ -104,7 +126,7 @@ def wait_until_ready(server: LabServer, process: psutil.Popen, log: Path, timeou
             return
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(0.1)
-    raise RuntimeError(f"JupyterLab did not start; its log ends with:\n{log.read_text()[-2000:]}")
+    raise RuntimeError(f"JupyterLab did not start; its log ends with:\n{server.log.read_text()[-2000:]}")
 
 
 def stop(process: psutil.Popen) -> None:
@@ -152,6 +174,12 @@ OPEN = """async name => {
     await panel.context.ready;
     await panel.sessionContext.ready;
     await panel.sessionContext.session.kernel.info;
+    window.failures = [];
+    // What callbacks of widgets raise belongs to no cell.
+    panel.sessionContext.iopubMessage.connect((_, message) => {
+        const raised = message.header.msg_type === 'error' && message.parent_header.msg_type !== 'execute_request';
+        if (raised) window.failures.push(`callback: ${message.content.ename}: ${message.content.evalue}`);
+    });
     return panel;
 }"""
 
@@ -159,6 +187,20 @@ RUN_ALL = """async panel => {
     const app = window.jupyterapp;
     app.shell.activateById(panel.id);
     await app.commands.execute('notebook:run-all-cells');
+}"""
+
+RESTART = """async panel => {
+    await panel.sessionContext.restartKernel();
+    await panel.sessionContext.session.kernel.info;
+}"""
+
+# Code that belongs to no cell; what it prints comes back.
+EXECUTE = """async ([panel, code]) => {
+    const future = panel.sessionContext.session.kernel.requestExecute({code, store_history: false});
+    let printed = '';
+    future.onIOPub = ({content}) => { printed += content.text ?? content.evalue ?? ''; };
+    await future.done;
+    return printed;
 }"""
 
 OUTPUTS = "panel => [...panel.content.model.cells].map(cell => cell.outputs?.toJSON() ?? [])"
@@ -169,9 +211,11 @@ class Notebook:
 
     panel: JSHandle
 
-    def __init__(self, page: Page, server: LabServer) -> None:
+    def __init__(self, page: Page, server: LabServer, page_errors: Sequence[str] = ()) -> None:
         self.page = page
         self.server = server
+        self._page_errors = page_errors
+        self._log_before = len(server.log.read_text())
 
     def open(self, name: str, timeout_s: float = 120) -> None:
         """Open the notebook `name` of the server's folder and wait for its kernel."""
@@ -183,17 +227,34 @@ class Notebook:
     def run_all(self, timeout_s: float = 300) -> None:
         self._within(timeout_s, f"cells still running after {timeout_s} s", RUN_ALL, self.panel)
 
+    def restart(self, timeout_s: float = 60) -> None:
+        """Restart the kernel; outputs stay, as they do for people."""
+        self._within(timeout_s, f"no kernel {timeout_s} s after its restart", RESTART, self.panel)
+
+    def execute(self, code: str, timeout_s: float = 60) -> str:
+        """What `code` prints in the kernel."""
+        failure = f"still running after {timeout_s} s: {code}"
+        return str(self._within(timeout_s, failure, EXECUTE, [self.panel, code]).json_value())
+
     def cell_outputs(self) -> list[list[dict[str, Any]]]:
         """The outputs of each cell, in nbformat's terms; an empty list for a cell without."""
         return self.panel.evaluate(OUTPUTS)
 
     def kernel_errors(self) -> list[str]:
-        return [
-            f"cell {index}: {output['ename']}: {output['evalue']}"
-            for index, outputs in enumerate(self.cell_outputs())
-            for output in outputs
-            if output["output_type"] == "error"
-        ]
+        """What cells raised, what callbacks of widgets raised, and what threads said of it."""
+        outputs = [(index, output) for index, some in enumerate(self.cell_outputs()) for output in some]
+        raised = [(i, f"{out['ename']}: {out['evalue']}") for i, out in outputs if out["output_type"] == "error"]
+        printed = [(i, out["text"]) for i, out in outputs if "Traceback" in out.get("text", "")]
+        return [f"cell {index}: {words}" for index, words in raised + printed] + self.page.evaluate("window.failures")
+
+    def errors(self) -> list[str]:
+        """All that went wrong: in the page, in its kernel, and in what the server and its kernels printed."""
+        printed = self.server.log.read_text()[self._log_before :]
+        return [*self._page_errors, *self.kernel_errors(), *re.findall(r"Traceback[^\0]*", printed)]
+
+    def explorer(self, number: int = 0) -> "ExplorerPage":
+        """The Explorer of that number, from the top."""
+        return ExplorerPage(self, number)
 
     def screenshot(self, path: str | Path) -> Path:
         """Save what the page shows; a relative path is one under `screenshots/`."""
@@ -203,6 +264,79 @@ class Notebook:
 
     def _within(self, timeout_s: float, failure: str, script: str, argument: object) -> JSHandle:
         return self.page.evaluate_handle(WITHIN % script, [timeout_s * 1000, failure, argument])
+
+
+class ExplorerPage:
+    """One Explorer of a notebook, by what a person sees and reaches."""
+
+    def __init__(self, notebook: Notebook, number: int) -> None:
+        self.notebook, self.page = notebook, notebook.page
+        self.root = self.page.locator(".tradespace-explorer").nth(number)
+        self.chart = self.root.locator(".tradespace-tradeoff")
+        self.words = self.chart.get_by_role("status")
+        self.ring = self.chart.locator(".panel.throughput .current")
+        self.dots = self.chart.locator(".panel.throughput path.dot")
+        self.canvas = self.root.locator(".tradespace-landscape canvas")
+        self.tiles = self.root.locator(".tradespace-tiles .tile")
+        self.sentence = self.root.locator(".tradespace-tiles").get_by_role("status")
+        self.progress = self.root.locator(".tradespace-progress")
+        self.cancel = self.button("Cancel")
+
+    def button(self, name: str) -> Locator:
+        # An icon is a letter of a font of its own, before the name.
+        return self.root.get_by_role("button", name=re.compile(rf"(^|\W){name}$"))
+
+    def control(self, name: str) -> Locator:
+        return self.root.get_by_label(name, exact=True)
+
+    def press(self, name: str, *keys: str) -> None:
+        self.control(name).focus()
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def go_to(self, **options: object) -> None:
+        """Move sliders, "_" for " " in their names, from their left end to an option."""
+        for name, option in options.items():
+            slider = name.replace("_", " ")
+            self.press(slider, "Home")
+            for _ in range(int(self.control(slider).get_attribute("max") or 0)):
+                if self.said(slider) == str(option):
+                    break
+                self.page.keyboard.press("ArrowRight")
+            assert self.said(slider) == str(option), f"{slider}: {option} cannot be reached"
+
+    def said(self, name: str) -> str:
+        """What a slider says beside it."""
+        return self.control(name).get_attribute("aria-valuetext") or ""
+
+    def expect_measured(self) -> None:
+        expect(self.tiles.first).to_have_attribute("data-origin", "measured", timeout=MEASURED_MS)
+        expect(self.cancel).to_be_disabled(timeout=MEASURED_MS)
+
+    def expect_measuring(self) -> None:
+        expect(self.progress).to_have_text(re.compile("^measuring: "), timeout=MEASURED_MS)
+
+    def hover(self, x: float, y: float) -> list[str]:
+        """What is named under the pointer."""
+        self.page.mouse.move(x, y)
+        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        return self.root.locator(".tip:not([hidden])").all_inner_texts()
+
+    def screenshot(self, name: str | Path) -> bytes:
+        """Save all that it shows, with no pointer on it; a relative path is one under `screenshots/`."""
+        window = self.page.viewport_size or {"width": 1500, "height": 1300}
+        self.page.mouse.move(0, 0)
+        self.page.set_viewport_size(window | {"height": 200 + int(self.root.evaluate("part => part.scrollHeight"))})
+        self.page.wait_for_timeout(100)
+        picture = self.root.screenshot(path=SCREENSHOTS / name)
+        self.page.set_viewport_size(window)
+        return picture
+
+
+def find_measuring_processes() -> list[psutil.Process]:
+    """Those of all kernels that this process started."""
+    family = psutil.Process().children(recursive=True)
+    return [process for process in family if "loky.backend.popen_loky" in " ".join(process.cmdline())]
 
 
 @pytest.fixture(scope="session")
@@ -243,3 +377,30 @@ def page(browser: Browser, page_errors: list[str]) -> Iterator[Page]:
 def notebook(page: Page, lab_server: LabServer) -> Iterator[Notebook]:
     yield Notebook(page, lab_server)
     lab_server.shut_down_kernels()
+
+
+@pytest.fixture(scope="module")
+def run_notebook(browser: Browser, lab_server: LabServer) -> Iterator[Callable[..., Notebook]]:
+    """Writes a notebook if it is given code, opens it on a page of its own and runs it; it stays for the module."""
+    with ExitStack() as stack:
+
+        def run(name: str, *sources: str) -> Notebook:
+            if sources:
+                lab_server.write(name, *sources)
+            errors: list[str] = []
+            page = stack.enter_context(open_page(browser, errors))
+            page.set_viewport_size({"width": 1500, "height": 1300})
+            notebook = Notebook(page, lab_server, errors)
+            notebook.open(name)
+            page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+            notebook.run_all(timeout_s=420)
+            assert notebook.errors() == []
+            return notebook
+
+        yield run
+    lab_server.shut_down_kernels()
+
+
+@pytest.fixture
+def measuring_processes() -> Callable[[], list[psutil.Process]]:
+    return find_measuring_processes

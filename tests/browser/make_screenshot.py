@@ -7,12 +7,14 @@ from pathlib import Path
 from conftest import NO_CHROMIUM, NOTEBOOKS, Notebook, find_chromium, open_page, start_browser, start_lab
 
 PICTURE = NOTEBOOKS / "images" / "explorer.png"
+WINDOW = {"width": 1440, "height": 1800}
+# Of each slider: its ends, and steps from there.
 POSE = {
     "model size": ["End", "ArrowLeft"],
-    "precision": ["Home", "ArrowRight", "ArrowRight", "ArrowRight"],
+    "precision": ["Home", *["ArrowRight"] * 3],
     "batch size": ["Home", *["ArrowRight"] * 4],
-    "accuracy at least, %": ["PageUp"] * 5,
-    "latency at most, ms": ["End", *["PageDown"] * 20],
+    "accuracy at least": ["End", *["ArrowLeft"] * 17],
+    "latency at most": ["End", *["ArrowLeft"] * 20],
 }
 
 
@@ -27,20 +29,18 @@ def main() -> None:
         start_browser(chromium) as browser,
         open_page(browser, errors) as page,
     ):
-        notebook = Notebook(page, lab)
+        page.set_viewport_size(WINDOW)
+        notebook = Notebook(page, lab, errors)
         notebook.open("00_start_here.ipynb")
         notebook.run_all(timeout_s=420)
-        explorer = page.locator(".tradespace-explorer")
+        explorer = notebook.explorer()
         for slider, keys in POSE.items():
-            page.get_by_role("slider", name=slider).focus()
-            for key in keys:
-                page.keyboard.press(key)
-        page.get_by_role("button", name="Cancel").and_(page.locator(":disabled")).wait_for()
-        page.mouse.move(0, 0)
+            explorer.press(slider, *keys)
+        explorer.expect_measured()
         page.evaluate("document.activeElement.blur()")
         PICTURE.parent.mkdir(exist_ok=True)
-        explorer.screenshot(path=PICTURE)
-        sys.exit("\n".join(errors + notebook.kernel_errors()) or 0)
+        explorer.screenshot(PICTURE)
+        sys.exit("\n".join(notebook.errors()) or 0)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 // that was clicked. Hovering never leaves the browser.
 import { extent, least, max } from "d3-array";
 import { axisBottom, axisLeft } from "d3-axis";
+import { format } from "d3-format";
 import { scaleLinear, scaleLog } from "d3-scale";
 import { pointer, select } from "d3-selection";
 import * as shapes from "d3-shape";
@@ -23,12 +24,18 @@ const PANELS = [
   },
 ];
 const MEDIAN = "latency_p50_ms", X_LOW = "latency_p50_lo_ms", X_HIGH = "latency_p50_hi_ms", X_LIMIT = "max_latency_ms";
-const MARGIN = { top: 34, right: 16, bottom: 54, left: 78 };
-const HEIGHT = 420;
-const STACK_BELOW = 760;
-const HOVER_PX = 24;
+// In pixels at a type size of 15: all of it grows with the type.
+const MARGIN = { top: 34, right: 16, bottom: 54, left: 66 }, HEIGHT = 420, STACK_BELOW = 700, HOVER = 24, TYPE = 15;
 // Of the accuracies, those worth a scale: a model that was ruined would press all others together.
 const WORTH = 0.3;
+
+// Round numbers, or even steps on an axis too short for two of them.
+function logTicks(scale, most) {
+  const round = roundTicks(scale, most);
+  return round.length > 1 ? round : scale.ticks(Math.min(most, 4));
+}
+
+const short = (value) => (value >= 10000 ? format("~s")(value) : plain(value));
 
 function percents([low, high]) {
   const room = Math.max(0.01, 0.15 * (high - low));
@@ -43,7 +50,7 @@ function render({ model, el }) {
   const status = root.append("p").attr("role", "status");
   const tooltip = root.append("div").attr("class", "tip").attr("hidden", true);
   const hatch = `hatch-${Math.random().toString(36).slice(2)}`;
-  let panels = [];
+  let panels = [], type = TYPE, drawnAt = null;
 
   for (const kind of ["PNG", "SVG", "CSV"]) {
     saving.append("button").attr("type", "button").attr("title", `Save ${kind === "CSV" ? "the table" : "this chart"} as ${kind}`)
@@ -94,11 +101,19 @@ function render({ model, el }) {
     }
   }
 
+  // The words below grow and shrink with each move: what is drawn depends on width and type alone.
+  function fit() {
+    const size = `${root.node().clientWidth} ${getComputedStyle(root.node()).fontSize}`;
+    if (size !== drawnAt) layout();
+    drawnAt = size;
+  }
+
   function layout() {
-    const width = root.node().clientWidth || 1100;
-    const stacked = width < STACK_BELOW;
+    type = parseFloat(getComputedStyle(root.node()).fontSize) / TYPE;
+    const width = root.node().clientWidth || 1100, height = HEIGHT * type;
+    const stacked = width < STACK_BELOW * type;
     const panelWidth = stacked ? width : width / PANELS.length;
-    svg.attr("width", width).attr("height", stacked ? HEIGHT * PANELS.length : HEIGHT);
+    svg.attr("width", width).attr("height", stacked ? height * PANELS.length : height);
     svg.selectAll("*").remove();
     const pattern = svg.append("defs").append("pattern").attr("id", hatch)
       .attr("width", 8).attr("height", 8).attr("patternUnits", "userSpaceOnUse").attr("patternTransform", "rotate(45)");
@@ -106,8 +121,8 @@ function render({ model, el }) {
     pattern.append("line").attr("y2", 8).attr("class", "veil-line");
     panels = PANELS.map((spec, i) => {
       const g = svg.append("g").attr("class", `panel ${spec.title.toLowerCase()}`)
-        .attr("transform", stacked ? `translate(0,${i * HEIGHT})` : `translate(${i * panelWidth},0)`);
-      return panel(g, spec, panelWidth, HEIGHT);
+        .attr("transform", stacked ? `translate(0,${i * height})` : `translate(${i * panelWidth},0)`);
+      return panel(g, spec, panelWidth, height);
     });
     drawData();
   }
@@ -132,16 +147,17 @@ function render({ model, el }) {
   }
 
   function panel(g, spec, width, height) {
-    const left = MARGIN.left, right = width - MARGIN.right, top = MARGIN.top, bottom = height - MARGIN.bottom;
+    const left = MARGIN.left * type, right = width - MARGIN.right, top = MARGIN.top * type, bottom = height - MARGIN.bottom * type;
     const x = scaleLog().range([left, right]), y = spec.scale().range([bottom, top]);
     const clip = `${hatch}-${spec.title}`;
     g.append("clipPath").attr("id", clip).append("rect")
       .attr("x", left).attr("y", top).attr("width", right - left).attr("height", bottom - top);
-    g.append("text").attr("class", "title").attr("x", left).attr("y", 22).text(spec.title);
+    g.append("text").attr("class", "title").attr("x", left).attr("y", 22 * type).text(spec.title);
     const xAxis = g.append("g").attr("class", "axis").attr("transform", `translate(0,${bottom})`);
     const yAxis = g.append("g").attr("class", "axis").attr("transform", `translate(${left},0)`);
-    g.append("text").attr("class", "axis-label").attr("x", (left + right) / 2).attr("y", height - 8).text(latency() === MEDIAN ? "latency of a batch, median, ms" : "latency of a batch, 99th percentile, ms");
-    g.append("text").attr("class", "axis-label").attr("transform", `translate(18,${(top + bottom) / 2}) rotate(-90)`).text(spec.label);
+    g.append("text").attr("class", "axis-label").attr("x", (left + right) / 2).attr("y", height - 8 * type)
+      .text(`latency of a batch, ${latency() === MEDIAN ? "median" : "99th percentile"}, ms`);
+    g.append("text").attr("class", "axis-label").attr("transform", `translate(${16 * type},${(top + bottom) / 2}) rotate(-90)`).text(spec.label);
     const inside = g.append("g").attr("clip-path", `url(#${clip})`);
     const veils = [0, 1].map(() => inside.append("rect").attr("class", "veil").attr("fill", `url(#${hatch})`));
     const dots = inside.append("g"), lines = inside.append("g");
@@ -152,23 +168,24 @@ function render({ model, el }) {
     const current = inside.append("circle").attr("class", "current").attr("r", 11);
     const hover = g.append("rect").attr("class", "hover")
       .attr("x", left).attr("y", top).attr("width", right - left).attr("height", bottom - top);
-    let rows = [];
+    let rows = [], there = new Set();
     const beneath = inside.append("text").attr("class", "beneath").attr("x", right - 8).attr("y", bottom - 8);
     const pins = inside.append("g").attr("class", "pins");
     const place = (row) => [x(at(latency(), row)), y(at(spec.y, row))];
 
     function axes() {
-      const few = Math.max(2, Math.floor((right - left) / 90));
-      xAxis.call(axisBottom(x).tickValues(roundTicks(x, few)).tickFormat(plain).tickSizeInner(-(bottom - top)).tickSizeOuter(0).tickPadding(8));
+      const few = Math.max(2, Math.floor((right - left) / (60 * type)));
+      xAxis.call(axisBottom(x).tickValues(logTicks(x, few)).tickFormat(plain).tickSizeInner(-(bottom - top)).tickSizeOuter(0).tickPadding(8));
       const log = spec.scale === scaleLog;
-      const yTicks = log ? roundTicks(y, 8) : y.ticks(6);
-      yAxis.call(axisLeft(y).tickValues(yTicks).tickFormat(log ? plain : (v) => `${+(100 * v).toFixed(1)}`)
+      const yTicks = log ? logTicks(y, 12) : y.ticks(6);
+      yAxis.call(axisLeft(y).tickValues(yTicks).tickFormat(log ? short : (v) => `${+(100 * v).toFixed(1)}`)
         .tickSizeInner(-(right - left)).tickSizeOuter(0).tickPadding(8));
     }
 
     function drawData() {
       const data = model.get("data"), X = latency();
       rows = data[X].map((_, row) => row).filter((row) => known(data[X][row]) && known(data[spec.y][row]));
+      there = new Set(rows);
       const columnExtent = (...columns) => extent(columns.flatMap((column) => data[column]).filter(known));
       x.domain(decades(X === MEDIAN ? columnExtent(X, X_LOW, X_HIGH) : columnExtent(X)));
       const most = max(rows, (row) => at(spec.y, row));
@@ -186,7 +203,7 @@ function render({ model, el }) {
       const feasible = new Set(state.feasible);
       dots.selectAll("path").attr("class", (row) => (feasible.has(row) ? "dot" : "dot infeasible"));
       drawLimits(state);
-      const shown = (list) => (list ?? []).filter((row) => rows.includes(row));
+      const shown = (list) => (list ?? []).filter((row) => there.has(row));
       // A surface may come before the state that goes with it.
       const drawn = Object.entries(state.lines).filter(([name]) => name in model.get("marks")).map(([name, list]) => ({ name, rows: shown(list) }));
       const groups = lines.selectAll("g").data(drawn, (entry) => entry.name).join((enter) => {
@@ -201,9 +218,9 @@ function render({ model, el }) {
         .attr("transform", (row) => `translate(${place(row)})`);
       frontier.attr("d", shapes.line().curve(spec.curve)(shown(state[spec.frontier]).map(place)));
       drawCurrent(state);
-      pins.selectAll("text").data((state.pins ?? []).map((row, i) => [row, "AB"[i]]).filter(([row]) => rows.includes(row)))
+      pins.selectAll("text").data((state.pins ?? []).map((row, i) => [row, "AB"[i]]).filter(([row]) => there.has(row)))
         .join("text").attr("transform", ([row]) => `translate(${place(row)})`).attr("dx", 13).attr("dy", -9).text(([, letter]) => letter);
-      const best = state.choice !== null && rows.includes(state.choice);
+      const best = state.choice !== null && there.has(state.choice);
       choice.attr("display", best ? null : "none");
       if (best) choice.attr("transform", `translate(${place(state.choice)})`);
     }
@@ -249,7 +266,7 @@ function render({ model, el }) {
       const [px, py] = pointer(event, g.node());
       const distance = (row) => Math.hypot(place(row)[0] - px, place(row)[1] - py);
       const row = least(rows, distance);
-      return row !== undefined && distance(row) < HOVER_PX ? row : null;
+      return row !== undefined && distance(row) < HOVER * type ? row : null;
     }
 
     hover.on("mousemove", (event) => {
@@ -257,7 +274,9 @@ function render({ model, el }) {
       tooltip.attr("hidden", row === null ? true : null);
       if (row === null) return;
       const [px, py] = pointer(event, root.node());
-      tooltip.text(at("text", row)).style("left", `${Math.min(px + 14, root.node().clientWidth - 290)}px`).style("top", `${py + 14}px`);
+      tooltip.text(at("text", row)).style("left", "0").style("top", `${py + 14}px`);
+      const most = root.node().clientWidth - tooltip.node().offsetWidth - 4;
+      tooltip.style("left", `${Math.max(0, Math.min(px + 14, most))}px`);
     });
     hover.on("mouseleave", () => tooltip.attr("hidden", true));
     hover.on("click", (event) => {
@@ -274,7 +293,7 @@ function render({ model, el }) {
   for (const [event, handler] of Object.entries(handlers)) model.on(event, handler);
   model.on("msg:custom", received);
   // Its first call comes once the chart has a place and a width.
-  const resize = new ResizeObserver(layout);
+  const resize = new ResizeObserver(fit);
   resize.observe(root.node());
   return () => {
     resize.disconnect();

@@ -1,0 +1,196 @@
+"""Explorers of recorded numbers: two in a notebook, in other looks, and through what can happen to a kernel."""
+
+import re
+import time
+
+import psutil
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+
+CELLS = (
+    "import tradespace as ts\ntask = ts.load_task('fashion')",
+    "first = ts.Explorer(task)\nfirst",
+    "second = ts.Explorer(task)\nsecond",
+)
+EVIL = "<img src=x onerror=window.hacked=true>"
+EVIL_CELLS = (
+    f"""import torch
+import tradespace as ts
+x = torch.rand(100, 4)
+evil, labels = {EVIL!r}, torch.zeros(100, dtype=torch.long)
+task = ts.Task.from_model({{evil: torch.nn.Linear(4, 2)}}, example=x[:1], test=(x, labels), name=evil)
+surface = ts.sweep(task, ts.grid(task, batch_size=[1, 8, 64]), budget_s=0.1, progress=False)""",
+    "ts.Explorer(task, surface)",
+    "ts.Explorer(task, surface.assign(machine=evil))",
+)
+# What sticks out on the right; what lies within a picture is cut off there.
+OVERHANG = """root => {
+    const edge = root.closest('.jp-OutputArea-output').getBoundingClientRect().right + 1;
+    const outside = (part) => part.getBoundingClientRect().right > edge && !part.parentNode.closest('svg');
+    return [root, ...root.querySelectorAll('*')].filter(outside).map((part) => part.outerHTML.slice(0, 200));
+}"""
+THEME = "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})"
+BRIGHTNESS = (
+    "part => getComputedStyle(part).color.match(/[0-9]+/g).slice(0, 3).reduce((sum, one) => sum + +one, 0) / 765"
+)
+
+
+@pytest.fixture(scope="module")
+def opened(run_notebook):
+    return run_notebook("explorers.ipynb", *CELLS)
+
+
+@pytest.fixture
+def first(opened):
+    yield opened.explorer()
+    assert opened.errors() == []
+
+
+@pytest.fixture
+def second(opened):
+    return opened.explorer(1)
+
+
+def gone(processes, timeout_s=20):
+    """Whether they end; one that nobody has reaped yet has ended."""
+    deadline = time.monotonic() + timeout_s
+    while any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def test_two_explorers_are_each_their_own(first, second):
+    before = second.words.inner_text(), second.tiles.all_inner_texts()
+    first.go_to(model_size="resnet16", precision="int8", batch_size=16)
+    expect(first.words).to_contain_text("resnet16, int8, eager, batch 16,")
+    assert (second.words.inner_text(), second.tiles.all_inner_texts()) == before
+    second.go_to(batch_size=256)
+    expect(second.words).to_contain_text("resnet4, fp32, eager, batch 256,")
+    expect(first.words).to_contain_text("resnet16, int8, eager, batch 16,")
+
+
+def test_recorded_numbers_are_marked_and_nothing_is_measured(first, measuring_processes):
+    first.go_to(batch_size=8)
+    expect(first.tiles.first).to_have_attribute("data-origin", "predicted")
+    first.go_to(batch_size=16)
+    expect(first.tiles.first).to_have_attribute("data-origin", "recorded")
+    expect(first.progress).to_have_text(re.compile("^recorded on .*: nothing is measured now"))
+    assert measuring_processes() == []
+    first.screenshot("explorer-recorded.png")
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Light"])
+def test_it_follows_the_theme(first, theme):
+    first.page.evaluate(THEME, theme)
+    dark = theme.endswith("Dark")
+    first.page.wait_for_function(f"document.body.dataset.jpThemeLight === '{str(not dark).lower()}'")
+    for part in (".tradespace-controls label", ".tradespace-tiles .value", ".tradespace-tradeoff [role=status]"):
+        assert (first.root.locator(part).first.evaluate(BRIGHTNESS) > 0.5) == dark
+    first.screenshot(f"explorer-{'dark' if dark else 'light'}.png")
+
+
+def test_projector_mode_makes_all_type_larger(first):
+    sizes = [part for part in (".tradespace-controls", ".tradespace-tiles", ".tradespace-tradeoff")]
+    large = "parts => parts.map((part) => parseFloat(getComputedStyle(document.querySelector(part)).fontSize))"
+    before = first.page.evaluate(large, sizes)
+    first.button("Projector").click()
+    first.page.wait_for_function("document.querySelector('.tradespace-projector')")
+    assert all(after > 1.25 * size for after, size in zip(first.page.evaluate(large, sizes), before, strict=True))
+    assert first.root.evaluate(OVERHANG) == []
+    first.screenshot("explorer-projector.png")
+    first.button("Projector").click()
+
+
+@pytest.mark.parametrize("width", [1000, 560])
+def test_nothing_sticks_out_in_a_narrow_window(first, width):
+    before = first.page.viewport_size
+    first.page.set_viewport_size({"width": width, "height": 1300})
+    expect(first.chart).to_be_visible()
+    first.page.wait_for_timeout(500)
+    overhang = first.root.evaluate(OVERHANG)
+    first.screenshot(f"explorer-{width}.png")
+    first.page.set_viewport_size(before)
+    assert overhang == []
+
+
+def test_from_recorded_to_measured_here_and_back(first):
+    first.go_to(model_size="resnet4", precision="fp32", batch_size=1)
+    recorded = first.dots.count()
+    first.control("numbers").select_option("measured here")
+    expect(first.tiles.first).not_to_have_attribute("data-origin", "recorded")
+    first.expect_measured()
+    expect(first.dots).to_have_count(1)
+    first.screenshot("explorer-here.png")
+    first.control("numbers").select_option("recorded")
+    expect(first.dots).to_have_count(recorded)
+    expect(first.button("Fill in")).to_be_disabled()
+    first.control("numbers").select_option("measured here")
+
+
+def test_an_interrupt_of_the_kernel_stops_measuring_and_it_works_again(opened, first, measuring_processes):
+    first.go_to(model_size="resnet32", batch_size=256, precision="fp16")
+    first.expect_measuring()
+    opened.server.interrupt_kernels()
+    expect(first.progress).to_have_text("interrupted", timeout=20_000)
+    expect(first.cancel).to_be_disabled()
+    assert is_idle(measuring_processes)
+    assert len(measuring_processes()) <= 1
+
+    first.go_to(model_size="resnet4", precision="fp32", batch_size=4)
+    first.expect_measured()
+
+
+def is_idle(measuring_processes, within_s=10, quiet_s=0.5):
+    """Whether what measures comes to rest."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        before = [process.cpu_times()[:2] for process in measuring_processes()]
+        time.sleep(quiet_s)
+        if [process.cpu_times()[:2] for process in measuring_processes()] == before:
+            return True
+    return False
+
+
+def test_after_a_restart_of_the_kernel_the_notebook_runs_again(opened, first, measuring_processes):
+    old = measuring_processes()
+    opened.restart()
+    assert gone(old)
+    opened.run_all(timeout_s=120)
+    expect(first.words).to_contain_text("resnet4, fp32, eager, batch 1,")
+    first.control("numbers").select_option("measured here")
+    first.expect_measured()
+    assert len(measuring_processes()) == 1
+
+
+def test_no_process_outlives_its_kernel(opened, first, measuring_processes):
+    first.go_to(model_size="resnet32", batch_size=256, precision="fp16")
+    first.expect_measuring()
+    old = measuring_processes()
+    opened.server.shut_down_kernels()
+    assert old
+    assert gone(old)
+
+
+def test_text_from_data_is_shown_as_text(run_notebook):
+    notebook = run_notebook("evil.ipynb", *EVIL_CELLS)
+    here, recorded = notebook.explorer(), notebook.explorer(1)
+    expect(here.words).to_contain_text(f"{EVIL}, fp32, eager, batch 1,")
+    expect(here.control("task").locator("option", has_text=EVIL)).to_have_count(1)
+    assert here.said("model size") == EVIL
+    expect(recorded.progress).to_have_text(f"recorded on {EVIL}: nothing is measured now")
+    here.chart.scroll_into_view_if_needed()
+    box = here.dots.last.bounding_box()
+    (named,) = here.hover(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    assert named.startswith(EVIL)
+    here.go_to(batch_size=8)
+    here.expect_measured()
+    for page in (here, recorded):
+        page.button("Pin").click()
+    here.screenshot("explorer-escaped.png")
+    assert notebook.page.evaluate("document.querySelectorAll('.tradespace-explorer img').length") == 0
+    assert notebook.page.evaluate("window.hacked") is None
+    assert notebook.errors() == []
