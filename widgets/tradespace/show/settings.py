@@ -192,9 +192,12 @@ def _limit(name: str, label: str, tooltip: str, steps: Sequence[float], text: st
 
 
 def _steps(values: pd.Series, decades: tuple[int, int]) -> tuple[float, ...]:
-    """Evenly spaced on a logarithmic axis, over the decades of `values`; rounded, so that any two ranges share them."""
+    """Evenly spaced on a logarithmic axis, from a decade below `values` to one above, for those still to be measured.
+
+    Rounded, so that any two ranges share them.
+    """
     known = values[np.isfinite(values) & (values > 0)]
-    low, high = (floor(log10(known.min())), ceil(log10(known.max()))) if len(known) else decades
+    low, high = (floor(log10(known.min())) - 1, ceil(log10(known.max())) + 1) if len(known) else decades
     numbers = range(low * STEPS_A_DECADE, max(high, low + 1) * STEPS_A_DECADE + 1)
     return tuple(float(f"{10 ** (number / STEPS_A_DECADE):.6g}") for number in numbers)
 
