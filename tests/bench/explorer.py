@@ -16,6 +16,8 @@ from report import Finding, print_table
 
 ROWS = 500
 RAPID = 60
+# Between single keys, at any moment of a frame: no key waits for the one before it, and no point is rested on.
+PAUSE_MS = (100, 200)
 KEY_MS, KEY_P95_MS, TIMES_FASTER, LAG_MS = 40, 60, 10, 100
 RELEASE_S, CANCEL_S, PAINT_S, GROWTH = 2.0, 0.5, 3.0, 0.05
 # All the Explorer fits on it.
@@ -66,7 +68,7 @@ FIRST_PAINT = """([panel, number]) => new Promise((done) => {
     panel.content.activeCellIndex = number;
     const start = performance.now();
     window.jupyterapp.commands.execute('notebook:run-cell');
-    const parts = ['tradeoff .dot', 'batch-curve .point', 'tiles .tile', 'controls input', 'landscape [style*=height]'];
+    const parts = ['tradeoff .point', 'batch-curve .point', 'tiles .tile', 'controls input', 'landscape [style]'];
     const look = () => {
         const all = parts.every((part) => document.querySelector(`.tradespace-${part}`));
         requestAnimationFrame(all ? () => done(performance.now() - start) : look);
@@ -172,17 +174,19 @@ class Bench:
             self._page.evaluate("panel => panel.content.model.cells.get(1).clearExecution()", self._notebook.panel)
             self._page.evaluate(RUN_CELL, [self._notebook.panel, 0])
             took.append(self._page.evaluate(FIRST_PAINT, [self._notebook.panel, 1]) / 1000)
-        print(f"{self._explorer.dots.count()} points, {self._explorer.tiles.first.get_attribute('data-origin')}")
+        print(f"{self._explorer.count_points()} points, {self._explorer.tiles.first.get_attribute('data-origin')}")
         return [judged("cell's run to first paint, longest", max(took), PAINT_S, "s")]
 
     def keys(self) -> list[Finding]:
         """Along batch sizes at several models, precisions and threads; and `interact` along batch sizes."""
-        ours = [self._painted(name, key) for name, key in islice(walk(), self._numbers.keys)]
+        pauses = np.random.default_rng(0).uniform(*PAUSE_MS, self._numbers.keys)
+        ours = [self._painted(*move, pause) for move, pause in zip(walk(), pauses, strict=False)]
         self._page.evaluate(RUN_CELL, [self._notebook.panel, 2])
         slider = self._page.locator(".widget-interact").get_by_role("slider")
         theirs = []
         for key in islice(cycle(["ArrowRight"] * 5 + ["ArrowLeft"] * 5), max(5, self._numbers.keys // 5)):
             slider.focus()
+            self._page.wait_for_timeout(PAUSE_MS[1])
             self._page.evaluate(NEXT_KEY_INTERACT)
             self._page.keyboard.press(key)
             theirs.append(self._page.evaluate("window.painted"))
@@ -276,9 +280,10 @@ class Bench:
             )
         ]  # fmt: skip
 
-    def _painted(self, name: str, key: str) -> float:
+    def _painted(self, name: str, key: str, pause_ms: float = 0) -> float:
         """Milliseconds from that key on that slider to painted charts."""
         self._explorer.control(name).focus()
+        self._page.wait_for_timeout(pause_ms)
         self._page.evaluate(NEXT_KEY, VIEWS)
         self._page.keyboard.press(key)
         return float(self._page.evaluate("window.painted"))

@@ -275,7 +275,8 @@ class ExplorerPage:
         self.chart = self.root.locator(".tradespace-tradeoff")
         self.words = self.chart.get_by_role("status")
         self.ring = self.chart.locator(".panel.throughput .current")
-        self.dots = self.chart.locator(".panel.throughput path.dot")
+        self.points = self.chart.locator("canvas")
+        self.points_on_lines = self.chart.locator(".panel.throughput path.point")
         self.canvas = self.root.locator(".tradespace-landscape canvas")
         self.tiles = self.root.locator(".tradespace-tiles .tile")
         self.sentence = self.root.locator(".tradespace-tiles").get_by_role("status")
@@ -304,6 +305,13 @@ class ExplorerPage:
                     break
                 self.page.keyboard.press("ArrowRight")
             assert self.said(slider) == str(option), f"{slider}: {option} cannot be reached"
+
+    def count_points(self) -> int:
+        """How many are drawn."""
+        return int((self.points.get_attribute("aria-label") or "").removesuffix(" points"))
+
+    def expect_points(self, number: int) -> None:
+        expect(self.points).to_have_accessible_name(f"{number} points")
 
     def said(self, name: str) -> str:
         """What a slider says beside it."""

@@ -119,14 +119,14 @@ def test_nothing_sticks_out_in_a_narrow_window(first, width):
 
 def test_from_recorded_to_measured_here_and_back(first):
     first.go_to(model_size="resnet4", precision="fp32", batch_size=1)
-    recorded = first.dots.count()
+    recorded = first.count_points()
     first.control("numbers").select_option("measured here")
     expect(first.tiles.first).not_to_have_attribute("data-origin", "recorded")
     first.expect_measured()
-    expect(first.dots).to_have_count(1)
+    first.expect_points(1)
     first.screenshot("explorer-here.png")
     first.control("numbers").select_option("recorded")
-    expect(first.dots).to_have_count(recorded)
+    first.expect_points(recorded)
     expect(first.button("Fill in")).to_be_disabled()
     first.control("numbers").select_option("measured here")
 
@@ -183,7 +183,7 @@ def test_text_from_data_is_shown_as_text(run_notebook):
     assert here.said("model size") == EVIL
     expect(recorded.progress).to_have_text(f"recorded on {EVIL}: nothing is measured now")
     here.chart.scroll_into_view_if_needed()
-    box = here.dots.last.bounding_box()
+    box = here.points_on_lines.last.bounding_box()
     (named,) = here.hover(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     assert named.startswith(EVIL)
     here.go_to(batch_size=8)

@@ -19,6 +19,7 @@ function render({ model, el }) {
   }
 
   function hold(held) {
+    if (model.get("held") === held) return;
     model.set("held", held);
     model.save_changes();
   }
@@ -40,7 +41,8 @@ function render({ model, el }) {
     const few = last <= 16;
     const ticks = track.append("div").attr("class", "ticks").attr("aria-hidden", true).selectAll("span")
       .data(few ? spec.options : []).join("span").style("left", (_, i) => `${(100 * i) / Math.max(1, last)}%`);
-    const output = row.append("output").attr("for", `${prefix}-${spec.name}`);
+    // The slider says it itself, as its aria-valuetext.
+    const said = row.append("span").attr("class", "said").attr("aria-hidden", true);
     const note = row.append("p").attr("class", "why").attr("role", "note").attr("hidden", true);
     const moved = () => {
       const wanted = +input.property("value"), got = reachable(spec, wanted, model.get("values")[spec.name]);
@@ -51,11 +53,17 @@ function render({ model, el }) {
       write(spec.name, got);
       show();
     };
-    input.on("input", moved).on("pointerdown", () => hold(true)).on("pointerup pointercancel", () => hold(false));
+    input.on("input", moved).on("pointerdown", () => hold(true));
+    // Whichever comes: a pointer may be let go of, or lost, elsewhere.
+    input.on("pointerup pointercancel change blur", () => hold(false));
+    let shown = null;
     const show = () => {
-      const value = model.get("values")[spec.name];
-      input.property("value", value).attr("aria-valuetext", spec.options[value]);
-      output.text(spec.options[value]);
+      const value = model.get("values")[spec.name], disabled = model.get("disabled")[spec.name];
+      if (+input.property("value") !== value) input.property("value", value);
+      if (shown?.value === value && shown.disabled === disabled) return;
+      shown = { value, disabled };
+      input.attr("aria-valuetext", spec.options[value]);
+      said.text(spec.options[value]).attr("title", spec.options[value]);
       ticks.attr("class", (_, i) => (why(spec.name, i) ? "off" : i === value ? "on" : null))
         .attr("title", (text, i) => (why(spec.name, i) ? `${text}: ${why(spec.name, i)}` : text));
     };

@@ -8,6 +8,11 @@ function render({ model, el }) {
   const list = root.append("div").attr("class", "list");
   const sentence = root.append("p").attr("role", "status");
 
+  // What stays as it is costs no new layout.
+  function say(part, words) {
+    if (part.text() !== words) part.text(words);
+  }
+
   function draw() {
     const tiles = list.selectAll("div.tile").data(model.get("tiles")).join((enter) => {
       const tile = enter.append("div").attr("class", "tile");
@@ -15,9 +20,11 @@ function render({ model, el }) {
       return tile;
     });
     tiles.attr("data-origin", (tile) => tile.origin);
-    for (const part of PARTS) tiles.select(`span.${part}`).text((tile) => tile[part]);
-    tiles.select("span.label").text((tile) => (tile.unit ? `${tile.label}, ${tile.unit}` : tile.label));
-    sentence.text(model.get("sentence"));
+    tiles.each(function (tile) {
+      const label = tile.unit ? `${tile.label}, ${tile.unit}` : tile.label;
+      for (const part of PARTS) say(select(this).select(`span.${part}`), part === "label" ? label : tile[part]);
+    });
+    say(sentence, model.get("sentence"));
   }
 
   model.on("change:tiles", draw);

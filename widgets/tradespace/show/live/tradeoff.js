@@ -28,6 +28,8 @@ const MEDIAN = "latency_p50_ms", X_LOW = "latency_p50_lo_ms", X_HIGH = "latency_
 const MARGIN = { top: 34, right: 16, bottom: 54, left: 66 }, HEIGHT = 420, STACK_BELOW = 700, HOVER = 24, TYPE = 15;
 // Of the accuracies, those worth a scale: a model that was ruined would press all others together.
 const WORTH = 0.3;
+// How much is seen of points within the limits, and outside.
+const WITHIN = 0.45, OUTSIDE = 0.25;
 
 // Round numbers, or even steps on an axis too short for two of them.
 function logTicks(scale, most) {
@@ -46,7 +48,10 @@ function render({ model, el }) {
   const root = select(el).append("div").attr("class", "tradespace tradespace-tradeoff");
   const saving = root.append("div").attr("class", "saving");
   const legend = root.append("div").attr("class", "legend");
-  const svg = root.append("svg").attr("role", "img").attr("aria-label", "Latency, throughput and accuracy");
+  const plot = root.append("div").attr("class", "plot");
+  // All points, beneath the rest: as elements of the picture they would be painted anew at each move.
+  const points = plot.append("canvas").attr("role", "img");
+  const svg = plot.append("svg").attr("role", "img").attr("aria-label", "Latency, throughput and accuracy");
   const status = root.append("p").attr("role", "status");
   const tooltip = root.append("div").attr("class", "tip").attr("hidden", true);
   const hatch = `hatch-${Math.random().toString(36).slice(2)}`;
@@ -68,7 +73,23 @@ function render({ model, el }) {
   // The chart with its legend above and the words and the machine below.
   function picture() {
     const data = model.get("data"), lines = [...model.get("label").split("\n"), data.machine];
-    return standalone(svg.node(), Object.entries(model.get("marks")), lines);
+    for (const one of panels) one.drawDots(true);
+    const whole = standalone(svg.node(), Object.entries(model.get("marks")), lines);
+    for (const one of panels) one.drawDots(false);
+    return whole;
+  }
+
+  let painted = null;
+
+  function paintPoints() {
+    const { feasible = [] } = model.get("state");
+    if (painted?.length === feasible.length && painted.every((row, i) => row === feasible[i])) return;
+    painted = feasible;
+    const node = points.node(), ratio = window.devicePixelRatio || 1, g = node.getContext("2d");
+    g.setTransform(ratio, 0, 0, ratio, 0, 0);
+    g.clearRect(0, 0, node.width, node.height);
+    const within = new Set(feasible);
+    for (const one of panels) one.paintPoints(g, within);
   }
 
   // Which latency the panels are drawn over.
@@ -78,6 +99,7 @@ function render({ model, el }) {
 
   function drawLegend() {
     const timed = new Set(panels.flatMap((one) => one.precisions()));
+    points.attr("aria-label", `${panels[0]?.precisions().length} points`);
     const entries = Object.entries(model.get("marks")).filter(([name]) => timed.has(name)).map(([name, mark]) => ({ name, ...mark }));
     const items = legend.selectAll("span.precision").data(entries, (entry) => entry.name);
     items.exit().remove();
@@ -103,7 +125,7 @@ function render({ model, el }) {
 
   // The words below grow and shrink with each move: what is drawn depends on width and type alone.
   function fit() {
-    const size = `${root.node().clientWidth} ${getComputedStyle(root.node()).fontSize}`;
+    const size = `${root.node().clientWidth} ${getComputedStyle(root.node()).fontSize} ${window.devicePixelRatio}`;
     if (size !== drawnAt) layout();
     drawnAt = size;
   }
@@ -113,22 +135,27 @@ function render({ model, el }) {
     const width = root.node().clientWidth || 1100, height = HEIGHT * type;
     const stacked = width < STACK_BELOW * type;
     const panelWidth = stacked ? width : width / PANELS.length;
-    svg.attr("width", width).attr("height", stacked ? height * PANELS.length : height);
+    const total = stacked ? height * PANELS.length : height, ratio = window.devicePixelRatio || 1;
+    svg.attr("width", width).attr("height", total);
+    points.attr("width", Math.round(width * ratio)).attr("height", Math.round(total * ratio))
+      .style("width", `${width}px`).style("height", `${total}px`);
     svg.selectAll("*").remove();
     const pattern = svg.append("defs").append("pattern").attr("id", hatch)
       .attr("width", 8).attr("height", 8).attr("patternUnits", "userSpaceOnUse").attr("patternTransform", "rotate(45)");
     pattern.append("rect").attr("width", 8).attr("height", 8).attr("class", "veil-ground");
     pattern.append("line").attr("y2", 8).attr("class", "veil-line");
     panels = PANELS.map((spec, i) => {
-      const g = svg.append("g").attr("class", `panel ${spec.title.toLowerCase()}`)
-        .attr("transform", stacked ? `translate(0,${i * height})` : `translate(${i * panelWidth},0)`);
-      return panel(g, spec, panelWidth, height);
+      const place = stacked ? [0, i * height] : [i * panelWidth, 0];
+      const g = svg.append("g").attr("class", `panel ${spec.title.toLowerCase()}`).attr("transform", `translate(${place})`);
+      return panel(g, spec, panelWidth, height, place);
     });
     drawData();
   }
 
   function drawData() {
     for (const one of panels) one.drawData();
+    painted = null;
+    drawLegend();
     drawState();
   }
 
@@ -141,12 +168,12 @@ function render({ model, el }) {
       return;
     }
     drawnOver = latency();
-    drawLegend();
     for (const one of panels) one.drawState(model.get("state"));
+    paintPoints();
     drawLabel();
   }
 
-  function panel(g, spec, width, height) {
+  function panel(g, spec, width, height, origin) {
     const left = MARGIN.left * type, right = width - MARGIN.right, top = MARGIN.top * type, bottom = height - MARGIN.bottom * type;
     const x = scaleLog().range([left, right]), y = spec.scale().range([bottom, top]);
     const clip = `${hatch}-${spec.title}`;
@@ -194,14 +221,38 @@ function render({ model, el }) {
       y.domain(spec.low ? percents(extent([spec.y, spec.low, spec.high].flatMap((column) => data[column]).filter(floor))) : decades(columnExtent(spec.y)));
       beneath.text(below ? `${below} point${below > 1 ? "s" : ""} below` : "");
       axes();
-      dots.selectAll("path").data(rows, (row) => row).join("path")
+    }
+
+    const visibility = (row, within) => (within.has(row) ? WITHIN : OUTSIDE);
+
+    function paintPoints(context, within) {
+      const shapeOf = ([name, mark]) => [name, new Path2D(symbolPath(mark.symbol, 44))];
+      const shapes = new Map(Object.entries(model.get("marks")).map(shapeOf));
+      context.save();
+      context.translate(...origin);
+      context.beginPath();
+      context.rect(left, top, right - left, bottom - top);
+      context.clip();
+      for (const row of rows) {
+        const [px, py] = place(row);
+        context.globalAlpha = visibility(row, within);
+        context.fillStyle = markOf(row).colour;
+        context.translate(px, py);
+        context.fill(shapes.get(at("precision", row)));
+        context.translate(-px, -py);
+      }
+      context.restore();
+    }
+
+    // The points as elements, for a picture that is saved.
+    function drawDots(wanted) {
+      const within = new Set(model.get("state").feasible);
+      dots.selectAll("path").data(wanted ? rows : []).join("path")
         .attr("d", (row) => symbolPath(markOf(row).symbol, 44)).attr("fill", (row) => markOf(row).colour)
-        .attr("transform", (row) => `translate(${place(row)})`);
+        .attr("fill-opacity", (row) => visibility(row, within)).attr("transform", (row) => `translate(${place(row)})`);
     }
 
     function drawState(state) {
-      const feasible = new Set(state.feasible);
-      dots.selectAll("path").attr("class", (row) => (feasible.has(row) ? "dot" : "dot infeasible"));
       drawLimits(state);
       const shown = (list) => (list ?? []).filter((row) => there.has(row));
       // A surface may come before the state that goes with it.
@@ -285,7 +336,7 @@ function render({ model, el }) {
       model.set("selected", row);
       model.save_changes();
     });
-    return { drawData, drawState, precisions: () => rows.map((row) => at("precision", row)) };
+    return { drawData, drawState, drawDots, paintPoints, precisions: () => rows.map((row) => at("precision", row)) };
   }
 
   const drawLabel = () => status.text(model.get("label"));
