@@ -10,6 +10,7 @@ from tradespace.surface.columns import configs_of
 from tradespace.surface.objectives import OBJECTIVES
 
 TASK, SHARE, QUICK_S = "fashion", 0.1, 20.0
+TARGET = 0.97
 # As the recorded surface was measured; what does not finish a point for longer than this is an interruption.
 CI, BUDGET_S, PAUSE_S = 0.05, 0.25, 120.0
 
@@ -30,9 +31,15 @@ def run(quick: bool) -> list[Finding]:
     )  # fmt: skip
     spent_s = time.perf_counter() - start
     worst = {o.column: (full[o.column].min() if o.maximize else full[o.column].max()) for o in OBJECTIVES}
-    share = ts.hypervolume(found, *OBJECTIVES, reference=worst) / ts.hypervolume(full, *OBJECTIVES, reference=worst)
+    # What was found is also looked up in the recorded surface: the machine may have been faster then, or now.
+    number = {config: i for i, config in enumerate(configs_of(full))}
+    recorded = full.iloc[[number[config] for config in configs_of(found)]]
+    now, then, whole = (ts.hypervolume(frame, *OBJECTIVES, reference=worst) for frame in (found, recorded, full))
     words = f"hypervolume after {spent_s:.0f} s, {len(found)} points, over {brute_s:.0f} s, {len(full)} points"
-    return [Finding("live_search", words, f"{share:.3f}")]
+    return [
+        Finding("live_search", f"{words}, as measured now", f"{now / whole:.3f}"),
+        Finding("live_search", f"{words}, as recorded", f"{then / whole:.3f}", f">= {TARGET}", then / whole >= TARGET),
+    ]
 
 
 def wall_s(surface: pd.DataFrame) -> float:

@@ -55,6 +55,10 @@ WRONG = {
     ("model", "pruning", "precision"): 0.15,
 }
 WRONG_LEVEL, WRONG_NOISE = 3.0, 0.02
+# The same of the logarithm of the seconds that a Config takes beside being timed: a new variant is prepared and scored.
+BESIDE = {("new",): 1.0, ("model", "new"): 0.7, ("runtime",): 0.7, ("runtime", "new"): 0.7}
+BESIDE_LEVEL, BESIDE_NOISE = 1.5, 0.4
+VARIANT = ["model", "pruning", "precision", "runtime"]
 
 Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -94,19 +98,30 @@ class Search:
         number = len(self.configs)
         self._view = np.sort(self._rng.permutation(number)[:MOST_IN_VIEW])
         self._time = _Process(_time_kernel(self._knobs), NOISE, number, self._view)
-        self._error = _Process(_error_kernel(self._knobs), WRONG_NOISE, number, self._view)
-        self._variant = self._knobs.groupby(["model", "pruning", "precision", "runtime"]).ngroup().to_numpy()
+        self._error = _Process(_sum_kernel(self._knobs, WRONG, WRONG_LEVEL), WRONG_NOISE, number, self._view)
+        self._variant = self._knobs.groupby(VARIANT).ngroup().to_numpy()
+        # Each candidate twice: as it is where its variant is known, and where it is new.
+        twice = pd.concat([self._knobs.assign(new=False), self._knobs.assign(new=True)], ignore_index=True)
+        self._beside = _Process(_sum_kernel(twice, BESIDE, BESIDE_LEVEL), BESIDE_NOISE, 2 * number, np.array([0]))
+        self._beside_s = np.full(2 * number, np.nan)
         self._told = np.zeros(number, dtype=bool)
         self._latency, self._throughput, self._accuracy = (np.full(number, np.nan) for _ in range(3))
         self._interval = np.full((2, number), np.nan)
 
-    def tell(self, surface: pd.DataFrame) -> None:
-        """Learn from measured rows. One that could not be measured is not asked for again."""
+    def tell(self, surface: pd.DataFrame, took_s: float = 0) -> None:
+        """Learn from measured rows, and from the seconds that they took all told, if known.
+
+        One that could not be measured is not asked for again.
+        """
         numbers = [self._number[config] for config in configs_of(surface)]
         if np.setdiff1d(numbers, self._view).size:
             self._view = np.union1d(self._view, numbers)
             self._time.look_at(self._view)
             self._error.look_at(self._view)
+        beside_s = took_s - (surface["samples"] * surface["latency_p50_ms"]).sum() / 1e3
+        # What came out of a store took less than its own samples, and tells nothing.
+        if beside_s > 0 and (surface["status"] == "ok").all():
+            self._beside_s[[i + len(self.configs) * self._new(i) for i in numbers]] = beside_s / len(numbers)
         for i, row in zip(numbers, surface.to_dict("records"), strict=True):
             self._told[i] = True
             if row["status"] == "ok":
@@ -165,13 +180,21 @@ class Search:
     def _fit(self) -> None:
         self._time.fit(np.log(self._latency))
         self._error.fit(np.log(np.clip(1 - np.where(np.isnan(self._latency), np.nan, self._accuracy), 1e-4, None)))
+        self._beside.fit(np.log(self._beside_s))
 
     def _cost_ms(self) -> np.ndarray:
         """What measuring each candidate takes; before anything is known, larger batches are taken to take longer."""
         if not self._time.fitted:
             return self._budget_ms * self._batch**0.25
         cost: np.ndarray = np.maximum(CALLS * np.exp(self._time.mean), self._budget_ms)
+        if self._beside.fitted:
+            everyone = np.arange(len(self.configs))
+            cost = cost + 1e3 * np.exp(self._beside.mean[everyone + len(everyone) * self._new(everyone)])
         return cost
+
+    def _new(self, numbers: np.ndarray | int) -> np.ndarray | bool:
+        """Whether nothing was measured yet of the variant of a candidate: its model is then prepared, and scored."""
+        return np.isin(self._variant[numbers], self._variant[self._told], invert=True)
 
     def _promise(self) -> np.ndarray:
         """For each candidate, the hypervolume that it adds and how often it is on the frontier, over the draws."""
@@ -367,12 +390,12 @@ def _time_kernel(knobs: pd.DataFrame) -> Kernel:
     return kernel
 
 
-def _error_kernel(knobs: pd.DataFrame) -> Kernel:
-    levels = {names: _numbered(knobs, names) for names in WRONG}
+def _sum_kernel(knobs: pd.DataFrame, effects: dict[tuple[str, ...], float], level: float) -> Kernel:
+    levels = {names: _numbered(knobs, names) for names in effects}
 
     def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        total = np.full(np.broadcast(a, b).shape, WRONG_LEVEL**2)
-        for names, own in WRONG.items():
+        total = np.full(np.broadcast(a, b).shape, level**2)
+        for names, own in effects.items():
             total += own**2 * (levels[names][a] == levels[names][b])
         return total
 

@@ -101,13 +101,13 @@ def sweep(
 
 def _adaptive(measuring: "_Sweep", configs: list[Config], budget_s: float, bar: "tqdm[NoReturn]") -> pd.DataFrame:
     """Measure what may be on the frontier until the time is up, or somebody interrupts: the best so far is returned."""
-    finder, end = Search(configs, measuring.budget_s), time.monotonic() + budget_s
+    finder, now = Search(configs, measuring.budget_s), time.monotonic()
+    end = now + budget_s
     try:
-        while time.monotonic() < end and (asked := finder.ask(ASKED_AT_ONCE)):
-            try:
-                measuring.measure(asked, bar)
-            finally:
-                finder.tell(table(measuring.rows[config] for config in asked if config in measuring.rows))
+        while now < end and (asked := finder.ask(ASKED_AT_ONCE)):
+            measuring.measure(asked, bar)
+            before, now = now, time.monotonic()
+            finder.tell(table(measuring.rows[config] for config in asked), now - before)
             bar.set_description(f"predicted to {finder.error():.0%}")
         if len(measuring.rows) == len(configs):
             _interrupted.clear()
