@@ -38,7 +38,7 @@ class Numbers:
 
 
 SETUP = f"""import tradespace as ts
-from tradespace.show import measurer
+from tradespace.show.explore import measurer
 task = ts.load_task("fashion")
 surface = ts.load_recorded("fashion").query("pruning == 'none'").head({ROWS})
 asked, rounds = [], measurer.measure_rounds

@@ -5,7 +5,7 @@ import pytest
 from tradespace.config import Config
 from tradespace.measuring.measurement import Failure, Measurement, Slice
 from tradespace.show.figures.latency import plot_latency
-from tradespace.show.latencies import histogram
+from tradespace.show.meter.latencies import histogram
 
 MS = 1_000_000
 

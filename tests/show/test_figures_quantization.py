@@ -2,7 +2,7 @@ import math
 
 import pytest
 from tradespace.show.figures.quantization import plot_quantization
-from tradespace.show.rounding import WIDTHS
+from tradespace.show.lens.rounding import WIDTHS
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from dataclasses import asdict
 
 import pytest
 from tradespace.config import Config
-from tradespace.show.view import THROUGHPUT, Limits, describe_row, in_words, view
+from tradespace.show.view import THROUGHPUT, Limits, in_words, view
+from tradespace.show.words import describe_row
 from tradespace.surface.columns import table
 from tradespace.surface.objectives import at_most, maximize, minimize
 from tradespace.surface.solve import solve

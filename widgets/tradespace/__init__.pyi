@@ -6,7 +6,7 @@ from .measuring.compare import compare, compare_accuracy
 from .measuring.describe import describe
 from .measuring.engine import measure
 from .measuring.measurement import Measurement
-from .show.explorer import Explorer
+from .show.explore.explorer import Explorer
 from .show.figures import (
     plot_attainment,
     plot_attainment_3d,

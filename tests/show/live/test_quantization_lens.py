@@ -10,9 +10,9 @@ import torch
 import traitlets
 from torch import nn
 from tradespace.measuring.machine import machine
+from tradespace.show.lens.rounding import WIDTHS
 from tradespace.show.live import quantization_lens
 from tradespace.show.live.quantization_lens import QuantizationLens
-from tradespace.show.rounding import WIDTHS
 from tradespace.tasks import Task
 
 LIMIT_S = 60

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tradespace.measuring.compare import AccuracyComparison, Comparison
 from tradespace.measuring.measurement import Failure, Measurement, Slice
-from tradespace.show.comparison import accuracy_in_words, highest_ms, in_words, speed_in_words
 from tradespace.show.live import assets, verdict
 from tradespace.show.live.verdict import Verdict, alternate, chart
+from tradespace.show.meter.comparison import accuracy_in_words, highest_ms, in_words, speed_in_words
 
 MS = 1_000_000
 A, B = ts.Config("small", threads=1), ts.Config("large", threads=1)

@@ -1,16 +1,13 @@
 """What a chart of a surface shows: one pure function of (surface, selection, limits)."""
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tradespace.config import Config
 from tradespace.measuring.statistics import PERCENTILE_FLOORS
-from tradespace.surface.columns import KNOBS
+from tradespace.show.words import describe_row, figures, in_brief, rate
 from tradespace.surface.frontier import nondominated
 from tradespace.surface.objectives import (
     Constraint,
@@ -195,48 +192,6 @@ def in_words(
     return f"{_selected(surface, seen, selection, unknown)}\n{_best(surface, seen, limits, goal, objective)}"
 
 
-def figures(value: float, digits: int = 3) -> str:
-    """A number to as many figures, without an exponent where people would write none.
-
-    Examples
-    --------
-    >>> figures(1234.5), figures(0.031), figures(2.0)
-    ('1,230', '0.031', '2')
-    """
-    return f"{float(f'{value:.{digits}g}'):,.12g}"
-
-
-def describe_row(row: Mapping[Any, Any] | pd.Series) -> str:
-    """Knobs and numbers of one row, in words."""
-    knobs = _knobs(*(row[knob] for knob in KNOBS))
-    if row["status"] != "ok":
-        return f"{knobs}: {row['status'].replace('_', ' ')}: {row['reason']}"
-    latency = f"{figures(row['latency_p50_ms'])} ms"
-    if not math.isnan(row["latency_p50_lo_ms"]):
-        latency += f" ({figures(row['latency_p50_lo_ms'])} to {figures(row['latency_p50_hi_ms'])})"
-    accuracy = "not known"
-    if not math.isnan(row["accuracy"]):
-        accuracy = f"{row['accuracy']:.1%} ({row['accuracy_lo']:.1%} to {row['accuracy_hi']:.1%})"
-    doubt = f" [{row['flags']}]" if row["flags"] else ""
-    return f"{knobs}: {latency}, {_rate(row['throughput_per_s'])} items/s, accuracy {accuracy}{doubt}"
-
-
-def in_brief(config: Config) -> str:
-    """The knobs of a Config in words; the processor goes without saying."""
-    return _knobs(*(getattr(config, knob) for knob in KNOBS))
-
-
-def _knobs(model: str, pruning: str, precision: str, runtime: str, device: str, threads: int, batch_size: int) -> str:
-    pruned = f", {pruning}" if pruning != "none" else ""
-    where = f" on {device}" if device != "cpu" else ""
-    many = f"{threads} thread{'s' if threads > 1 else ''}"
-    return f"{model}{pruned}, {precision}, {runtime}{where}, batch {batch_size}, {many}"
-
-
-def _rate(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else figures(value)
-
-
 def _selected(surface: pd.DataFrame, seen: View, selection: Config, unknown: str) -> str:
     if seen.current is not None:
         return describe_row(surface.iloc[seen.current])
@@ -246,8 +201,8 @@ def _selected(surface: pd.DataFrame, seen: View, selection: Config, unknown: str
     knobs = in_brief(selection)
     if seen.predicted is None:
         return f"{knobs}: {unknown}"
-    latency, rate = figures(seen.predicted.latency_p50_ms), _rate(seen.predicted.throughput_per_s)
-    return f"{knobs}: predicted {latency} ms, {rate} items/s; {unknown}"
+    latency, throughput = figures(seen.predicted.latency_p50_ms), rate(seen.predicted.throughput_per_s)
+    return f"{knobs}: predicted {latency} ms, {throughput} items/s; {unknown}"
 
 
 def _best(surface: pd.DataFrame, seen: View, limits: Limits, goal: str, objective: Objective) -> str:

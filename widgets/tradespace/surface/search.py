@@ -121,7 +121,8 @@ class Search:
         beside_s = took_s - (surface["samples"] * surface["latency_p50_ms"]).sum() / 1e3
         # What came out of a store took less than its own samples, and tells nothing.
         if beside_s > 0 and (surface["status"] == "ok").all():
-            self._beside_s[[i + len(self.configs) * self._new(i) for i in numbers]] = beside_s / len(numbers)
+            now = np.array(numbers)
+            self._beside_s[now + len(self.configs) * self._new(now)] = beside_s / len(now)
         for i, row in zip(numbers, surface.to_dict("records"), strict=True):
             self._told[i] = True
             if row["status"] == "ok":
@@ -192,8 +193,8 @@ class Search:
             cost = cost + 1e3 * np.exp(self._beside.mean[everyone + len(everyone) * self._new(everyone)])
         return cost
 
-    def _new(self, numbers: np.ndarray | int) -> np.ndarray | bool:
-        """Whether nothing was measured yet of the variant of a candidate: its model is then prepared, and scored."""
+    def _new(self, numbers: np.ndarray) -> np.ndarray:
+        """Whether nothing was measured yet of each one's variant: its model is then prepared, and scored."""
         return np.isin(self._variant[numbers], self._variant[self._told], invert=True)
 
     def _promise(self) -> np.ndarray:

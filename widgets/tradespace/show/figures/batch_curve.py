@@ -20,6 +20,7 @@ from tradespace.show.figures.style import (
     styled,
 )
 from tradespace.show.marks import mark
+from tradespace.show.words import figures, in_brief
 from tradespace.surface.columns import configs_of
 from tradespace.surface.predict import BatchFit, fit_batches, rows_of
 
@@ -93,7 +94,7 @@ def plot_batch_curve(
         legend_below(figure, [precision_keys(timed["precision"]), [*parts.values()]])
         name_machine(figure, surface)
         said = f": {fit}, {error_in_words(fit)}" if fit else ""
-        figure.suptitle(f"{knobs_in_words(config)}{said}\n{figure.get_suptitle()}", size=12, color="0.35")
+        figure.suptitle(f"{in_brief(config, batch_size=False)}{said}\n{figure.get_suptitle()}", size=12, color="0.35")
     return figure
 
 
@@ -117,25 +118,6 @@ def with_rates(surface: pd.DataFrame) -> pd.DataFrame:
         throughput_lo_per_s=rate * latency / surface["latency_p50_hi_ms"],
         throughput_hi_per_s=rate * latency / surface["latency_p50_lo_ms"],
     )
-
-
-def knobs_in_words(config: Config) -> str:
-    """The knobs that a curve is drawn at: all but batch size."""
-    pruned = [config.pruning] if config.pruning != "none" else []
-    device = [config.device] if config.device != "cpu" else []
-    threads = f"{config.threads} thread{'s' * (config.threads > 1)}"
-    return ", ".join([config.model, *pruned, config.precision, config.runtime, *device, threads])
-
-
-def round_figures(value: float) -> str:
-    """What a fit says, to three figures: it is not known to more.
-
-    Examples
-    --------
-    >>> round_figures(32258.06), round_figures(0.031)
-    ('32,300', '0.031')
-    """
-    return f"{float(f'{value:.3g}'):,.10g}"
 
 
 def knee_in_words(fit: BatchFit) -> str:
@@ -198,7 +180,7 @@ def _line(latency: "Axes", throughput: "Axes", timed: pd.DataFrame, fit: BatchFi
             )  # fmt: skip
     peak = fit.peak_throughput_per_s
     if peak <= HEADROOM * timed["throughput_hi_per_s"].fillna(timed[RATE]).max():
-        throughput.axhline(peak, color=FAINT, lw=1.5, label=f"ceiling 1/b = {round_figures(peak)} items/s")
+        throughput.axhline(peak, color=FAINT, lw=1.5, label=f"ceiling 1/b = {figures(peak)} items/s")
 
 
 def _sizes(axis: "XAxis", sizes: pd.Series) -> None:

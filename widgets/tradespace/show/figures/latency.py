@@ -9,8 +9,8 @@ import pandas as pd
 
 from tradespace.measuring.measurement import Measurement
 from tradespace.show.figures.style import FAINT, LIMIT, blank, canvas, legend_below, log_axis, name_machine, styled
-from tradespace.show.latencies import BINS, counted, for_still, histogram, percentiles
-from tradespace.show.view import in_brief
+from tradespace.show.meter.latencies import BINS, counted, for_still, histogram, percentiles
+from tradespace.show.words import in_brief
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -58,11 +58,11 @@ def plot_pruning(
     'weight'
     """
     from tradespace.config import PRUNINGS, Config
-    from tradespace.show.channels import channels_left, with_shipped
-    from tradespace.show.cutting import Cut
-    from tradespace.show.filling import recorded_on, rows_of_model
-    from tradespace.show.relative import known_pairs, pruned_point, unpruned_point, where_of
-    from tradespace.show.rounding import first_layer
+    from tradespace.show.lens.channels import channels_left, with_shipped
+    from tradespace.show.lens.cutting import Cut
+    from tradespace.show.lens.filling import recorded_on, rows_of_model
+    from tradespace.show.lens.relative import known_pairs, pruned_point, unpruned_point, where_of
+    from tradespace.show.lens.rounding import first_layer
 
     model = task.models[0] if model is None else model
     rows = rows_of_model(task, model, surface)
@@ -85,7 +85,7 @@ def draw_pruning(
     view: dict[str, Any], points: dict[str, Any], whole: dict[str, Any], kind: str, share: int, where: str
 ) -> "Figure":
     """The figure of what a `Cut` says of a layer, and of the points that are known."""
-    from tradespace.show.cutting import SHARES
+    from tradespace.show.lens.cutting import SHARES
 
     place = SHARES[kind].index(share)
     with styled():
@@ -122,7 +122,7 @@ def _weights(axes: "Axes", view: dict[str, Any], kind: str, place: int) -> None:
 def _picture(axes: "Axes", view: dict[str, Any], kind: str, place: int) -> None:
     from matplotlib.colors import ListedColormap
 
-    from tradespace.show.cutting import SHARES
+    from tradespace.show.lens.cutting import SHARES
 
     cells, lines = np.array(view["cells"]), view["lines"].get(str(SHARES[kind][place]))
     axes.set(title=shape_of(view), xlabel="weights of a channel", ylabel="channels")

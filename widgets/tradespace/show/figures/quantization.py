@@ -53,8 +53,8 @@ def plot_quantization(
     >>> figure.axes[0].get_xlabel()
     'weight'
     """
-    from tradespace.show import rounding
-    from tradespace.show.filling import recorded_on, rows_of_model
+    from tradespace.show.lens import rounding
+    from tradespace.show.lens.filling import recorded_on, rows_of_model
 
     model = task.models[0] if model is None else model
     rows = rows_of_model(task, model, surface)
@@ -81,7 +81,7 @@ def draw_quantization(
 
 
 def _weights(axes: "Axes", view: dict[str, Any], precision: str, channel: str) -> None:
-    from tradespace.show.rounding import WIDTHS
+    from tradespace.show.lens.rounding import WIDTHS
 
     one, bits = view["channels"][channel], WIDTHS[precision][0]
     edges = np.linspace(-view["span"], view["span"], len(view["shares"]) + 1)
@@ -111,7 +111,7 @@ def _errors(axes: "Axes", view: dict[str, Any], precision: str) -> None:
 
 
 def _accuracy(axes: "Axes", accuracy: dict[str, Any], precision: str) -> None:
-    from tradespace.show.rounding import BITS, WIDTHS
+    from tradespace.show.lens.rounding import BITS, WIDTHS
 
     axes.set(title="Accuracy of the whole model", xlabel="bits of a weight", ylabel="accuracy, %")
     for own, (label, colour, marker) in STEPS.items():

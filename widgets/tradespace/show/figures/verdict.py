@@ -8,10 +8,10 @@ import pandas as pd
 
 from tradespace.measuring.compare import Comparison
 from tradespace.measuring.measurement import Measurement
-from tradespace.show.comparison import SIDES, accuracy, accuracy_in_words, highest_ms, speed, speed_in_words
 from tradespace.show.figures.style import FAINT, INK, blank, canvas, legend_below, log_axis, name_machine, styled
-from tradespace.show.latencies import LOG_FROM, for_still, percentiles
-from tradespace.show.view import in_brief
+from tradespace.show.meter.comparison import SIDES, accuracy, accuracy_in_words, highest_ms, speed, speed_in_words
+from tradespace.show.meter.latencies import LOG_FROM, for_still, percentiles
+from tradespace.show.words import in_brief
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -17,14 +17,13 @@ from tradespace.show.figures.batch_curve import (
     error_in_words,
     first_config,
     knee_in_words,
-    knobs_in_words,
     plot_batch_curve,
-    round_figures,
     with_rates,
 )
 from tradespace.show.live.assets import assets
 from tradespace.show.marks import mark
 from tradespace.show.view import View, view
+from tradespace.show.words import figures, in_brief
 from tradespace.surface.columns import checked, configs_of, table
 from tradespace.surface.predict import BatchFit, fit_batches, rows_of
 
@@ -148,7 +147,10 @@ def _sent(fit: BatchFit) -> dict[str, Any]:
 
 def in_words(surface: pd.DataFrame, selection: Config, fit: BatchFit | None) -> str:
     """The fit and what follows from it; the selected batch size; and the machine, if it is another than this."""
-    lines = [f"{knobs_in_words(selection)}: {_curve(surface, selection, fit)}", _point(surface, selection, fit)]
+    lines = [
+        f"{in_brief(selection, batch_size=False)}: {_curve(surface, selection, fit)}",
+        _point(surface, selection, fit),
+    ]
     elsewhere = [name for name in surface["machine"].unique() if name != machine()]
     return "\n".join([*lines, *(f"Recorded on: {name}." for name in elsewhere)])
 
@@ -163,7 +165,7 @@ def _curve(surface: pd.DataFrame, selection: Config, fit: BatchFit | None) -> st
 
 
 def _knee(fit: BatchFit) -> str:
-    peak = f"{round_figures(fit.peak_throughput_per_s)} items/s"
+    peak = f"{figures(fit.peak_throughput_per_s)} items/s"
     if not fit.each_ms:
         return "No knee: a batch takes as long whatever its size."
     if not fit.fixed_ms:
@@ -183,7 +185,7 @@ def _point(surface: pd.DataFrame, selection: Config, fit: BatchFit | None) -> st
     if here.empty:
         if fit is None:
             return f"{batch}: not measured."
-        latency, rate = (round_figures(of(selection.batch_size)) for of in (fit.latency_ms, fit.throughput_per_s))
+        latency, rate = (figures(of(selection.batch_size)) for of in (fit.latency_ms, fit.throughput_per_s))
         return f"{batch}: not measured; the line says {latency} ms, {rate} items/s."
     row = here.iloc[-1]
     if row["status"] != "ok":

@@ -38,7 +38,7 @@ function render({ model, el }) {
     const track = row.append("div").attr("class", "track");
     const input = track.append("input").attr("type", "range").attr("id", `${prefix}-${spec.name}`)
       .attr("min", 0).attr("max", last).attr("step", 1).attr("title", spec.tooltip).attr("data-lm-suppress-shortcuts", true);
-    const few = last <= 16;
+    const few = last <= 24;
     const ticks = track.append("div").attr("class", "ticks").attr("aria-hidden", true).selectAll("span")
       .data(few ? spec.options : []).join("span").style("left", (_, i) => `${(100 * i) / Math.max(1, last)}%`);
     // The slider says it itself, as its aria-valuetext.

@@ -15,7 +15,8 @@ import traitlets
 from tradespace.show.figures.attainment import extent
 from tradespace.show.live.assets import assets
 from tradespace.show.marks import mark
-from tradespace.show.view import Limits, View, describe_row
+from tradespace.show.view import Limits, View
+from tradespace.show.words import describe_row
 from tradespace.surface.attainment import attainment
 from tradespace.surface.columns import table
 from tradespace.surface.frontier import nondominated

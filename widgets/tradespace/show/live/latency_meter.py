@@ -11,11 +11,11 @@ from tradespace.errors import positive
 from tradespace.measuring.engine import measure_rounds
 from tradespace.measuring.measurement import Measurement
 from tradespace.measuring.worker import variant
-from tradespace.show.background import MeasuringWidget, time_left_s
 from tradespace.show.figures.latency import plot_latency
-from tradespace.show.latencies import MEANING, TOO_FEW, Percentile, counted, histogram, percentiles, sentence
 from tradespace.show.live.assets import assets
-from tradespace.show.view import in_brief
+from tradespace.show.meter.background import MeasuringWidget, time_left_s
+from tradespace.show.meter.latencies import MEANING, TOO_FEW, Percentile, counted, histogram, percentiles, sentence
+from tradespace.show.words import in_brief
 from tradespace.tasks.task import Task
 
 if TYPE_CHECKING:

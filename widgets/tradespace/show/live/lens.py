@@ -11,7 +11,7 @@ import anywidget
 import pandas as pd
 import traitlets
 
-from tradespace.show.filling import Filling, Group, Row, recorded_on, rows_of_model
+from tradespace.show.lens.filling import Filling, Group, Row, recorded_on, rows_of_model
 from tradespace.tasks.task import Task
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ import traitlets
 
 from tradespace.config import PRUNINGS, Config
 from tradespace.measuring.engine import PROCESS
-from tradespace.show.channels import channels_left, with_shipped
-from tradespace.show.cutting import SHARES, Cut
-from tradespace.show.filling import Group, Row
+from tradespace.show.lens.channels import channels_left, with_shipped
+from tradespace.show.lens.cutting import SHARES, Cut
+from tradespace.show.lens.filling import Group, Row
+from tradespace.show.lens.relative import known_pairs, pruned_point, unpruned_point, where_of
+from tradespace.show.lens.rounding import first_layer
 from tradespace.show.live.assets import assets
 from tradespace.show.live.lens import Lens
-from tradespace.show.relative import known_pairs, pruned_point, unpruned_point, where_of
-from tradespace.show.rounding import first_layer
 from tradespace.surface.columns import table
 from tradespace.tasks.task import Task
 

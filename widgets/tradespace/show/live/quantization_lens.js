@@ -4,11 +4,11 @@
 // precision; as it is measured), `note` and `untested` (in words). The browser writes `bits`, `per_channel`,
 // `channel`, `layer` and `measuring`, and draws whatever they say without waiting for the kernel.
 import { max, min } from "d3-array";
-import { axisBottom, axisLeft } from "d3-axis";
 import { scaleLinear, scalePoint } from "d3-scale";
 import { select } from "d3-selection";
 import { area, curveStep } from "d3-shape";
-import { known, plain, symbolPath } from "./shared/plot.js";
+import { axes, FOOT_EM, panel, percent } from "./shared/lens.js";
+import { known, symbolPath } from "./shared/plot.js";
 
 const BITS = [8, 6, 5, 4, 3, 2];
 const STEPS = [
@@ -16,42 +16,8 @@ const STEPS = [
   { own: false, name: "one step for the tensor", symbol: "symbolSquare", suffix: "-tensor" },
 ];
 const CHANNELS = ["typical", "narrowest", "widest"];
-const HEIGHT_EM = 17, MARGIN_EM = { top: 0.8, right: 1, bottom: 3.3, left: 4.2 };
-// A quarter of a per cent lies between two tenths: then the even one, as in the words that come from the kernel.
-const percent = (value) => {
-  const points = 100 * value;
-  return `${(4 * points) % 2 === 1 ? (2 * Math.round(5 * points)) / 10 : +points.toFixed(1)}`;
-};
-// Room below a chart for what is not measured: it has no height, and waits there.
-const FOOT_EM = 2.8;
 // From how many em of width there are how many panels in a row.
 const COLUMNS = [[64, 3], [42, 2], [0, 1]];
-
-// A title and words that wrap, over a chart of its own width.
-function panel(parent, name, title) {
-  const figure = parent.append("figure").attr("class", name);
-  const caption = figure.append("figcaption");
-  caption.append("b").text(title);
-  return { figure, words: caption.append("span"), svg: figure.append("svg").attr("role", "img").attr("aria-label", title) };
-}
-
-// Empty axes: where the plot lies, and a group to draw in. `foot` pixels are kept free below it.
-function axes({ figure, svg }, em, { x, y, xLabel, yLabel, xTicks, xFormat = plain, yFormat = plain, foot = 0 }) {
-  const width = Math.max(figure.node().clientWidth, 12 * em), height = HEIGHT_EM * em;
-  const left = MARGIN_EM.left * em, right = width - MARGIN_EM.right * em;
-  const top = MARGIN_EM.top * em, bottom = height - MARGIN_EM.bottom * em;
-  svg.attr("width", width).attr("height", height).selectAll("*").remove();
-  x.range([left, right]);
-  y.range([bottom - foot, top]);
-  const ticks = xTicks ?? x.ticks(Math.max(2, Math.floor((right - left) / (5 * em))));
-  svg.append("g").attr("class", "axis").attr("transform", `translate(0,${bottom})`)
-    .call(axisBottom(x).tickValues(ticks).tickFormat(xFormat).tickSize(5).tickPadding(4));
-  svg.append("g").attr("class", "axis grid").attr("transform", `translate(${left},0)`)
-    .call(axisLeft(y).ticks(5).tickFormat(yFormat).tickSizeInner(-(right - left)).tickSizeOuter(0).tickPadding(6));
-  svg.append("text").attr("class", "axis-label").attr("x", (left + right) / 2).attr("y", height - 0.4 * em).text(xLabel);
-  svg.append("text").attr("class", "axis-label").attr("transform", `translate(${em},${(top + bottom) / 2}) rotate(-90)`).text(yLabel);
-  return { g: svg.append("g"), left, right, top, bottom };
-}
 
 function render({ model, el }) {
   const root = select(el).append("div").attr("class", "tradespace tradespace-quantization-lens");

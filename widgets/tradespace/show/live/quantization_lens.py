@@ -7,10 +7,8 @@ import pandas as pd
 import traitlets
 
 from tradespace.config import Config
-from tradespace.show.filling import Group, Row
-from tradespace.show.live.assets import assets
-from tradespace.show.live.lens import Lens
-from tradespace.show.rounding import (
+from tradespace.show.lens.filling import Group, Row
+from tradespace.show.lens.rounding import (
     BITS,
     CHANNELS,
     WIDTHS,
@@ -19,6 +17,8 @@ from tradespace.show.rounding import (
     rounded_layer,
     rounded_weights,
 )
+from tradespace.show.live.assets import assets
+from tradespace.show.live.lens import Lens
 from tradespace.surface.columns import table
 from tradespace.tasks.task import Task
 

@@ -11,7 +11,8 @@ import traitlets
 
 from tradespace.show.live.assets import assets
 from tradespace.show.marks import mark
-from tradespace.show.view import Limits, View, describe_row
+from tradespace.show.view import Limits, View
+from tradespace.show.words import describe_row
 from tradespace.surface.columns import KNOBS, table
 
 SENT = (

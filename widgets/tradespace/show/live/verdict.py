@@ -11,12 +11,12 @@ from tradespace.config import Config, check
 from tradespace.errors import positive
 from tradespace.measuring.engine import Scores, measure_rounds
 from tradespace.measuring.measurement import Measurement
-from tradespace.show.background import MeasuringWidget, time_left_s
-from tradespace.show.comparison import SIDES, highest_ms, in_words, ratio_in_words, speed
 from tradespace.show.figures.verdict import plot_verdict
-from tradespace.show.latencies import MEANING, TOO_FEW, counted, percentiles
 from tradespace.show.live.assets import assets
-from tradespace.show.view import in_brief
+from tradespace.show.meter.background import MeasuringWidget, time_left_s
+from tradespace.show.meter.comparison import SIDES, highest_ms, in_words, ratio_in_words, speed
+from tradespace.show.meter.latencies import MEANING, TOO_FEW, counted, percentiles
+from tradespace.show.words import in_brief
 from tradespace.tasks.task import Task
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.utils import parametrizations
 from tradespace.prepare.fold import fold
 from tradespace.prepare.weights import round_weights
-from tradespace.show.rounding import (
+from tradespace.show.lens.rounding import (
     BINS,
     ERROR_BINS,
     WIDTHS,

@@ -9,7 +9,7 @@ from scipy import stats
 
 from tradespace.measuring.compare import compare_accuracy
 from tradespace.measuring.measurement import Measurement
-from tradespace.show.view import figures
+from tradespace.show.words import figures
 from tradespace.surface.columns import KNOBS
 
 Row = Mapping[str, Any]

@@ -5,9 +5,8 @@ import pytest
 import torch
 import tradespace as ts
 from tradespace.config import PRUNINGS, RUNTIMES, Config, most_threads
-from tradespace.show.live.controls import Controls
-from tradespace.show.mission import Mission
-from tradespace.show.settings import (
+from tradespace.show.explore.mission import Mission
+from tradespace.show.explore.settings import (
     HERE,
     OBJECTIVES,
     RECORDED,
@@ -21,6 +20,7 @@ from tradespace.show.settings import (
     start_values,
     unavailable,
 )
+from tradespace.show.live.controls import Controls
 from tradespace.show.view import Limits
 from tradespace.surface.objectives import minimize
 

@@ -10,8 +10,8 @@ import pytest
 import tradespace as ts
 from tradespace.measuring.engine import PROCESS
 from tradespace.measuring.measurement import Failure, Measurement, Slice
-from tradespace.show import measurer as module
-from tradespace.show.measurer import Measurer
+from tradespace.show.explore import measurer as module
+from tradespace.show.explore.measurer import Measurer
 
 LIMIT_S = 120
 SLICES = 4

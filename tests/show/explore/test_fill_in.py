@@ -4,8 +4,8 @@ import re
 import numpy as np
 import pytest
 from tradespace.config import Config, physical_cores
-from tradespace.show import fill_in
-from tradespace.show.fill_in import AT_ONCE, BATCHES, FillIn, candidates
+from tradespace.show.explore import fill_in
+from tradespace.show.explore.fill_in import AT_ONCE, BATCHES, FillIn, candidates
 from tradespace.surface.columns import KNOBS, configs_of, table
 
 CONFIGS = [Config("small", precision=p, threads=1, batch_size=b) for p in ("fp32", "bf16") for b in (1, 8, 64)]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tradespace.config import Config
 from tradespace.measuring.measurement import Measurement
-from tradespace.show.moves import in_a_sentence
+from tradespace.show.explore.moves import in_a_sentence
 
 ROW = {
     "model": "m", "pruning": "none", "precision": "fp32", "runtime": "eager", "device": "cpu", "threads": 1,

@@ -11,8 +11,8 @@ import pandas as pd
 
 from tradespace.config import DEVICES, PRECISIONS, PRUNINGS, RUNTIMES, Config, most_threads
 from tradespace.prepare import unsupported
+from tradespace.show.explore.mission import MILLION, Mission
 from tradespace.show.live.controls import Choice, Number
-from tradespace.show.mission import MILLION, Mission
 from tradespace.show.view import Limits
 from tradespace.surface.columns import KNOBS
 from tradespace.surface.objectives import Objective, maximize, minimize

@@ -2,7 +2,7 @@ import math
 
 import pandas as pd
 import pytest
-from tradespace.show.mission import Mission
+from tradespace.show.explore.mission import Mission
 
 
 def test_cost_energy_and_speed_are_columns_beside_the_others(surface):

@@ -7,8 +7,8 @@ import pytest
 from tradespace.config import Config
 from tradespace.measuring.machine import machine
 from tradespace.measuring.measurement import Failure, Measurement
-from tradespace.show import filling
-from tradespace.show.filling import Filling, at_interrupt, recorded_on, rows_of_model
+from tradespace.show.lens import filling
+from tradespace.show.lens.filling import Filling, at_interrupt, recorded_on, rows_of_model
 
 LIMIT_S = 30
 A, B, C = ((Config("narrow", precision=name, threads=1),) for name in ("fp32", "w4", "w2"))

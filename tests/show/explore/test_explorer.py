@@ -12,10 +12,10 @@ import tradespace as ts
 from tradespace.config import most_threads
 from tradespace.measuring.machine import machine
 from tradespace.measuring.measurement import Failure, Measurement, Slice
-from tradespace.show import explorer as module
+from tradespace.show.explore import explorer as module
+from tradespace.show.explore.measurer import Measurer
+from tradespace.show.explore.settings import HERE, OBJECTIVES, RECORDED
 from tradespace.show.live.controls import Choice
-from tradespace.show.measurer import Measurer
-from tradespace.show.settings import HERE, OBJECTIVES, RECORDED
 from tradespace.surface.columns import configs_of
 
 LIMIT_S = 120

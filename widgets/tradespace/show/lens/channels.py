@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tradespace.errors import Unsupported
 from tradespace.prepare.pruning import LAYERS, prune
-from tradespace.show.rounding import named_weights
+from tradespace.show.lens.rounding import named_weights
 from tradespace.tasks.task import Task
 
 PRUNINGS = ("channels-25", "channels-50", "channels-75")

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from torch import nn
 from tradespace.prepare.eager import layers_of
 from tradespace.prepare.pruning import prune
-from tradespace.show.channels import PRUNINGS, channels_left, kept_of, size_of, with_shipped
-from tradespace.show.cutting import MOST_CELLS, MOST_ROWS, SHARES, Cut
-from tradespace.show.rounding import BINS
+from tradespace.show.lens.channels import PRUNINGS, channels_left, kept_of, size_of, with_shipped
+from tradespace.show.lens.cutting import MOST_CELLS, MOST_ROWS, SHARES, Cut
+from tradespace.show.lens.rounding import BINS
 from tradespace.tasks import Task
 
 

@@ -16,19 +16,19 @@ from tradespace.config import DEVICES, PRECISIONS, PRUNINGS, RUNTIMES, Config
 from tradespace.errors import choose, positive
 from tradespace.measuring.machine import machine
 from tradespace.measuring.measurement import Measurement
-from tradespace.show import settings
-from tradespace.show.background import time_left_s
+from tradespace.show.explore import settings
+from tradespace.show.explore.fill_in import FillIn, candidates
+from tradespace.show.explore.measurer import Measurer
+from tradespace.show.explore.moves import Row, in_a_sentence
+from tradespace.show.explore.readouts import predicted_row, tiles_of
+from tradespace.show.explore.settings import DECIDING, HERE, RECORDED
 from tradespace.show.figures import plot_surface
-from tradespace.show.fill_in import FillIn, candidates
 from tradespace.show.live.batch_curve import BatchCurve
 from tradespace.show.live.controls import Controls
 from tradespace.show.live.landscape import Landscape
 from tradespace.show.live.tiles import Tiles
 from tradespace.show.live.tradeoff import TradeoffChart
-from tradespace.show.measurer import Measurer
-from tradespace.show.moves import Row, in_a_sentence
-from tradespace.show.readouts import predicted_row, tiles_of
-from tradespace.show.settings import DECIDING, HERE, RECORDED
+from tradespace.show.meter.background import time_left_s
 from tradespace.show.view import Limits, in_words, view, within
 from tradespace.surface.columns import KNOBS, STATUSES, TYPES, checked, configs_of, row, table
 from tradespace.surface.recorded import list_recorded, load_recorded

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from tradespace.show.explore.mission import MILLION, Mission
 from tradespace.show.live.tiles import Tile
-from tradespace.show.mission import MILLION, Mission
-from tradespace.show.view import figures
+from tradespace.show.words import figures
 from tradespace.surface.columns import NUMBERS
 from tradespace.surface.predict import Prediction
 

@@ -1,9 +1,9 @@
 import math
 
 import pytest
+from tradespace.show.explore.mission import Mission
+from tradespace.show.explore.readouts import UNKNOWN, predicted_row, tiles_of
 from tradespace.show.live.tiles import Tile
-from tradespace.show.mission import Mission
-from tradespace.show.readouts import UNKNOWN, predicted_row, tiles_of
 from tradespace.surface.predict import Prediction
 
 MEDIAN, P99 = "latency_p50_ms", "latency_p99_ms"

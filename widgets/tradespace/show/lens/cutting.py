@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from tradespace.errors import Unsupported
 from tradespace.prepare.pruning import LAYERS, zero_smallest
 from tradespace.prepare.source import load
-from tradespace.show.channels import PRUNINGS, Found, Lines, size_of
-from tradespace.show.rounding import BINS, finite, named_weights, others, percentages, span_of
+from tradespace.show.lens.channels import PRUNINGS, Found, Lines, size_of
+from tradespace.show.lens.rounding import BINS, finite, named_weights, others, percentages, span_of
 from tradespace.tasks.task import Task
 
 # The shares in per cent that are shown: of weights any, of channels those that exist as a pruning.

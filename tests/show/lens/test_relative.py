@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tradespace.config import Config
-from tradespace.show.relative import known_pairs, pruned_point, ratio_of, unpruned_point, verdict, where_of
+from tradespace.show.lens.relative import known_pairs, pruned_point, ratio_of, unpruned_point, verdict, where_of
 
 
 def row(middle=1.0, low=None, high=None, **changes):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tradespace.config import PRUNINGS, Config
-from tradespace.show.rounding import percentage, records
+from tradespace.show.lens.rounding import percentage, records
 
 # Two points as fast as each other may come out this much apart when measured again (as for `compare`).
 MARGIN = 0.02

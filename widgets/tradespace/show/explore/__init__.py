@@ -1,0 +1,1 @@
+"""The Explorer: its controls, its state, and what each move and number means."""
