@@ -9,6 +9,7 @@ import against_timer
 import against_vendor
 import cost
 import drag
+import explorer
 import gains
 import interval_coverage
 import live_search
@@ -33,6 +34,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "search": search.run,
     "live_search": live_search.run,
     "drag": drag.run,
+    "explorer": explorer.run,
 }
 
 

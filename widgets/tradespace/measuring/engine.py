@@ -70,6 +70,10 @@ class MeasuringProcess:
                 self._executor = None
                 return self._alive().submit(function, *args)
 
+    def start(self) -> None:
+        """Begin to start the process, for whoever may want it soon: importing torch takes it seconds."""
+        self.submit(os.getpid)
+
     def kill(self) -> None:
         """End the process at once, with whatever it is doing."""
         with self._lock:

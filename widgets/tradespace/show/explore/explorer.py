@@ -4,6 +4,7 @@ import base64
 import html
 import io
 import threading
+from contextlib import ExitStack
 from dataclasses import astuple, replace
 from functools import cache, partial
 from typing import Any
@@ -14,6 +15,7 @@ import pandas as pd
 
 from tradespace.config import DEVICES, PRECISIONS, PRUNINGS, RUNTIMES, Config
 from tradespace.errors import choose, positive
+from tradespace.measuring.engine import PROCESS
 from tradespace.measuring.machine import machine
 from tradespace.measuring.measurement import Measurement
 from tradespace.show.explore import settings
@@ -362,14 +364,17 @@ class Explorer(ipw.VBox):
         limits, objective = settings.limits_of(chosen), settings.objective_of(chosen)
         self._seen = seen = view(self._priced, selection, decided=self._within(limits, objective))
         unknown = "not measured yet" if self._data == HERE else "not among the recorded points"
-        with self.tradeoff.hold_sync():
+        with ExitStack() as together:
+            # Their messages go out one right after the other, so that the browser paints once.
+            for widget in (self.landscape, self.tiles, self.batch_curve, self.tradeoff):
+                together.enter_context(widget.hold_sync())
             self.tradeoff.show_view(seen, limits, [self._number.get(astuple(pin), -1) for pin in self._pins])
             self.tradeoff.label = in_words(
                 self._priced, seen, selection, limits, chosen["objective"], objective, unknown
             )
-        self.batch_curve.show_view(seen, selection, _median_limit(limits))
-        self.landscape.show_view(seen, limits.max_latency_ms, limits.min_throughput_per_s, limits.min_accuracy)
-        self._read_out()
+            self.batch_curve.show_view(seen, selection, _median_limit(limits))
+            self.landscape.show_view(seen, limits.max_latency_ms, limits.min_throughput_per_s, limits.min_accuracy)
+            self._read_out()
 
     def _read_out(self) -> None:
         """The tiles of the selection, and what the last move and the pins say."""
@@ -424,6 +429,8 @@ class Explorer(ipw.VBox):
         """The live widget, and beside it a still picture for where widgets do not live."""
         bundle = super()._repr_mimebundle_(**options)
         with self._lock:
+            if self._data == HERE:
+                PROCESS.start()
             shown, limits = self._shown, settings.limits_of(self.controls.chosen)
         timed = (shown["status"] == "ok") & shown["latency_p50_ms"].notna()
         if bundle and timed.any():

@@ -284,23 +284,15 @@ function render({ model, el }) {
     };
   }
 
-  // One message may change all three: they are drawn once, before the next paint.
-  const events = ["change:data", "change:state", "change:label"];
-  let frame = null;
-  const drawSoon = () => {
-    frame ??= requestAnimationFrame(() => {
-      frame = null;
-      draw();
-    });
-  };
-  for (const event of events) model.on(event, drawSoon);
+  // Once a message, whatever of it has changed. Before the first layout there is nothing to draw on.
+  const redraw = () => panels.length && draw();
+  model.on("change", redraw);
   // Its first call comes once the chart has a place and a width.
   const resize = new ResizeObserver(layout);
   resize.observe(root.node());
   return () => {
     resize.disconnect();
-    cancelAnimationFrame(frame);
-    for (const event of events) model.off(event, drawSoon);
+    model.off("change", redraw);
   };
 }
 

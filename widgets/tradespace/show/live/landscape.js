@@ -22,6 +22,7 @@ const LIGHT = [1, 0.88, 0.76];
 // How much is left of a colour outside the limits.
 const PALE = 0.3;
 const STEP = "rgba(0, 0, 0, 0.55)", STEP_OUTSIDE = "rgba(127, 127, 127, 0.5)";
+const SOON_MS = 60;
 const NEAR_PX = 24, CLICK_PX = 4, NARROW_EM = 36;
 const RADIANS_PX = { turn: 0.009, tilt: 0.007 }, RADIANS_KEY = Math.PI / 36, ZOOM_KEY = 1.15, ZOOM_WHEEL = 0.0015;
 
@@ -276,7 +277,7 @@ function render({ model, el }) {
   const tip = root.append("div").attr("class", "tip").attr("aria-live", "polite").attr("hidden", true);
   const node = canvas.node(), g = node.getContext("2d");
   // `targets` are the points in sight and where they lie on the canvas; `named` is the key of the one that is named.
-  let pose = { ...START }, scene = null, targets = [], named = null, drag = null, frame = null;
+  let pose = { ...START }, scene = null, targets = [], named = null, drag = null, frame = null, soon = null;
   const keyOf = ({ point }) => point.row ?? "predicted";
   const namedTarget = () => targets.find((target) => keyOf(target) === named);
 
@@ -448,7 +449,14 @@ function render({ model, el }) {
   canvas.on("pointerleave blur", () => name(null));
 
   const say = () => status.text(model.get("label"));
-  const handlers = { "change:data": rebuild, "change:marks": rebuild, "change:state": rebuild, "change:label": say };
+  // At each move the flat charts come first: this one takes as long to draw as all of them.
+  function rebuildSoon() {
+    soon ??= setTimeout(() => {
+      soon = null;
+      rebuild();
+    }, SOON_MS);
+  }
+  const handlers = { "change:data": rebuild, "change:marks": rebuild, "change:state": rebuildSoon, "change:label": say };
   for (const [event, handler] of Object.entries(handlers)) model.on(event, handler);
   say();
   rebuild();
@@ -457,6 +465,7 @@ function render({ model, el }) {
   theme.observe(document.body, { attributes: true });
   return () => {
     if (frame !== null) cancelAnimationFrame(frame);
+    clearTimeout(soon);
     resize.disconnect();
     theme.disconnect();
     for (const [event, handler] of Object.entries(handlers)) model.off(event, handler);

@@ -27,13 +27,10 @@ function render({ model, el }) {
     say(sentence, model.get("sentence"));
   }
 
-  model.on("change:tiles", draw);
-  model.on("change:sentence", draw);
+  // Once a message, whatever of it has changed.
+  model.on("change", draw);
   draw();
-  return () => {
-    model.off("change:tiles", draw);
-    model.off("change:sentence", draw);
-  };
+  return () => model.off("change", draw);
 }
 
 export default { render };
