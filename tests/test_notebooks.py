@@ -1,47 +1,120 @@
-"""Every notebook as it is committed, and as it runs from top to bottom."""
+"""Every notebook as it is committed, as it runs from top to bottom, and with its exercises solved."""
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 
 import nbclient
 import nbformat
 import pytest
+from tradespace.lesson.exercise import MARKS, NOT_ATTEMPTED
+from tradespace.lesson.ledger import VARIABLE
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-MOST_LINES = 8
+FOLDER = Path(__file__).parents[1] / "notebooks"
+# A page, not a lesson: its code is hidden, and it says nothing itself.
+APP = FOLDER / "app.ipynb"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+LESSONS = [path for path in NOTEBOOKS if path != APP]
+EXERCISED = [path for path in LESSONS if (FOLDER / "solutions" / f"{path.stem}.toml").exists()]
+MOST_LINES, MOST_CELLS = 8, 45
+WORDS = 800, 1_800
+TIMEOUT_S = 420
 
-pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+def parameters(paths):
+    return pytest.mark.parametrize("path", paths, ids=[path.stem for path in paths])
 
 
 def code_cells(path):
     return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
 
 
+def solutions(path):
+    """By cell, the exercise solved: kept once, beside the notebook."""
+    return tomllib.loads((FOLDER / "solutions" / f"{path.stem}.toml").read_text(encoding="utf-8"))
+
+
+def is_stub(cell):
+    return any(isinstance(node, ast.Constant) and node.value is ... for node in ast.walk(ast.parse(cell.source)))
+
+
+def solve(notebook, solved):
+    """Put the solutions in the place of the stubs, in a notebook in memory."""
+    for cell in notebook.cells:
+        cell.source = solved.get(cell.id, cell.source).strip()
+    return notebook
+
+
+def run(notebook, tmp_path, monkeypatch):
+    """Execute it where it is, with a ledger of its own; returns what its code cells put out."""
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "ledger.sqlite"))
+    nbclient.NotebookClient(notebook, timeout=TIMEOUT_S, resources={"metadata": {"path": FOLDER}}).execute()
+    return [output for cell in notebook.cells for output in cell.get("outputs", ())]
+
+
+def warnings_of(outputs):
+    # tqdm's bar is a widget, and draws itself; what else comes on stderr is a warning.
+    return [one.text for one in outputs if one.output_type == "stream" and one.name == "stderr"]
+
+
+def checks_of(outputs):
+    """What the checks of the exercises say."""
+    texts = [one.data.get("text/plain", "") for one in outputs if one.output_type == "execute_result"]
+    return [text for text in texts if text.startswith((NOT_ATTEMPTED, *filter(None, MARKS.values())))]
+
+
+@parameters(NOTEBOOKS)
 def test_it_is_committed_without_outputs(path):
     assert all(not cell.outputs and cell.execution_count is None for cell in code_cells(path))
 
 
+@parameters(NOTEBOOKS)
 def test_its_cells_are_short_and_hold_no_helpers(path):
+    assert len(nbformat.read(path, as_version=4).cells) <= MOST_CELLS
     for cell in code_cells(path):
         assert len(cell.source.splitlines()) <= MOST_LINES, cell.source
         nodes = ast.walk(ast.parse(cell.source))
         assert not any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in nodes), cell.source
 
 
+@parameters(LESSONS)
 def test_its_prose_is_of_a_length_that_people_read(path):
-    if path.stem == "app":
-        return  # a page, not a lesson: its code is hidden, and it says nothing itself
     cells = nbformat.read(path, as_version=4).cells
     words = sum(len(re.findall(r"\w+", cell.source)) for cell in cells if cell.cell_type == "markdown")
-    assert 800 <= words <= 1_800
+    assert WORDS[0] <= words <= WORDS[1]
 
 
-def test_it_runs_from_top_to_bottom_without_a_warning(path):
-    notebook = nbformat.read(path, as_version=4)
-    nbclient.NotebookClient(notebook, timeout=420, resources={"metadata": {"path": path.parent}}).execute()
-    printed = [
-        output for cell in notebook.cells for output in cell.get("outputs", ()) if output.output_type == "stream"
-    ]
-    # tqdm's bar is a widget, and draws itself; what else comes on stderr is a warning.
-    assert [output.text for output in printed if output.name == "stderr"] == []
+@parameters(LESSONS)
+def test_what_it_links_to_is_there(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", cell.source) if cell.cell_type == "markdown" else ():
+            assert (FOLDER / target).exists(), target
+
+
+@parameters(EXERCISED)
+def test_a_stub_differs_from_its_solution_in_its_dots_alone(path):
+    solved = solutions(path)
+    assert {cell.id for cell in code_cells(path) if is_stub(cell)} == set(solved)
+    for cell in code_cells(path):
+        if cell.id in solved:
+            pattern = "(.+?)".join(re.escape(part) for part in cell.source.split("..."))
+            assert re.fullmatch(pattern, solved[cell.id].strip(), re.DOTALL), cell.id
+
+
+@parameters(LESSONS)
+def test_it_runs_from_top_to_bottom_untouched_and_without_a_warning(path, tmp_path, monkeypatch):
+    outputs = run(nbformat.read(path, as_version=4), tmp_path, monkeypatch)
+    assert warnings_of(outputs) == []
+    said = checks_of(outputs)
+    assert said == [NOT_ATTEMPTED] * len(said)
+    assert bool(said) == (path in EXERCISED)
+
+
+@parameters(EXERCISED)
+def test_solved_every_check_passes(path, tmp_path, monkeypatch):
+    outputs = run(solve(nbformat.read(path, as_version=4), solutions(path)), tmp_path, monkeypatch)
+    assert warnings_of(outputs) == []
+    said = checks_of(outputs)
+    assert said
+    assert [text for text in said if not text.startswith(MARKS[True])] == []

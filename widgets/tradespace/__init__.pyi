@@ -1,4 +1,5 @@
 from .config import Config, grid
+from .lesson import check
 from .lesson.ledger import Ledger
 from .lesson.predict import Predict
 from .measuring.classes import accuracy_by_class
@@ -63,6 +64,7 @@ __all__ = [
     "at_least",
     "at_most",
     "attainment",
+    "check",
     "compare",
     "compare_accuracy",
     "describe",

@@ -1,0 +1,56 @@
+import pytest
+from tradespace.lesson import exercise as module
+from tradespace.lesson.exercise import NOT_ATTEMPTED, exercise, right, wrong
+from tradespace.lesson.ledger import VARIABLE, Ledger
+
+
+@pytest.fixture(autouse=True)
+def ledger(tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "ledger.sqlite"))
+    monkeypatch.setattr(module, "_wrong", module.Counter())
+    return Ledger()
+
+
+@exercise("99-above")
+def above(answer, low):
+    if not isinstance(answer, int):
+        raise TypeError("wanted a whole number")
+    return right("It is.") if answer > low else wrong("Higher.", f"More than {low}.")
+
+
+def test_what_is_not_attempted_is_neither_right_nor_wrong_nor_noted(ledger):
+    found = above(..., 3)
+    assert (found.passed, str(found)) == (None, NOT_ATTEMPTED)
+    assert ledger.entries() == []
+
+
+def test_a_right_answer_is_told_why_and_noted(ledger):
+    found = above(4, 3)
+    assert (found.passed, repr(found)) == (True, "Right. It is.")
+    assert ledger.find("answer", "99-above").value == {"answer": "4", "passed": True, "words": "It is."}
+
+
+def test_the_hint_comes_before_the_answer():
+    assert [repr(above(1, 3)) for _ in range(3)] == ["Not yet. Higher.", *2 * ["Not yet. Higher. More than 3."]]
+
+
+def test_a_right_answer_begins_anew():
+    above(1, 3)
+    above(4, 3)
+    assert repr(above(1, 3)) == "Not yet. Higher."
+
+
+def test_what_cannot_be_read_is_wrong_and_says_why():
+    found = above("four", 3)
+    assert found.passed is False
+    assert "wanted a whole number" in found.words
+
+
+def test_a_ledger_that_cannot_be_written_stops_nothing(monkeypatch, tmp_path):
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "no" / "such" / "folder.sqlite"))
+    assert above(4, 3).passed
+
+
+def test_in_a_notebook_it_is_markdown():
+    assert above(4, 3)._repr_markdown_() == "**Right.** It is."
+    assert above(..., 3)._repr_markdown_() == NOT_ATTEMPTED

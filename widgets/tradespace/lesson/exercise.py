@@ -1,0 +1,108 @@
+"""Exercises: a check is one line in a notebook, and says whether an answer fits what was measured."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+from tradespace.lesson.ledger import Ledger
+
+NOT_ATTEMPTED = "Not attempted yet: put your answer in the place of `...`, and run both cells again."
+# After so many wrong answers the hint is followed by the answer.
+HINTS = 2
+MARKS = {True: "Right.", False: "Not yet.", None: ""}
+
+Given = ParamSpec("Given")
+
+_wrong: Counter[str] = Counter()
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What is to be said of an answer: why it is right, or a hint, and the answer for whom the hint does not help."""
+
+    right: bool
+    words: str
+    answer: str = ""
+
+
+def right(words: str) -> Judgement:
+    """The answer holds, since..."""
+    return Judgement(True, words)
+
+
+def wrong(hint: str, answer: str) -> Judgement:
+    """The answer does not hold: a hint, which does not give the answer away, and the answer with its reason."""
+    return Judgement(False, hint, answer)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check says of an answer. `passed` is None where nothing was attempted."""
+
+    passed: bool | None
+    words: str
+
+    def __repr__(self) -> str:
+        return f"{MARKS[self.passed]} {self.words}".strip()
+
+    def _repr_markdown_(self) -> str:
+        mark = f"**{MARKS[self.passed]}** " if self.passed is not None else ""
+        return f"{mark}{self.words}"
+
+
+def exercise(
+    key: str,
+) -> Callable[[Callable[Concatenate[Any, Given], Judgement]], Callable[Concatenate[Any, Given], Checked]]:
+    """Make a check of a function that judges an answer: (answer, what was measured...) -> Judgement.
+
+    An answer that is still `...` is not judged, and raises nothing. One that the judge cannot read is wrong, and the
+    error is the hint. A hint comes first; the answer itself after `HINTS` wrong ones. All answers go into the ledger.
+
+    Parameters
+    ----------
+    key : str
+        Names the exercise in the ledger: the notebook's number and a word.
+
+    Examples
+    --------
+    >>> @exercise("00-larger")
+    ... def larger(answer, low):
+    ...     return right("It is larger.") if answer > low else wrong("Think bigger.", f"Anything above {low}.")
+    >>> larger(..., 3)
+    Not attempted yet: put your answer in the place of `...`, and run both cells again.
+    >>> larger(4, 3)
+    Right. It is larger.
+    >>> larger(2, 3)
+    Not yet. Think bigger.
+    >>> larger(1, 3)
+    Not yet. Think bigger. Anything above 3.
+    """
+
+    def decorate(judge: Callable[Concatenate[Any, Given], Judgement]) -> Callable[Concatenate[Any, Given], Checked]:
+        @wraps(judge)
+        def check(answer: Any, /, *given: Given.args, **options: Given.kwargs) -> Checked:
+            if answer is ...:
+                return Checked(None, NOT_ATTEMPTED)
+            try:
+                found = judge(answer, *given, **options)
+            except (TypeError, ValueError, LookupError, AttributeError) as error:
+                found = wrong(f"The answer cannot be read: {error}", "")
+            _wrong[key] = 0 if found.right else _wrong[key] + 1
+            words = found.words if found.right or _wrong[key] < HINTS else f"{found.words} {found.answer}".strip()
+            _note(key, answer, found.right, words)
+            return Checked(found.right, words)
+
+        return check
+
+    return decorate
+
+
+def _note(key: str, answer: Any, passed: bool, words: str) -> None:
+    """Write it down for the report. A ledger that fails costs a line there, not the lesson."""
+    try:
+        Ledger().keep_last("answer", key, {"answer": repr(answer)[:500], "passed": passed, "words": words})
+    except (OSError, sqlite3.Error):
+        return
