@@ -32,6 +32,8 @@ def main() -> None:
         page.set_viewport_size(WINDOW)
         notebook = Notebook(page, lab, errors)
         notebook.open("00_start_here.ipynb")
+        # Without the list of files there is room for the charts side by side.
+        page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
         notebook.run_all(timeout_s=420)
         explorer = notebook.explorer()
         for slider, keys in POSE.items():

@@ -2,6 +2,7 @@ from .config import Config, grid
 from .lesson import check
 from .lesson.ledger import Ledger
 from .lesson.predict import Predict
+from .lesson.report import report
 from .measuring.classes import accuracy_by_class
 from .measuring.compare import compare, compare_accuracy
 from .measuring.describe import describe
@@ -96,6 +97,7 @@ __all__ = [
     "plot_surface",
     "plot_verdict",
     "predicted",
+    "report",
     "safe_speed_m_s",
     "save_surface",
     "solve",

@@ -1,0 +1,116 @@
+"""The report: what a learner guessed, measured and answered in one notebook, on a page to hand in."""
+
+import base64
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+
+from tradespace.lesson.ledger import Entry, Ledger
+from tradespace.show.live.predict import Answer, in_words, written
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DPI = 110
+NOT_REVEALED = "You said {}; the answer was not revealed."
+SKIPPED = "No guess: the answer was asked for at once."
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where a report was written: in a notebook, links to it."""
+
+    html: Path
+    markdown: Path
+
+    def _repr_markdown_(self) -> str:
+        # Beside the notebook, or in the folder of the ledger where that is another one.
+        links = (f"[{path.name}]({path.parent.name}/{path.name})" for path in (self.html, self.markdown))
+        return f"Your report is in `{self.html.parent}`: {' and '.join(links)}. Print the first, or hand in both."
+
+
+def report(notebook: str, charts: "Mapping[str, Figure] | None" = None, *, ledger: Ledger | None = None) -> Report:
+    """Write the page of one notebook from the ledger: guesses, answers and charts, as HTML and as Markdown.
+
+    Parameters
+    ----------
+    notebook : str
+        Its name, such as "01_latency": what the ledger has under keys that begin with its number is told.
+    charts : mapping of str to Figure, optional
+        The learner's own charts, by caption.
+    ledger : Ledger, optional
+        By default the one of the current folder. The report is written into a folder beside it.
+
+    Raises
+    ------
+    ValueError
+        If `notebook` has no number.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> ledger = Ledger(Path(tempfile.mkdtemp()) / "ledger.sqlite")
+    >>> page = report("01_latency", ledger=ledger)
+    >>> page.markdown.read_text().splitlines()[0]
+    '# Report: 01 latency'
+    """
+    number, _, name = notebook.partition("_")
+    if not (number.isdigit() and name):
+        raise ValueError(f"notebook: wanted its number and name, such as '01_latency'; got {notebook!r}")
+    ledger = ledger or Ledger()
+    entries = [entry for entry in ledger.entries() if entry.key.startswith(f"{number}-")]
+    drawn = [_drawn(i, caption, figure) for i, (caption, figure) in enumerate((charts or {}).items(), start=1)]
+    content = {
+        "title": notebook.replace("_", " "),
+        "date": f"{date.today():%Y-%m-%d}",
+        "machines": sorted({entry.value["machine"] for entry in entries if entry.kind == "measured"}),
+        "predictions": _predictions(entries),
+        "answers": [{"key": entry.key, **entry.value} for entry in entries if entry.kind == "answer"],
+        "charts": drawn,
+    }
+    folder = ledger.path.parent / f"report-{notebook}"
+    folder.mkdir(exist_ok=True)
+    for one in drawn:
+        (folder / one["name"]).write_bytes(base64.b64decode(one["png"]))
+    paths = folder / "report.html", folder / "report.md"
+    for path in paths:
+        path.write_text(_template(path.name).render(content), encoding="utf-8")
+    return Report(*paths)
+
+
+def _predictions(entries: list[Entry]) -> list[dict[str, str]]:
+    answers = {entry.key: Answer(**entry.value["answer"]) for entry in entries if entry.kind == "measured"}
+    return [
+        {"question": entry.value["question"], "words": _said(entry.value, answers.get(entry.key))}
+        for entry in entries
+        if entry.kind == "guess"
+    ]
+
+
+def _said(guess: Mapping[str, Any], answer: Answer | None) -> str:
+    if answer is not None:
+        return in_words(guess["value"], answer, guess["unit"])
+    return SKIPPED if guess["value"] is None else NOT_REVEALED.format(written(guess["value"], guess["unit"]))
+
+
+def _drawn(number: int, caption: str, figure: "Figure") -> dict[str, str]:
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=DPI, bbox_inches="tight")
+    return {
+        "caption": caption,
+        "name": f"chart-{number}.png",
+        "png": base64.b64encode(picture.getvalue()).decode(),
+    }
+
+
+def _template(name: str) -> jinja2.Template:
+    # What a learner typed is text: HTML is escaped in the page.
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=jinja2.select_autoescape()
+    )
+    return environment.get_template(name)
