@@ -1,0 +1,73 @@
+"""Exercises of notebook 00: what a throughput is worth, and a choice under a limit."""
+
+from typing import Any
+
+import pandas as pd
+
+from tradespace.lesson.exercise import Judgement, exercise, right, wrong
+
+# What rounding by hand may cost.
+ROUNDED = 0.02
+MILLION = 1_000_000
+
+
+@exercise("00-million")
+def million(seconds: Any, surface: pd.DataFrame) -> Judgement:
+    """Whether a million items take so many seconds at the highest throughput of `surface`, in items a second.
+
+    Examples
+    --------
+    >>> surface = pd.DataFrame({"latency_p50_ms": [1.0, 4.0], "throughput_per_s": [1_000, 8_000]})
+    >>> million(125, surface)
+    Right. At 8,000 items/s a million items take 125 s.
+    >>> million(1_000, surface).passed
+    False
+    """
+    highest, answer = surface["throughput_per_s"].max(), float(seconds)
+    wanted = MILLION / highest
+    if abs(answer / wanted - 1) <= ROUNDED:
+        return right(f"At {highest:,.0f} items/s a million items take {wanted:,.3g} s.")
+    told = f"Divide a million by the highest throughput, {highest:,.0f} items/s: {wanted:,.3g} s."
+    if answer > 0 and abs(answer / (1e3 * wanted) - 1) <= ROUNDED:
+        return wrong("Those are milliseconds.", told)
+    one_by_one = MILLION * surface["latency_p50_ms"].min() / 1e3
+    if abs(answer / one_by_one - 1) <= ROUNDED:
+        return wrong("That is the shortest latency, a million times over: one call after another. Use batches.", told)
+    return wrong("Which column says how many items get done in a second? Take its best row.", told)
+
+
+@exercise("00-quickest")
+def quickest(choice: Any, surface: pd.DataFrame) -> Judgement:
+    """Whether `choice` is the point of `surface` of least latency, of those within a point of the best accuracy.
+
+    `choice` is a frame of one row. Latency is in ms, accuracy a fraction. A point whose interval reaches down to the
+    shortest latency is right too.
+
+    Examples
+    --------
+    >>> import tradespace as ts
+    >>> surface = ts.load_recorded("fashion").query("runtime == 'eager' and pruning == 'none'")
+    >>> good = ts.at_least("accuracy", surface["accuracy"].max() - 0.01)
+    >>> quickest(ts.solve(surface, ts.minimize("latency_p50_ms"), subject_to=[good]), surface).passed
+    True
+    """
+    if not isinstance(choice, pd.DataFrame) or len(choice) != 1:
+        raise TypeError(
+            f"wanted the one row that `ts.solve` returns; got {type(choice).__name__} of length {len(choice)}"
+        )
+    row = choice.iloc[0]
+    least = surface["accuracy"].max() - 0.01
+    good = surface[(surface["accuracy"] >= least) & surface["latency_p50_ms"].notna()]
+    best = good.loc[good["latency_p50_ms"].idxmin()]
+    told = (
+        f"Minimise `latency_p50_ms`, subject to an accuracy of at least {least:.1%}: {best['model']}, "
+        f"{best['precision']}, batch {best['batch_size']}."
+    )
+    if row["accuracy"] < least:
+        return wrong(f"Its accuracy of {row['accuracy']:.1%} is more than a point below the best you measured.", told)
+    if min(row["latency_p50_lo_ms"], row["latency_p50_ms"]) <= best["latency_p50_ms"]:
+        return right(
+            f"{row['model']} in {row['precision']} answers in {row['latency_p50_ms']:.3g} ms, and is right "
+            f"{row['accuracy']:.1%} of the time."
+        )
+    return wrong("It is accurate enough, and another point that is answers sooner.", told)
