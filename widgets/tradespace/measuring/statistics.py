@@ -9,8 +9,8 @@ from scipy import stats
 CONFIDENCE = 0.95
 # Of this few, the largest and the smallest just reach 95 %: there is less to know from fewer.
 FEWEST_SLICES = 6
-# Fewest samples for which a percentile means something at 99 % confidence: the early-stopping rule of
-# MLPerf inference (Reddi et al., 2020) with a tolerance of half the distance to 100 %.
+# Fewest samples of which, at 99 % confidence, two or more lie beyond the percentile: the early-stopping rule of MLPerf
+# inference (in its rules since 2022).
 PERCENTILE_FLOORS = {90: 64, 99: 662}
 
 
