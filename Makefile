@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 # In a container one is often root, and there JupyterLab wants to be asked twice.
 ALLOW_ROOT = $$([ "$$(id -u)" = 0 ] && echo --allow-root)
-PACKAGE = pyproject.toml requirements.txt $(wildcard widgets/jupyter/*.json widgets/jupyter/voila/*)
+PACKAGE = pyproject.toml requirements.txt $(wildcard widgets/jupyter/*/* widgets/jupyter/*/*/*)
 
 .PHONY: help lab app test bench format js screenshot clean
 .DELETE_ON_ERROR:

@@ -15,6 +15,8 @@ CELLS = (
 )
 MEASURED_MS = 60_000
 
+pytestmark = pytest.mark.browser
+
 
 @pytest.fixture(scope="module")
 def widgets(run_notebook):
