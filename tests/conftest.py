@@ -11,6 +11,9 @@ from torch import nn
 from tradespace.surface.columns import NUMBERS, WHOLE, table
 from tradespace.tasks import Task, load_task
 
+# It is for notebooks, and changes what it is run in.
+collect_ignore = ["hurry.py"]
+
 # A busy machine is no failure.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")

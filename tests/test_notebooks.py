@@ -21,21 +21,7 @@ EXERCISED = [path for path in LESSONS if (FOLDER / "solutions" / f"{path.stem}.t
 MOST_LINES, MOST_CELLS = 8, 45
 WORDS = 800, 1_800
 TIMEOUT_S = 420
-# Put before the first cell. All is measured as a learner would, on a tenth of a second a point and every fifth item of
-# the test data.
-HURRY = """from dataclasses import replace
-from tradespace import tasks
-from tradespace.measuring import engine
-begin, load = engine._Point.__init__, tasks.load_task
-def hurried(point, engine_, task, config, ci, budget_s, scores):
-    begin(point, engine_, task, config, ci, min(budget_s, 0.1), scores)
-def sampled(name):
-    task = load(name)
-    def load_data():
-        data = task.load_data()
-        return replace(data, test=tuple(part[::5] for part in data.test))
-    return replace(task, load_data=load_data)
-engine._Point.__init__, tasks.load_task = hurried, sampled"""
+HURRY = (Path(__file__).parent / "hurry.py").read_text(encoding="utf-8")
 
 
 def parameters(paths):

@@ -34,7 +34,8 @@ DRAWN = """canvas => {
 
 
 @pytest.fixture(scope="module")
-def workbook(run_notebook):
+def workbook(run_notebook, lab_server):
+    lab_server.hurry("00_start_here.ipynb")
     return run_notebook("00_start_here.ipynb")
 
 

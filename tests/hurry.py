@@ -1,0 +1,28 @@
+"""Put before a notebook's first cell: it measures as a learner would, on less.
+
+A tenth of a second a point at most, and every fifth item of the test data.
+"""
+
+from dataclasses import replace
+
+from tradespace import tasks
+from tradespace.measuring import engine
+
+begin, load = engine._Point.__init__, tasks.load_task
+
+
+def hurried(point, engine_, task, config, ci, budget_s, scores):
+    begin(point, engine_, task, config, ci, min(budget_s, 0.1), scores)
+
+
+def sampled(name):
+    task = load(name)
+
+    def load_data():
+        data = task.load_data()
+        return replace(data, test=tuple(part[::5] for part in data.test))
+
+    return replace(task, load_data=load_data)
+
+
+engine._Point.__init__, tasks.load_task = hurried, sampled
