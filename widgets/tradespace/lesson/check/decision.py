@@ -1,0 +1,251 @@
+"""Exercises of notebook 05: a hard cut-off, a limit to relax, a bill, and a decision with its evidence."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tradespace.lesson.exercise import Judgement, exercise, right, wrong
+from tradespace.surface.columns import configs_of
+from tradespace.surface.explain import explain
+from tradespace.surface.objectives import Constraint, at_least, at_most, feasible, maximize, measured, minimize
+from tradespace.surface.solve import PROBLEM, solve
+
+# How much looser than needed a limit may be and still be called the smallest.
+ROOM = 0.05
+# A sum of money typed after reading it from a table.
+READ = 0.01
+MS_PER_S = 1e3
+# Of those that are best on the table, how many a confirmation may have passed over.
+TRIES = 5
+
+
+@exercise("05-drone")
+def drone_choice(choice: Any, surface: pd.DataFrame, cutoff_ms: float) -> Judgement:
+    """Whether `choice` is the most accurate row, a frame at a time, whose 90th percentile keeps the cut-off.
+
+    Parameters
+    ----------
+    choice : DataFrame of one row, or row label
+        Of `surface`.
+    surface : DataFrame
+        Latency in ms, accuracy a fraction.
+    cutoff_ms : float
+
+    Examples
+    --------
+    >>> import tradespace as ts
+    >>> surface = ts.load_recorded("fashion").query("batch_size == 1 and runtime == 'openvino'")
+    >>> limits = [ts.at_most("latency_p90_ms", 0.5)]
+    >>> drone_choice(ts.solve(surface, ts.maximize("accuracy"), subject_to=limits), surface, 0.5).passed
+    True
+    """
+    frames = surface[surface["batch_size"] == 1]
+    best = solve(frames, maximize("accuracy"), [at_most("latency_p90_ms", cutoff_ms)])
+    answer = f"`ts.maximize('accuracy')`, subject to `latency_p90_ms` at most {cutoff_ms:.3g}: {_named(best)}."
+    if isinstance(choice, pd.DataFrame) and choice.empty:
+        return wrong("Nothing is left: is the cut-off in milliseconds, as the column is?", answer)
+    row = _row(choice, surface)
+    if row["batch_size"] != 1:
+        return wrong("The drone has one frame at a time, and cannot wait for a batch to fill.", answer)
+    if not row["latency_p90_ms"] <= cutoff_ms:
+        if row["latency_p50_ms"] <= cutoff_ms:
+            return wrong("Its median keeps the cut-off, but half of the calls are slower than a median.", answer)
+        return wrong("It comes too late.", answer)
+    if row["accuracy"] < best["accuracy"].iloc[0]:
+        return wrong("It comes in time, but something more accurate does too.", answer)
+    return right(
+        f"9 of 10 answers come within {row['latency_p90_ms']:.3g} ms, and nothing else that keeps the cut-off of "
+        f"{cutoff_ms:.3g} ms is more accurate than {100 * row['accuracy']:.1f} %."
+    )
+
+
+@exercise("05-relax")
+def relaxed_limit(limit_ms: Any, surface: pd.DataFrame, least_accuracy: float) -> Judgement:
+    """Whether `limit_ms` is the smallest limit on the median latency that some row with that accuracy keeps.
+
+    Parameters
+    ----------
+    limit_ms : float
+    surface : DataFrame
+        Latency in ms.
+    least_accuracy : float
+        A fraction.
+
+    Examples
+    --------
+    >>> import tradespace as ts
+    >>> surface = ts.load_recorded("fashion").query("model == 'resnet16' and threads == 1")
+    >>> least = surface.loc[surface["accuracy"] >= 0.93, "latency_p50_ms"].min()
+    >>> relaxed_limit(least, surface, 0.93).passed, relaxed_limit(least / 1000, surface, 0.93).passed
+    (True, False)
+    """
+    if isinstance(limit_ms, bool | str):
+        raise TypeError("wanted a number of milliseconds")
+    limit = float(limit_ms)
+    quickest = solve(surface, minimize("latency_p50_ms"), [at_least("accuracy", least_accuracy)])
+    needed = float(quickest["latency_p50_ms"].iloc[0])
+    answer = f"The quickest row that is accurate enough takes {needed:.4g} ms: that is the limit to ask for."
+    # Four digits of a number are enough.
+    if needed * (1 - 5e-4) <= limit <= needed * (1 + ROOM):
+        return right(f"With {limit:.4g} ms there is an answer, and with less than {needed:.4g} ms there is none.")
+    if needed * (1 - READ) <= limit * MS_PER_S <= needed * (1 + ROOM):
+        return wrong("That is in seconds; the column is in milliseconds.", answer)
+    if limit > needed:
+        return wrong("That is enough, and more than enough: who grants it pays for nothing.", answer)
+    return wrong("Still nothing is feasible. What does `ts.explain` say would be enough by itself?", answer)
+
+
+@exercise("05-bill")
+def bill(total: Any, priced: pd.DataFrame, millions: float, least_accuracy: float) -> Judgement:
+    """Whether `total` is the least that `millions` million items cost at that accuracy.
+
+    Parameters
+    ----------
+    total : float
+        In the currency of `priced`.
+    priced : DataFrame
+        What `with_cost` returned.
+    millions : float
+    least_accuracy : float
+        A fraction.
+
+    Examples
+    --------
+    >>> import tradespace as ts
+    >>> priced = ts.with_cost(ts.load_recorded("glosses"), price_per_hour=0.1, watts=60)
+    >>> best = ts.solve(priced, ts.minimize("cost_per_million"), subject_to=[ts.at_least("accuracy", 0.86)])
+    >>> bill(300 * best["cost_per_million"].iloc[0], priced, 300, 0.86).passed
+    True
+    """
+    if isinstance(total, bool | str):
+        raise TypeError("wanted a sum of money, as a number")
+    said = float(np.squeeze(np.asarray(total)))
+    limits = [at_least("accuracy", least_accuracy)]
+    best = solve(priced, minimize("cost_per_million"), limits)
+    each = float(best["cost_per_million"].iloc[0])
+    low, high = (millions * float(best[f"cost_per_million_{end}"].iloc[0]) for end in ("lo", "hi"))
+    answer = f"{_named(best)} costs {each:.3g} a million, and {millions:g} million cost {millions * each:.3g}."
+    if _near(said, millions * each):
+        return right(f"{_named(best)}. Its latency has an interval, and so has the bill: {low:.3g} to {high:.3g}.")
+    if _near(said, each):
+        return wrong(f"That is for one million. The job has {millions:g}.", answer)
+    if _near(said, millions * 1e6 * each):
+        return wrong("`cost_per_million` is for a million already.", answer)
+    if _near(said, millions * float(priced.loc[measured(priced), "cost_per_million"].min())):
+        return wrong("That is cheaper still, but is it accurate enough?", answer)
+    if _near(said, millions * float(best["wh_per_million"].iloc[0])):
+        return wrong("Those are watt-hours.", answer)
+    quickest = solve(priced, minimize("latency_p50_ms"), limits)
+    if _near(said, millions * float(quickest["cost_per_million"].iloc[0])):
+        return wrong("That is the row with the lowest latency. Who pays by the hour wants something else.", answer)
+    accurate = solve(priced, maximize("accuracy"), limits)
+    if _near(said, millions * float(accurate["cost_per_million"].iloc[0])):
+        return wrong("That is the most accurate row. Accurate enough is enough: what is to be minimised?", answer)
+    return wrong("Minimise `cost_per_million` under the limit on accuracy, then count the millions.", answer)
+
+
+@exercise("05-capstone")
+def capstone(decision: Any, binding: Any, surface: pd.DataFrame, brief: Sequence[Constraint]) -> Judgement:
+    """Whether `decision` has the least latency within the `brief`, was measured again, and `binding` is what binds.
+
+    Parameters
+    ----------
+    decision : DataFrame of one row
+        Its latency in ms is that of the second measurement. No row, where nothing held when measured again.
+    binding : list of str or of Constraint
+        The columns whose limits bind.
+    surface : DataFrame
+        The first measurement.
+    brief : sequence of Constraint
+
+    Examples
+    --------
+    >>> import tradespace as ts
+    >>> surface = ts.load_recorded("fashion").query("model == 'resnet16' and threads == 1")
+    >>> brief = [ts.at_least("throughput_per_s", 4000)]
+    >>> decision = ts.solve(surface, ts.minimize("latency_p50_ms"), subject_to=brief)
+    >>> capstone(decision, ["throughput_per_s"], surface, brief)
+    Not yet. The row is that of the table: of many, the best was often lucky. Measure it again.
+    """
+    if not isinstance(decision, pd.DataFrame):
+        raise TypeError("wanted the row that `ts.solve` returns")
+    if len(decision) > 1:
+        raise ValueError(f"wanted one row; got {len(decision)}")
+    best = solve(surface, minimize("latency_p50_ms"), brief)
+    why = explain(best)
+    answer = (
+        "`ts.solve` with `ts.minimize('latency_p50_ms')`, `subject_to=brief` and `confirm=True`; "
+        f"on the table that is {_named(best)}, and what binds is {_listed(c.column for c in why.binding)}."
+    )
+    if len(decision):
+        fault = _fault(decision, surface, brief)
+        if fault:
+            return wrong(fault, answer)
+    elif not _asked(decision, brief):
+        return wrong("No row: were other limits asked for than those of the brief?", answer)
+    if binding is ...:
+        return wrong("The choice holds. Now the evidence: which limits bind?", answer)
+    said = {binding} if isinstance(binding, str | Constraint) else set(binding)
+    columns = {one.column if isinstance(one, Constraint) else str(one) for one in said}
+    if columns != {constraint.column for constraint in why.binding}:
+        hint = "The choice holds, but not what binds: a limit binds if a better choice appears once it is gone."
+        return wrong(f"{hint} `ts.explain` tries each.", answer)
+    bound = f"What binds is {_listed(sorted(columns))}."
+    if not len(decision):
+        return right(f"Measured again, none of the best held, and saying so is a decision too. {bound}")
+    again = f"{decision['latency_p50_ms'].iloc[0]:.3g} ms when measured again"
+    return right(f"{_named(decision)}: {again}, and every limit is kept. {bound}")
+
+
+def _fault(decision: pd.DataFrame, surface: pd.DataFrame, brief: Sequence[Constraint]) -> str:
+    """What speaks against a decision with a row; nothing if nothing does."""
+    order = surface[feasible(surface, brief)].sort_values("latency_p50_ms", kind="stable")
+    chosen = configs_of(decision)[0]
+    places = [place for place, config in enumerate(configs_of(order)) if config == chosen]
+    if not places:
+        return "On your table, that row breaks a limit of the brief."
+    on_table = order.iloc[places[0]]
+    alike = on_table["latency_p50_lo_ms"] <= order["latency_p50_hi_ms"].iloc[0]
+    if places[0] and not (alike or (places[0] < TRIES and _asked(decision, brief))):
+        return "It keeps the brief, but others that do are quicker, beyond doubt."
+    if decision["latency_p50_ms"].iloc[0] == on_table["latency_p50_ms"]:
+        if places[0] and on_table["latency_p50_ms"] > order["latency_p50_ms"].iloc[0]:
+            return "It keeps the brief, but something quicker does too."
+        return "The row is that of the table: of many, the best was often lucky. Measure it again."
+    broken = [constraint.column for constraint in brief if not constraint.met(decision).all()]
+    return f"Measured again it breaks the limit on {_listed(broken)}: take the next best." if broken else ""
+
+
+def _asked(decision: pd.DataFrame, brief: Sequence[Constraint]) -> bool:
+    """Whether it is what `solve` made of the brief: then rows may have been passed over, since they did not hold."""
+    problem = decision.attrs.get(PROBLEM)
+    if problem is None or set(problem.constraints) != set(brief):
+        return False
+    return problem.objectives[0] == minimize("latency_p50_ms") and bool(feasible(problem.surface, brief).any())
+
+
+def _row(given: Any, surface: pd.DataFrame) -> "pd.Series[Any]":
+    """The row of `surface` that is meant."""
+    if isinstance(given, pd.DataFrame):
+        if len(given) != 1:
+            raise ValueError(f"wanted one row; got {len(given)}")
+        given = given.index[0]
+    label = given.name if isinstance(given, pd.Series) else given
+    if label not in surface.index:
+        raise ValueError(f"wanted a row of the table; got {label!r}")
+    return surface.iloc[list(surface.index).index(label)]
+
+
+def _near(a: float, b: float) -> bool:
+    return abs(a - b) <= READ * abs(b)
+
+
+def _named(row: pd.DataFrame) -> str:
+    names = [name for name in ("model", "precision", "runtime") if name in row]
+    return f"{', '.join(str(row[name].iloc[0]) for name in names)}, batch {row['batch_size'].iloc[0]}"
+
+
+def _listed(columns: Iterable[str]) -> str:
+    return " and ".join(columns) or "nothing"
