@@ -1,12 +1,10 @@
 """Every notebook as it is committed, as it runs from top to bottom, and with its exercises solved."""
 
 import ast
-import asyncio
 import copy
 import os
 import re
 import tomllib
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbclient
@@ -58,18 +56,8 @@ def run(path, ledger):
     passes = notebook.cells, again
     notebook.cells = [nbformat.v4.new_code_cell(HURRY), *notebook.cells, *again]
     client = nbclient.NotebookClient(notebook, timeout=TIMEOUT_S, resources={"metadata": {"path": FOLDER}})
-    asyncio.run(client.async_execute(env={**os.environ, VARIABLE: str(ledger)}))
+    client.execute(env={**os.environ, VARIABLE: str(ledger)})
     return [[output for cell in cells for output in cell.get("outputs", ())] for cells in passes]
-
-
-@pytest.fixture(scope="module")
-def executed(request, tmp_path_factory):
-    """Lesson -> its outputs untouched and solved. Two run at a time: much of a run is one thread's work."""
-    folder = tmp_path_factory.mktemp("ledgers")
-    asked = {item.callspec.params["path"] for item in request.session.items if "executed" in item.fixturenames}
-    with ThreadPoolExecutor(2) as pool:
-        futures = {path: pool.submit(run, path, folder / f"{path.stem}.sqlite") for path in sorted(asked)}
-        yield lambda path: futures[path].result()
 
 
 def warnings_of(outputs):
@@ -122,8 +110,8 @@ def test_a_stub_differs_from_its_solution_in_its_dots_alone(path):
 
 
 @parameters(LESSONS)
-def test_it_runs_from_top_to_bottom_untouched_and_solved(path, executed):
-    untouched, after = executed(path)
+def test_it_runs_from_top_to_bottom_untouched_and_solved(path, tmp_path):
+    untouched, after = run(path, tmp_path / "ledger.sqlite")
     assert warnings_of(untouched + after) == []
     said = checks_of(untouched)
     assert said == [NOT_ATTEMPTED] * len(said)
