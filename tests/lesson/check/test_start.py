@@ -58,6 +58,11 @@ def test_a_point_that_may_as_well_be_the_quickest_is_right(surface):
     assert quickest(as_good, surface).passed
 
 
+def test_without_an_interval_the_quickest_is_right_all_the_same(surface):
+    vague = surface.assign(latency_p50_lo_ms=float("nan"), latency_p50_hi_ms=float("nan"))
+    assert quickest(solve(vague, 1), vague).passed
+
+
 def test_what_is_not_the_quickest_of_the_good(surface):
     assert "more than a point below" in quickest(solve(surface, 50), surface).words
     slow = ts.solve(surface, ts.maximize("latency_p50_ms"), [ts.at_least("accuracy", surface["accuracy"].max() - 0.01)])

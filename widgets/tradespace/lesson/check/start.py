@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tradespace.lesson.exercise import Judgement, exercise, right, wrong
@@ -65,7 +66,8 @@ def quickest(choice: Any, surface: pd.DataFrame) -> Judgement:
     )
     if row["accuracy"] < least:
         return wrong(f"Its accuracy of {row['accuracy']:.1%} is more than a point below the best you measured.", told)
-    if min(row["latency_p50_lo_ms"], row["latency_p50_ms"]) <= best["latency_p50_ms"]:
+    # An interval may be unknown.
+    if np.fmin(row["latency_p50_lo_ms"], row["latency_p50_ms"]) <= best["latency_p50_ms"]:
         return right(
             f"{row['model']} in {row['precision']} answers in {row['latency_p50_ms']:.3g} ms, and is right "
             f"{row['accuracy']:.1%} of the time."
