@@ -207,7 +207,8 @@ def _fault(decision: pd.DataFrame, surface: pd.DataFrame, brief: Sequence[Constr
     if not places:
         return "On your table, that row breaks a limit of the brief."
     on_table = order.iloc[places[0]]
-    alike = on_table["latency_p50_lo_ms"] <= order["latency_p50_hi_ms"].iloc[0]
+    # Without an interval nothing is beyond doubt.
+    alike = not on_table["latency_p50_lo_ms"] > order["latency_p50_hi_ms"].iloc[0]
     if places[0] and not (alike or (places[0] < TRIES and _asked(decision, brief))):
         return "It keeps the brief, but others that do are quicker, beyond doubt."
     if decision["latency_p50_ms"].iloc[0] == on_table["latency_p50_ms"]:
