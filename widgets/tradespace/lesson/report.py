@@ -6,19 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import jinja2
 
 from tradespace.lesson.ledger import Entry, Ledger
 from tradespace.show.live.predict import Answer, in_words, written
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 DPI = 110
 NOT_REVEALED = "You said {}; the answer was not revealed."
 SKIPPED = "No guess: the answer was asked for at once."
+
+
+class Picture(Protocol):
+    """What can be saved as one: matplotlib's Figure, which only the show room imports."""
+
+    def savefig(self, fname: Any, /, **options: Any) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -34,14 +37,14 @@ class Report:
         return f"Your report is in `{self.html.parent}`: {' and '.join(links)}. Print the first, or hand in both."
 
 
-def report(notebook: str, charts: "Mapping[str, Figure] | None" = None, *, ledger: Ledger | None = None) -> Report:
+def report(notebook: str, charts: Mapping[str, Picture] | None = None, *, ledger: Ledger | None = None) -> Report:
     """Write the page of one notebook from the ledger: guesses, answers and charts, as HTML and as Markdown.
 
     Parameters
     ----------
     notebook : str
         Its name, such as "01_latency": what the ledger has under keys that begin with its number is told.
-    charts : mapping of str to Figure, optional
+    charts : mapping of str to matplotlib Figure, optional
         The learner's own charts, by caption.
     ledger : Ledger, optional
         By default the one of the current folder. The report is written into a folder beside it.
@@ -98,7 +101,7 @@ def _said(guess: Mapping[str, Any], answer: Answer | None) -> str:
     return SKIPPED if guess["value"] is None else NOT_REVEALED.format(written(guess["value"], guess["unit"]))
 
 
-def _drawn(number: int, caption: str, figure: "Figure") -> dict[str, str]:
+def _drawn(number: int, caption: str, figure: Picture) -> dict[str, str]:
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=DPI, bbox_inches="tight")
     return {
