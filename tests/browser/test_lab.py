@@ -1,6 +1,5 @@
 from urllib.parse import urlsplit
 
-import nbformat
 import pytest
 from playwright.sync_api import expect
 
@@ -16,17 +15,8 @@ ipywidgets.VBox([slider, label])
 """
 
 
-# Without a kernel's name JupyterLab stops to ask for one.
-METADATA = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-
-
-def write_notebook(folder, name, *sources):
-    cells = [nbformat.v4.new_code_cell(source) for source in sources]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=METADATA), folder / name)
-
-
 def test_a_key_press_on_a_slider_reaches_the_kernel_and_comes_back(lab_server, notebook, page, page_errors):
-    write_notebook(lab_server.root, "slider.ipynb", SLIDER)
+    lab_server.write("slider.ipynb", SLIDER)
     notebook.open("slider.ipynb")
     notebook.run_all()
 
@@ -43,7 +33,7 @@ def test_a_key_press_on_a_slider_reaches_the_kernel_and_comes_back(lab_server, n
 def test_lab_shows_no_pop_up_and_asks_no_other_machine(lab_server, notebook, page):
     requests = []
     page.on("request", lambda request: requests.append(urlsplit(request.url)))
-    write_notebook(lab_server.root, "quiet.ipynb", "1 + 1")
+    lab_server.write("quiet.ipynb", "1 + 1")
     notebook.open("quiet.ipynb")
     notebook.run_all()
 
@@ -57,7 +47,7 @@ def test_lab_shows_no_pop_up_and_asks_no_other_machine(lab_server, notebook, pag
 
 
 def test_an_error_in_a_cell_is_reported(lab_server, notebook):
-    write_notebook(lab_server.root, "broken.ipynb", "print('fine')", "1 / 0", "print('never')")
+    lab_server.write("broken.ipynb", "print('fine')", "1 / 0", "print('never')")
     notebook.open("broken.ipynb")
     notebook.run_all()
 

@@ -1,14 +1,11 @@
 import pytest
-from tradespace.lesson import exercise as module
 from tradespace.lesson.exercise import NOT_ATTEMPTED, exercise, right, wrong
-from tradespace.lesson.ledger import VARIABLE, Ledger
+from tradespace.lesson.ledger import VARIABLE
 
 
 @pytest.fixture(autouse=True)
-def ledger(tmp_path, monkeypatch):
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "ledger.sqlite"))
-    monkeypatch.setattr(module, "_wrong", module.Counter())
-    return Ledger()
+def ledger(alone):
+    return alone
 
 
 @exercise("99-above")

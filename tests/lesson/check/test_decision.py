@@ -1,19 +1,14 @@
 import pandas as pd
 import pytest
 import tradespace as ts
-from tradespace.lesson import exercise as module
 from tradespace.lesson.check.decision import bill, capstone, drone_choice, relaxed_limit
-from tradespace.lesson.ledger import VARIABLE
 from tradespace.surface.solve import PROBLEM
 
 KNOBS = {"pruning": "none", "precision": "fp32", "runtime": "eager", "device": "cpu", "threads": 1, "status": "ok"}
 FASTEST = ts.minimize("latency_p50_ms")
 
 
-@pytest.fixture(autouse=True)
-def ledger(tmp_path, monkeypatch):
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "ledger.sqlite"))
-    monkeypatch.setattr(module, "_wrong", module.Counter())
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 @pytest.fixture

@@ -1,15 +1,9 @@
 import pandas as pd
 import pytest
 import tradespace as ts
-from tradespace.lesson import exercise
 from tradespace.lesson.check.start import million, quickest
-from tradespace.lesson.ledger import VARIABLE
 
-
-@pytest.fixture(autouse=True)
-def alone(tmp_path, monkeypatch):
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "ledger.sqlite"))
-    monkeypatch.setattr(exercise, "_wrong", exercise.Counter())
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 @pytest.fixture(scope="module")

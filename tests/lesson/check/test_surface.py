@@ -1,17 +1,12 @@
 import pandas as pd
 import pytest
 import tradespace as ts
-from tradespace.lesson import exercise as module
 from tradespace.lesson.check.surface import dominates, expendable, hidden, measure_again
-from tradespace.lesson.ledger import VARIABLE
 
 AXES = ts.minimize("latency_p50_ms"), ts.maximize("throughput_per_s"), ts.maximize("accuracy")
 
 
-@pytest.fixture(autouse=True)
-def ledger(tmp_path, monkeypatch):
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "ledger.sqlite"))
-    monkeypatch.setattr(module, "_wrong", module.Counter())
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 @pytest.fixture

@@ -25,6 +25,17 @@ class Picture(Protocol):
 
 
 @dataclass(frozen=True)
+class _Chart:
+    caption: str
+    name: str
+    png: bytes
+
+    @property
+    def base64(self) -> str:
+        return base64.b64encode(self.png).decode()
+
+
+@dataclass(frozen=True)
 class Report:
     """Where a report was written: in a notebook, links to it."""
 
@@ -79,7 +90,7 @@ def report(notebook: str, charts: Mapping[str, Picture] | None = None, *, ledger
     folder = ledger.path.parent / f"report-{notebook}"
     folder.mkdir(exist_ok=True)
     for one in drawn:
-        (folder / one["name"]).write_bytes(base64.b64decode(one["png"]))
+        (folder / one.name).write_bytes(one.png)
     paths = folder / "report.html", folder / "report.md"
     for path in paths:
         path.write_text(_template(path.name).render(content), encoding="utf-8")
@@ -101,14 +112,10 @@ def _said(guess: Mapping[str, Any], answer: Answer | None) -> str:
     return SKIPPED if guess["value"] is None else NOT_REVEALED.format(written(guess["value"], guess["unit"]))
 
 
-def _drawn(number: int, caption: str, figure: Picture) -> dict[str, str]:
+def _drawn(number: int, caption: str, figure: Picture) -> "_Chart":
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=DPI, bbox_inches="tight")
-    return {
-        "caption": caption,
-        "name": f"chart-{number}.png",
-        "png": base64.b64encode(picture.getvalue()).decode(),
-    }
+    return _Chart(caption, f"chart-{number}.png", picture.getvalue())
 
 
 def _template(name: str) -> jinja2.Template:

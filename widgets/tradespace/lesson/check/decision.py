@@ -1,13 +1,15 @@
 """Exercises of notebook 05: a hard cut-off, a limit to relax, a bill, and a decision with its evidence."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from tradespace.lesson.check.answers import listed, named
 from tradespace.lesson.exercise import Judgement, exercise, right, wrong
 from tradespace.surface.columns import configs_of
+from tradespace.surface.confirm import MOST_TRIES
 from tradespace.surface.explain import explain
 from tradespace.surface.objectives import Constraint, at_least, at_most, feasible, maximize, measured, minimize
 from tradespace.surface.solve import PROBLEM, solve
@@ -17,8 +19,6 @@ ROOM = 0.05
 # A sum of money typed after reading it from a table.
 READ = 0.01
 MS_PER_S = 1e3
-# Of those that are best on the table, how many a confirmation may have passed over.
-TRIES = 5
 
 
 @exercise("05-drone")
@@ -43,7 +43,7 @@ def drone_choice(choice: Any, surface: pd.DataFrame, cutoff_ms: float) -> Judgem
     """
     frames = surface[surface["batch_size"] == 1]
     best = solve(frames, maximize("accuracy"), [at_most("latency_p90_ms", cutoff_ms)])
-    answer = f"`ts.maximize('accuracy')`, subject to `latency_p90_ms` at most {cutoff_ms:.3g}: {_named(best)}."
+    answer = f"`ts.maximize('accuracy')`, subject to `latency_p90_ms` at most {cutoff_ms:.3g}: {named(best)}."
     if isinstance(choice, pd.DataFrame) and choice.empty:
         return wrong("Nothing is left: is the cut-off in milliseconds, as the column is?", answer)
     row = _row(choice, surface)
@@ -126,9 +126,9 @@ def bill(total: Any, priced: pd.DataFrame, millions: float, least_accuracy: floa
     best = solve(priced, minimize("cost_per_million"), limits)
     each = float(best["cost_per_million"].iloc[0])
     low, high = (millions * float(best[f"cost_per_million_{end}"].iloc[0]) for end in ("lo", "hi"))
-    answer = f"{_named(best)} costs {each:.3g} a million, and {millions:g} million cost {millions * each:.3g}."
+    answer = f"{named(best)} costs {each:.3g} a million, and {millions:g} million cost {millions * each:.3g}."
     if _near(said, millions * each):
-        return right(f"{_named(best)}. Its latency has an interval, and so has the bill: {low:.3g} to {high:.3g}.")
+        return right(f"{named(best)}. Its latency has an interval, and so has the bill: {low:.3g} to {high:.3g}.")
     if _near(said, each):
         return wrong(f"That is for one million. The job has {millions:g}.", answer)
     if _near(said, millions * 1e6 * each):
@@ -177,7 +177,7 @@ def capstone(decision: Any, binding: Any, surface: pd.DataFrame, brief: Sequence
     why = explain(best)
     answer = (
         "`ts.solve` with `ts.minimize('latency_p50_ms')`, `subject_to=brief` and `confirm=True`; "
-        f"on the table that is {_named(best)}, and what binds is {_listed(c.column for c in why.binding)}."
+        f"on the table that is {named(best)}, and what binds is {listed(c.column for c in why.binding)}."
     )
     if len(decision):
         fault = _fault(decision, surface, brief)
@@ -192,11 +192,11 @@ def capstone(decision: Any, binding: Any, surface: pd.DataFrame, brief: Sequence
     if columns != {constraint.column for constraint in why.binding}:
         hint = "The choice holds, but not what binds: a limit binds if a better choice appears once it is gone."
         return wrong(f"{hint} `ts.explain` tries each.", answer)
-    bound = f"What binds is {_listed(sorted(columns))}."
+    bound = f"What binds is {listed(sorted(columns))}."
     if not len(decision):
         return right(f"Measured again, none of the best held, and saying so is a decision too. {bound}")
     again = f"{decision['latency_p50_ms'].iloc[0]:.3g} ms when measured again"
-    return right(f"{_named(decision)}: {again}, and every limit is kept. {bound}")
+    return right(f"{named(decision)}: {again}, and every limit is kept. {bound}")
 
 
 def _fault(decision: pd.DataFrame, surface: pd.DataFrame, brief: Sequence[Constraint]) -> str:
@@ -209,14 +209,14 @@ def _fault(decision: pd.DataFrame, surface: pd.DataFrame, brief: Sequence[Constr
     on_table = order.iloc[places[0]]
     # Without an interval nothing is beyond doubt.
     alike = not on_table["latency_p50_lo_ms"] > order["latency_p50_hi_ms"].iloc[0]
-    if places[0] and not (alike or (places[0] < TRIES and _asked(decision, brief))):
+    if places[0] and not (alike or (places[0] < MOST_TRIES and _asked(decision, brief))):
         return "It keeps the brief, but others that do are quicker, beyond doubt."
     if decision["latency_p50_ms"].iloc[0] == on_table["latency_p50_ms"]:
         if places[0] and on_table["latency_p50_ms"] > order["latency_p50_ms"].iloc[0]:
             return "It keeps the brief, but something quicker does too."
         return "The row is that of the table: of many, the best was often lucky. Measure it again."
     broken = [constraint.column for constraint in brief if not constraint.met(decision).all()]
-    return f"Measured again it breaks the limit on {_listed(broken)}: take the next best." if broken else ""
+    return f"Measured again it breaks the limit on {listed(broken)}: take the next best." if broken else ""
 
 
 def _asked(decision: pd.DataFrame, brief: Sequence[Constraint]) -> bool:
@@ -241,12 +241,3 @@ def _row(given: Any, surface: pd.DataFrame) -> "pd.Series[Any]":
 
 def _near(a: float, b: float) -> bool:
     return abs(a - b) <= READ * abs(b)
-
-
-def _named(row: pd.DataFrame) -> str:
-    names = [name for name in ("model", "precision", "runtime") if name in row]
-    return f"{', '.join(str(row[name].iloc[0]) for name in names)}, batch {row['batch_size'].iloc[0]}"
-
-
-def _listed(columns: Iterable[str]) -> str:
-    return " and ".join(columns) or "nothing"

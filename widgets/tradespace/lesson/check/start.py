@@ -5,7 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tradespace.lesson.check.answers import named
 from tradespace.lesson.exercise import Judgement, exercise, right, wrong
+from tradespace.surface.objectives import at_least, minimize
+from tradespace.surface.solve import solve
 
 # What rounding by hand may cost.
 ROUNDED = 0.02
@@ -58,16 +61,12 @@ def quickest(choice: Any, surface: pd.DataFrame) -> Judgement:
         )
     row = choice.iloc[0]
     least = surface["accuracy"].max() - 0.01
-    good = surface[(surface["accuracy"] >= least) & surface["latency_p50_ms"].notna()]
-    best = good.loc[good["latency_p50_ms"].idxmin()]
-    told = (
-        f"Minimise `latency_p50_ms`, subject to an accuracy of at least {least:.1%}: {best['model']}, "
-        f"{best['precision']}, batch {best['batch_size']}."
-    )
+    best = solve(surface, minimize("latency_p50_ms"), [at_least("accuracy", least)])
+    told = f"Minimise `latency_p50_ms`, subject to an accuracy of at least {least:.1%}: {named(best)}."
     if row["accuracy"] < least:
         return wrong(f"Its accuracy of {row['accuracy']:.1%} is more than a point below the best you measured.", told)
     # An interval may be unknown.
-    if np.fmin(row["latency_p50_lo_ms"], row["latency_p50_ms"]) <= best["latency_p50_ms"]:
+    if np.fmin(row["latency_p50_lo_ms"], row["latency_p50_ms"]) <= best["latency_p50_ms"].iloc[0]:
         return right(
             f"{row['model']} in {row['precision']} answers in {row['latency_p50_ms']:.3g} ms, and is right "
             f"{row['accuracy']:.1%} of the time."

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tradespace.config import Config
+from tradespace.lesson.check.answers import listed
 from tradespace.lesson.exercise import Judgement, exercise, right, wrong
 from tradespace.surface.columns import configs_of
 from tradespace.surface.confidence import worth_measuring
@@ -55,13 +56,13 @@ def dominates(rival: Any, loser: Any, surface: pd.DataFrame) -> Judgement:
     better = [name for name, a, b in zip(named, *gains, strict=True) if a > b]
     if worse:
         return wrong(
-            f"It is better in {_and(better) or 'nothing'}, and worse in {_and(worse)}. Neither dominates the other "
+            f"It is better in {listed(better)}, and worse in {listed(worse)}. Neither dominates the other "
             "as long as each is better in something.",
             answer,
         )
     if not better:
         return wrong("The two are equal in all three: that is a tie.", answer)
-    return right(f"It is better in {_and(better)}, and worse in nothing. Nobody needs the other point.")
+    return right(f"It is better in {listed(better)}, and worse in nothing. Nobody needs the other point.")
 
 
 @exercise("04-hidden")
@@ -220,7 +221,3 @@ def _configs(given: Any) -> list[Config]:
     if isinstance(given, str) or not all(isinstance(config, Config) for config in found):
         raise TypeError("wanted a list of Configs, as `ts.worth_measuring` gives")
     return found
-
-
-def _and(words: list[str]) -> str:
-    return " and ".join(words)

@@ -13,6 +13,7 @@ import traitlets
 
 from tradespace.show.figures.style import FAINT, INK, round_numbers
 from tradespace.show.live.assets import assets
+from tradespace.show.words import figures
 
 GUESS_COLOUR, ANSWER_COLOUR = "#D55E00", "#0072B2"
 # Of these a difference is told, not a factor: 80 % and 90 % are 10 points apart.
@@ -124,7 +125,7 @@ def written(value: float | str, unit: str = "", digits: int = 3) -> str:
     >>> written(12345.6, "items/s"), written(0.98765), written("int8")
     ('12,300 items/s', '0.988', 'int8')
     """
-    text = value if isinstance(value, str) else f"{float(f'{value:.{digits}g}'):,.10g}"
+    text = value if isinstance(value, str) else figures(value, digits)
     return f"{text} {unit}".strip()
 
 
