@@ -5,7 +5,7 @@ from unittest.mock import Mock
 import pytest
 import torch
 from torch import Tensor, nn
-from torch._inductor import cpp_builder, cpu_vec_isa, exc, metrics
+from torch._inductor import cpp_builder, cpu_vec_isa, metrics
 from tradespace.config import Config
 from tradespace.errors import Unsupported
 from tradespace.prepare import Prepared, Source, compiled, eager, prepare
@@ -159,16 +159,19 @@ def test_the_model_of_the_source_stays_as_it_is(fast, images):
 
 
 def test_without_a_compiler_the_reason_names_one(monkeypatch):
-    compiled._has_compiler.cache_clear()
-    monkeypatch.setattr(cpp_builder, "get_cpp_compiler", Mock(side_effect=exc.InvalidCxxCompiler()))
+    monkeypatch.setenv("CXX", "no-such-compiler")
     reason = compiled.unsupported(CONFIG, calibrated=True)
-    compiled._has_compiler.cache_clear()
     assert reason.startswith("torch.compile needs a C++ compiler, and finds none: install g++")
 
 
 def test_on_cuda_no_compiler_for_the_processor_is_asked_for(monkeypatch):
-    monkeypatch.setattr(cpp_builder, "get_cpp_compiler", Mock(side_effect=exc.InvalidCxxCompiler()))
+    monkeypatch.setenv("CXX", "no-such-compiler")
     assert compiled.unsupported(Config("model", runtime="compile", device="cuda"), calibrated=True) is None
+
+
+@needs_compiler
+def test_the_compiler_found_is_the_one_that_torch_finds():
+    assert cpp_builder.get_cpp_compiler()
 
 
 @pytest.mark.parametrize("precision", [name for name in eager.PRECISIONS if name not in ("fp32", "bf16", "fp16")])

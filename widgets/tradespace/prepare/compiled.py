@@ -1,6 +1,9 @@
 """torch.compile: kernels generated and fused for one model and one shape, at the price of compiling them."""
 
 import copy
+import os
+import shutil
+import sys
 from functools import cache
 
 import torch
@@ -76,14 +79,15 @@ def _of_its_own(module: nn.Module) -> Call:
 
 
 @cache
-def _has_compiler() -> bool:
-    from torch._inductor import cpp_builder, cpu_vec_isa, exc
+def begin() -> None:
+    """Have torch find out which vector instructions the compiler knows: once in a process, for a second or ten."""
+    from torch._inductor import cpu_vec_isa
 
-    try:
-        cpp_builder.get_cpp_compiler()
-    except (exc.InvalidCxxCompiler, RuntimeError):
-        return False
-    # What vector instructions there are is probed once in a process, for seconds; that is no part of any compile time.
     with quiet():
         cpu_vec_isa.pick_vec_isa()
-    return True
+
+
+def _has_compiler() -> bool:
+    # torch's own way of asking imports its compiler, for two seconds.
+    usual = {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
+    return shutil.which(os.environ.get("CXX", usual)) is not None

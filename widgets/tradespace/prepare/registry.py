@@ -29,17 +29,20 @@ class Runtime:
         (Source, Config) -> `Converted`.
     packages : tuple of str
         What has to be installed besides PyTorch.
+    begin : callable
+        What a process does once before it converts: part of no model's `prepare_s`.
     """
 
     precisions: tuple[str, ...]
     unsupported: Callable[[Config, bool], str | None]
     convert: Callable[[Source, Config], Converted]
     packages: tuple[str, ...] = ()
+    begin: Callable[[], object] = lambda: None
 
 
 RUNTIMES = {
     "eager": Runtime(eager.PRECISIONS, eager.unsupported, eager.convert),
-    "compile": Runtime(compiled.PRECISIONS, compiled.unsupported, compiled.convert),
+    "compile": Runtime(compiled.PRECISIONS, compiled.unsupported, compiled.convert, begin=compiled.begin),
     "onnxruntime": Runtime(
         onnxruntime.PRECISIONS, onnxruntime.unsupported, onnxruntime.convert, ("onnx", "onnxruntime", "onnxscript")
     ),
@@ -109,8 +112,10 @@ def prepare(source: Source, config: Config) -> Prepared:
     Unsupported
         If the model has nothing that this precision could be applied to, or the runtime's exporter refuses it.
     """
+    runtime = RUNTIMES[config.runtime]
+    runtime.begin()
     start, made_s = time.perf_counter(), source.made_s
-    converted = RUNTIMES[config.runtime].convert(source, config)
+    converted = runtime.convert(source, config)
     own_s = time.perf_counter() - start - (source.made_s - made_s)
     return Prepared(converted, source.needed_s + own_s)
 
