@@ -1,7 +1,9 @@
-"""Every notebook as it is committed, as it runs from top to bottom, and with its exercises solved."""
+"""Every notebook as it is committed, as it runs from top to bottom, and with its exercises solved.
+
+Live on less data than a learner has, and in recorded mode.
+"""
 
 import ast
-import copy
 import os
 import re
 import tomllib
@@ -11,7 +13,9 @@ import nbclient
 import nbformat
 import pytest
 from tradespace.lesson.exercise import MARKS, NOT_ATTEMPTED
-from tradespace.lesson.ledger import VARIABLE
+from tradespace.lesson.ledger import VARIABLE as LEDGER
+from tradespace.measuring.replay import NOT_RECORDED
+from tradespace.recording import VARIABLE as RECORDED
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 # A page, not a lesson: its code is hidden, and it says nothing itself.
@@ -42,21 +46,20 @@ def is_stub(cell):
     return any(isinstance(node, ast.Constant) and node.value is ... for node in ast.walk(ast.parse(cell.source)))
 
 
-def run(path, ledger):
-    """Execute it where it is, with a ledger of its own: untouched, and once more with its exercises solved.
+def cells_of(path, solved):
+    cells = nbformat.read(path, as_version=4).cells
+    answers = solutions(path) if solved else {}
+    for cell in cells:
+        cell.source = answers.get(cell.id, cell.source).strip()
+        cell.id = f"{cell.id}-solved" if solved else cell.id
+    return cells
 
-    Both in one kernel: the second time the measuring process has prepared and scored the models before.
-    """
-    notebook = nbformat.read(path, as_version=4)
-    solved = solutions(path) if path in EXERCISED else {}
-    again = copy.deepcopy(notebook.cells) if solved else []
-    for cell in again:
-        cell.source = solved.get(cell.id, cell.source).strip()
-        cell.id = f"{cell.id}-solved"
-    passes = notebook.cells, again
-    notebook.cells = [nbformat.v4.new_code_cell(HURRY), *notebook.cells, *again]
+
+def run(*passes, **environment):
+    """Execute cells one after another in one kernel, where the notebooks are: the outputs of each pass."""
+    notebook = nbformat.v4.new_notebook(cells=[cell for cells in passes for cell in cells])
     client = nbclient.NotebookClient(notebook, timeout=TIMEOUT_S, resources={"metadata": {"path": FOLDER}})
-    client.execute(env={**os.environ, VARIABLE: str(ledger)})
+    client.execute(env={**os.environ, **environment})
     return [[output for cell in cells for output in cell.get("outputs", ())] for cells in passes]
 
 
@@ -109,12 +112,22 @@ def test_a_stub_differs_from_its_solution_in_its_dots_alone(path):
             assert re.fullmatch(pattern, solved[cell.id].strip(), re.DOTALL), cell.id
 
 
+@parameters(EXERCISED)
+def test_measured_here_every_solution_passes(path, tmp_path):
+    hurry = [nbformat.v4.new_code_cell(HURRY)]
+    _, outputs = run(hurry, cells_of(path, solved=True), **{LEDGER: str(tmp_path / "ledger.sqlite")})
+    assert warnings_of(outputs) == []
+    assert checks_of(outputs)
+    assert [text for text in checks_of(outputs) if not text.startswith(MARKS[True])] == []
+
+
 @parameters(LESSONS)
-def test_it_runs_from_top_to_bottom_untouched_and_solved(path, tmp_path):
-    untouched, after = run(path, tmp_path / "ledger.sqlite")
-    assert warnings_of(untouched + after) == []
+def test_played_back_it_runs_untouched_and_every_solution_passes(path, tmp_path):
+    passes = [cells_of(path, solved) for solved in (False, True)]
+    untouched, solved = run(*passes, **{LEDGER: str(tmp_path / "ledger.sqlite"), RECORDED: "1"})
+    assert warnings_of(untouched + solved) == []
     said = checks_of(untouched)
     assert said == [NOT_ATTEMPTED] * len(said)
-    assert bool(said) == (path in EXERCISED)
-    assert len(checks_of(after)) == len(said) * (path in EXERCISED)
-    assert [text for text in checks_of(after) if not text.startswith(MARKS[True])] == []
+    assert len(checks_of(solved)) == len(said)
+    assert [text for text in checks_of(solved) if not text.startswith(MARKS[True])] == []
+    assert NOT_RECORDED.reason not in str(untouched + solved)

@@ -26,7 +26,6 @@ collect_ignore = ["make_screenshot.py"]
 
 HERE = Path(__file__).parent
 NOTEBOOKS = HERE.parent.parent / "notebooks"
-HURRY = HERE.parent / "hurry.py"
 SCREENSHOTS = HERE / "screenshots"
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM_FLAGS = [
@@ -71,12 +70,6 @@ class LabServer:
         """A notebook of code cells."""
         cells = [nbformat.v4.new_code_cell(source) for source in sources]
         nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=METADATA), self.root / name)
-
-    def hurry(self, name: str) -> None:
-        """Let a notebook of the folder measure on less: see `hurry.py`."""
-        notebook = nbformat.read(self.root / name, as_version=4)
-        notebook.cells.insert(0, nbformat.v4.new_code_cell(HURRY.read_text(encoding="utf-8")))
-        nbformat.write(notebook, self.root / name)
 
     def interrupt_kernels(self) -> None:
         """What the stop button of a notebook does."""

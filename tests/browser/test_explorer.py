@@ -1,8 +1,9 @@
-"""The Explorer of notebook 00 as a learner meets it: by keyboard, by mouse, and when measuring goes wrong."""
+"""The Explorer as a learner meets it: by keyboard, by mouse, and when measuring goes wrong."""
 
 import re
 import struct
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import pytest
 import tradespace as ts
@@ -33,10 +34,25 @@ DRAWN = """canvas => {
 }"""
 
 
+# The surface of notebook 00, as if it had been measured here: that would take a minute.
+CELLS = (
+    (Path(__file__).parents[1] / "hurry.py").read_text(encoding="utf-8"),
+    """import tradespace as ts
+from tradespace.measuring.machine import machine
+task = ts.load_task("fashion")
+sizes, precisions = ["resnet4", "resnet8", "resnet16", "resnet32"], ["fp32", "bf16", "int8"]
+threads = min(2, ts.Config("resnet4").threads)
+configs = ts.grid(task, model=sizes, precision=precisions, threads=threads, batch_size=[1, 4, 16, 64, 256])
+knobs = ["model", "pruning", "precision", "runtime", "device", "threads", "batch_size"]
+recorded = ts.load_recorded("fashion").set_index(knobs)
+surface = recorded.loc[[tuple(vars(config).values()) for config in configs]].reset_index()""",
+    "ts.Explorer(task, surface.assign(machine=machine()))",
+)
+
+
 @pytest.fixture(scope="module")
-def workbook(run_notebook, lab_server):
-    lab_server.hurry("00_start_here.ipynb")
-    return run_notebook("00_start_here.ipynb")
+def workbook(run_notebook):
+    return run_notebook("explorer.ipynb", *CELLS)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """torch.compile on tiny models. Each real compilation takes seconds, so there are few of them."""
 
-from unittest.mock import Mock
-
 import pytest
 import torch
 from torch import Tensor, nn

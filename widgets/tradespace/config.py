@@ -9,6 +9,7 @@ from typing import Protocol
 import loky
 
 from tradespace.errors import choose, whole_number
+from tradespace.recording import recording
 
 PRECISIONS = (
     "fp32", "bf16", "fp16", "int8", "int8-dynamic",
@@ -27,13 +28,15 @@ DEVICES = ("cpu", "cuda", "mps", "xpu")
 @cache
 def physical_cores() -> int:
     """Physical cores this process may use; hyper-threads, affinity and container limits are seen through."""
-    return int(loky.cpu_count(only_physical_cores=True))
+    played = recording()
+    return played.physical_cores if played else int(loky.cpu_count(only_physical_cores=True))
 
 
 @cache
 def most_threads() -> int:
     """Hardware threads this process may use: more than this many threads only wait for each other."""
-    return int(loky.cpu_count())
+    played = recording()
+    return played.most_threads if played else int(loky.cpu_count())
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from concurrent.futures import Executor, Future, TimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import cloudpickle
@@ -19,10 +18,12 @@ import numpy as np
 from tradespace.config import Config, check
 from tradespace.errors import positive
 from tradespace.measuring import worker
-from tradespace.measuring.machine import machine
+from tradespace.measuring.machine import machine, now
 from tradespace.measuring.measurement import Failure, Measurement, Slice
+from tradespace.measuring.replay import Process, Replay
 from tradespace.measuring.statistics import FEWEST_SLICES
 from tradespace.prepare import untimed
+from tradespace.recording import FOLDER, recording
 from tradespace.tasks.task import Task
 
 # Raised when a change to the loop makes older timings incomparable: stored ones are then measured again.
@@ -93,7 +94,7 @@ class MeasuringProcess:
         return self._executor
 
 
-PROCESS = MeasuringProcess()
+PROCESS: Process = Replay(FOLDER / "measurements.zip", MeasuringProcess()) if recording() else MeasuringProcess()
 
 
 class Engine:
@@ -139,7 +140,7 @@ class _Point:
         self._budget_s = budget_s
         self._scores = scores
         self.untimed = untimed(config)
-        self.scored = False
+        self.scored = self._exhausted = False
         self.measurement = Measurement(task.name, config, ci=ci, machine=machine())
 
     @property
@@ -148,7 +149,7 @@ class _Point:
         undisturbed = sum(not s.disturbed for s in m.slices)
         enough_s = self._budget_s if undisturbed >= FEWEST_SLICES else MOST_BUDGETS * self._budget_s
         known = len(m.kept) >= STOP_FROM_SLICES and m.width <= m.ci
-        return m.failure is not None or known or m.spent_s >= enough_s
+        return m.failure is not None or known or m.spent_s >= enough_s or self._exhausted
 
     def make_ready(self) -> None:
         self._take(self._engine.request(worker.make_ready, self.measurement.config), "facts")
@@ -157,7 +158,9 @@ class _Point:
         shortest, longest = SLICE_LIMITS_S
         seconds = min(max(self._budget_s / SLICES_A_BUDGET, shortest), longest)
         answer = self._engine.request(worker.run_slice, self.measurement.config, seconds)
-        self._take((*self.measurement.slices, answer) if isinstance(answer, Slice) else answer, "slices")
+        self._exhausted = answer is None
+        if answer is not None:
+            self._take((*self.measurement.slices, answer) if isinstance(answer, Slice) else answer, "slices")
 
     def score_slice(self) -> None:
         variant = worker.variant(self.measurement.config)
@@ -181,8 +184,7 @@ class _Point:
 
     def _take(self, answer: Any, name: str) -> None:
         change = {"failure": answer} if isinstance(answer, Failure) else {name: answer}
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        self.measurement = replace(self.measurement, measured_at=now, **change)
+        self.measurement = replace(self.measurement, measured_at=now(), **change)
 
 
 def measure_rounds(

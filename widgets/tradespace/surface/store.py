@@ -1,19 +1,17 @@
 """The store: finished points in one SQLite file, raw samples with them."""
 
-import io
 import json
 import sqlite3
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from tradespace.config import Config
-from tradespace.measuring.measurement import Facts, Failure, Measurement, Slice
+from tradespace.measuring.archive import pack, unpack
+from tradespace.measuring.measurement import Measurement
 from tradespace.surface.columns import row
 
 WAIT_FOR_OTHERS_S = 30
@@ -23,7 +21,6 @@ CREATE TABLE IF NOT EXISTS point (
 );
 CREATE TABLE IF NOT EXISTS score (key TEXT PRIMARY KEY, identity TEXT NOT NULL, correct BLOB NOT NULL);
 """
-SLICE_NUMBERS = tuple(field.name for field in fields(Slice) if field.name != "samples_ns")
 
 
 class Store:
@@ -65,7 +62,7 @@ class Store:
 
     def save(self, key: str, identity: dict[str, object], measurement: Measurement, budget_s: float) -> None:
         """Write a finished point, in the place of an older one of the same key."""
-        values = (key, budget_s, json.dumps(identity), json.dumps(row(measurement)), _pack(measurement))
+        values = (key, budget_s, json.dumps(identity), json.dumps(row(measurement)), pack(measurement))
         with self._connected() as connection:
             connection.execute("INSERT OR REPLACE INTO point VALUES (?, ?, ?, ?, ?)", values)
 
@@ -86,7 +83,7 @@ class Store:
         with self._connected() as connection:
             saved = connection.execute("SELECT row, raw FROM point ORDER BY rowid").fetchall()
         for text, raw in saved:
-            yield _unpack(json.loads(text), raw)
+            yield unpack(json.loads(text), raw)
 
     def _open(self) -> None:
         with self._connected() as connection:
@@ -112,40 +109,3 @@ class Store:
         for journal in ("-wal", "-shm"):
             self.path.with_name(self.path.name + journal).unlink(missing_ok=True)
         warnings.warn(f"{self.path} is damaged ({error}). It was moved to {aside}; a new one is begun.", stacklevel=3)
-
-
-def _pack(measurement: Measurement) -> bytes:
-    """The arrays of a Measurement as a NumPy archive, which holds no code."""
-    slices = measurement.slices
-    arrays = {
-        "samples_ns": measurement.samples_ns,
-        "lengths": np.array([len(s.samples_ns) for s in slices], dtype=int),
-        **{name: np.array([getattr(s, name) for s in slices]) for name in SLICE_NUMBERS},
-        "facts": np.array(list(asdict(measurement.facts).values())),
-        "ci": np.array(measurement.ci),
-    }
-    if measurement.correct is not None:
-        arrays["correct"] = measurement.correct
-    packed = io.BytesIO()
-    np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]  # its stub takes the names for allow_pickle
-    return packed.getvalue()
-
-
-def _unpack(saved: dict[str, object], raw: bytes) -> Measurement:
-    arrays = np.load(io.BytesIO(raw), allow_pickle=False)
-    samples = np.split(arrays["samples_ns"], np.cumsum(arrays["lengths"])[:-1]) if len(arrays["lengths"]) else []
-    numbers = {name: arrays[name].tolist() for name in SLICE_NUMBERS}
-    slices = (Slice(one, **{name: values[i] for name, values in numbers.items()}) for i, one in enumerate(samples))
-    failure = None if saved["status"] == "ok" else Failure(str(saved["status"]), str(saved["reason"]))
-    return Measurement(
-        task=str(saved["task"]),
-        config=Config(**{field.name: saved[field.name] for field in fields(Config)}),  # type: ignore[arg-type]
-        slices=tuple(slices),
-        correct=arrays.get("correct", None),
-        facts=Facts(*arrays["facts"].tolist()),
-        energy_j_per_item=float(str(saved["energy_j_per_item"])),
-        ci=float(arrays["ci"]),
-        failure=failure,
-        machine=str(saved["machine"]),
-        measured_at=str(saved["measured_at"]),
-    )

@@ -18,6 +18,7 @@ from tradespace.errors import choose, positive
 from tradespace.measuring.engine import PROCESS
 from tradespace.measuring.machine import machine
 from tradespace.measuring.measurement import Measurement
+from tradespace.recording import recording
 from tradespace.show.explore import settings
 from tradespace.show.explore.fill_in import FillIn, candidates
 from tradespace.show.explore.measurer import Measurer
@@ -380,7 +381,7 @@ class Explorer(ipw.VBox):
         """The tiles of the selection, and what the last move and the pins say."""
         selection, chosen, predicted = self.selection, self.controls.chosen, self._seen.predicted
         here = self._row_of(selection)
-        shown, origin = here, "recorded" if self._data == RECORDED else "measured"
+        shown, origin = here, "recorded" if self._data == RECORDED or recording() else "measured"
         if here is None and predicted is not None:
             shown, origin = predicted_row(predicted, self._mission, chosen["latency"]), "predicted"
         tiles = tiles_of(shown, chosen["items"], chosen["latency"], origin)

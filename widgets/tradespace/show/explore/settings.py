@@ -12,6 +12,7 @@ import pandas as pd
 from tradespace.config import DEVICES, PRECISIONS, PRUNINGS, RUNTIMES, Config, most_threads
 from tradespace.prepare import unsupported
 from tradespace.show.explore.mission import MILLION, Mission
+from tradespace.recording import recording
 from tradespace.show.live.controls import Choice, Number
 from tradespace.show.view import Limits
 from tradespace.surface.columns import KNOBS
@@ -19,7 +20,7 @@ from tradespace.surface.objectives import Objective, maximize, minimize
 from tradespace.tasks import list_tasks
 from tradespace.tasks.task import Task
 
-HERE, RECORDED = "measured here", "recorded"
+HERE, RECORDED = "played back" if recording() else "measured here", "recorded"
 BATCH_SIZES = tuple(2**power for power in range(9))
 LATENCY_DECADES, RATE_DECADES = (-2, 3), (0, 5)
 STEPS_A_DECADE = 12

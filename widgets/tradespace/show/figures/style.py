@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tradespace.recording import recording
 from tradespace.show.marks import mark
 
 if TYPE_CHECKING:
@@ -47,12 +48,15 @@ def styled() -> Iterator[None]:
 def canvas(width: float, height: float, **subplots: Any) -> "tuple[Figure, Any]":
     """A figure in inches and its axes.
 
-    It is made by pyplot, so that a notebook knows how to show it, and closed, so that it is not shown twice.
+    It is made by pyplot, so that a notebook knows how to show it, and closed, so that it is not shown twice. In recorded
+    mode it says across all else that its numbers were not measured here.
     """
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(width, height), layout="constrained", **subplots)
     plt.close(figure)
+    if recording():
+        figure.text(0.5, 0.5, "recorded", size=14 * height, alpha=0.09, rotation=20, ha="center", va="center")
     return figure, axes
 
 

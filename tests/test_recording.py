@@ -1,0 +1,38 @@
+"""Recorded mode as a whole: a kernel of its own, which is told by a variable."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from tradespace.recording import VARIABLE
+
+PRINT = """
+import tradespace as ts
+m = ts.measure(ts.load_task("fashion"), ts.Config("resnet4", batch_size=4), budget_s=0.1)
+print(m.status, m.machine, sep="; ")
+print(ts.plot_latency(m).texts[-1].get_text())
+print(ts.LatencyMeter._css.count("nothing is measured here"))
+"""
+
+
+def run(code, value):
+    environment = {**os.environ, VARIABLE: value}
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+
+
+def test_a_measurement_and_every_chart_say_that_they_are_recorded():
+    told, mark, marks = run(PRINT, "1").stdout.splitlines()
+    assert told.startswith("ok; recorded 20")
+    assert (mark, marks) == ("recorded", "1")
+
+
+def test_the_threads_are_those_of_the_machine_that_was_recorded():
+    code = "from tradespace.config import Config, most_threads; print(Config('m').threads, most_threads())"
+    assert run(code, "1").stdout.split() == ["2", "2"]
+
+
+@pytest.mark.parametrize("value", ["yes", "2"])
+def test_another_value_is_an_error_that_says_what_was_wanted(value):
+    failed = run("import tradespace as ts; ts.Config('m')", value)
+    assert f"TRADESPACE_RECORDED: wanted 1, to play back what was measured elsewhere, or 0; got '{value}'" in failed.stderr

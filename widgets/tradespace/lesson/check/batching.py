@@ -1,0 +1,243 @@
+"""Exercises of notebook 02: a batch under a limit, a share of the peak, items inside, and a job's watt-hours."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tradespace.lesson.exercise import Judgement, exercise, right, wrong
+from tradespace.show.words import figures, rate
+from tradespace.surface.columns import configs_of
+from tradespace.surface.derived import ITEMS, J_PER_WH, MS_PER_S
+from tradespace.surface.objectives import measured
+from tradespace.surface.predict import BatchFit, fit_batches
+
+# What rounding by hand may cost.
+ROUNDED = 0.02
+
+
+@exercise("02-largest")
+def largest_batch(batch_size: Any, curve: pd.DataFrame, limit_ms: float) -> Judgement:
+    """Whether `batch_size` is the largest of `curve` whose median latency keeps the limit.
+
+    Parameters
+    ----------
+    batch_size : int, or the row that has it
+    curve : DataFrame
+        Rows of one network that differ in batch size. Latency in ms; a point whose interval reaches down to the limit
+        may keep it, and one whose interval reaches beyond may break it.
+    limit_ms : float
+
+    Examples
+    --------
+    >>> import tradespace as ts
+    >>> curve = ts.load_recorded("fashion").query("model == 'resnet8' and pruning == 'none' and threads == 1")
+    >>> curve = curve.query("precision == 'fp32' and runtime == 'openvino'")
+    >>> kept = curve[curve["latency_p50_ms"] <= 1.5]
+    >>> largest_batch(kept["batch_size"].max(), curve, 1.5).passed
+    True
+    >>> largest_batch(256, curve, 1.5)
+    Not yet. A call of that many takes 14.3 ms, and no item in it is answered sooner: nothing is to be divided.
+    """
+    timed = curve[measured(curve) & curve["latency_p50_ms"].notna().to_numpy()]
+    sizes, latency = timed["batch_size"].to_numpy(), timed["latency_p50_ms"].to_numpy(float)
+    # An interval may be unknown.
+    ends = timed["latency_p50_lo_ms"], timed["latency_p50_hi_ms"]
+    low, high = (np.where(np.isnan(end), latency, end) for end in ends)
+    best = sizes[latency <= limit_ms].max(initial=0)
+    answer = f"The rows whose `latency_p50_ms` is at most {limit_ms:.3g} end at batch {best}."
+    said = _number(_cell(batch_size, "batch_size"), "a batch size")
+    if np.isnan(said):
+        return wrong("No row is left: is the limit in milliseconds, as the column is?", answer)
+    at = sizes == said
+    if not at.any():
+        if np.isclose(latency, said, rtol=1e-9).any():
+            return wrong("That is a latency. Which batch size has it?", answer)
+        return wrong("Name a batch size that is in the table.", answer)
+    took = latency[at].min()
+    if said == best or (low[at].min() <= limit_ms and not (high[sizes > said] <= limit_ms).any()):
+        kept = f"The limit is {limit_ms:.3g} ms."
+        return right(f"A call with {said:g} items takes {took:.3g} ms, and so does each item in it. {kept}")
+    if took <= limit_ms:
+        return wrong("It keeps the limit, but a larger batch of the table does too.", answer)
+    if said == sizes[latency / sizes <= limit_ms].max(initial=0):
+        late = f"A call of that many takes {took:.3g} ms, and no item in it is answered sooner"
+        return wrong(f"{late}: nothing is to be divided.", answer)
+    return wrong(f"A call of that many takes {took:.3g} ms, and the limit is {limit_ms:.3g} ms.", answer)
+
+
+@exercise("02-peak")
+def near_peak(batch_size: Any, curve: pd.DataFrame, share: float = 0.8) -> Judgement:
+    """Whether the line through `curve` gives at `batch_size` that share of its peak throughput.
+
+    Parameters
+    ----------
+    batch_size : float
+        Whole or not.
+    curve : DataFrame
+        Rows of one network that differ in batch size. How well they tell the line is seen by leaving each out in turn:
+        what any of those lines says is right too.
+    share : float
+        Between 0 and 1.
+
+    Examples
+    --------
+    >>> import tradespace as ts
+    >>> curve = ts.load_recorded("fashion").query("model == 'resnet8' and pruning == 'none' and threads == 1")
+    >>> curve = curve.query("precision == 'fp32' and runtime == 'eager'")
+    >>> fit = ts.fit_batches(curve, ts.Config("resnet8", threads=1))
+    >>> near_peak(4 * fit.fixed_ms / fit.each_ms, curve).passed, near_peak(fit.knee, curve).passed
+    (True, False)
+    """
+    said, fit = _number(batch_size, "a batch size"), _fit(curve)
+    if fit is None or not 0 < fit.knee < np.inf:
+        return right("On this machine the line has no knee, and so no batch size to solve for.")
+    times = share / (1 - share)
+    wanted = times * fit.knee
+    answer = f"B / (a + b B) = {share:g} / b gives B = {times:.3g} a / b: {figures(wanted)}."
+    if not _rounded(said, wanted):
+        for value, hint in (
+            (fit.knee, "That is the knee, where it is half of the peak. Solve for the share that is asked."),
+            (share * fit.knee, "That is a share of the knee. Past the knee throughput still grows."),
+            (2 * share * fit.knee, "Throughput is no straight line: it grows by less than the batch does."),
+            (1 / wanted, "That is upside down: is it b / a that you took?"),
+            (share * fit.peak_throughput_per_s, "That is a throughput. At which batch size does the line reach it?"),
+            (fit.latency_ms(wanted), "That is the latency there, in milliseconds. What is the batch size?"),
+        ):
+            if _near(said, value):
+                return wrong(hint, answer)
+    rows = curve.reset_index(drop=True)
+    lines = [_fit(rows.drop(index=row)) for row in rows.index]
+    knees = [line.knee for line in lines if line is not None and 0 < line.knee < np.inf]
+    low, high = (times * end(fit.knee, *knees) for end in (min, max))
+    if said > 0 and (1 - ROUNDED) * np.floor(low) <= said <= (1 + ROUNDED) * np.ceil(high):
+        return right(
+            f"About {times:.3g} times the knee of {fit.knee:.3g}. There a batch takes {fit.latency_ms(wanted):.3g} ms, "
+            f"against {fit.latency_ms(fit.knee):.3g} ms at the knee: that much latency for {share / 0.5:.3g} times the "
+            "throughput."
+        )
+    if said > high:
+        return wrong("There the line is nearer to its peak than that: everybody waits longer than needed.", answer)
+    return wrong("There the line is further from its peak. Put your answer in: what is B / (a + b B), times b?", answer)
+
+
+@exercise("02-inside")
+def in_flight(items: Any, arrivals_per_s: float, stay_ms: float) -> Judgement:
+    """Whether so many items are inside a system on average, by Little's law.
+
+    Parameters
+    ----------
+    items : float
+    arrivals_per_s : float
+        Items a second that come, and go.
+    stay_ms : float
+        Mean time of an item inside, in milliseconds.
+
+    Examples
+    --------
+    >>> in_flight(25, 500, 50)
+    Right. 500 a second, 0.05 s each: 25 inside on average, whatever the order in which they are served.
+    >>> in_flight(25_000, 500, 50)
+    Not yet. Items a second times milliseconds: one of the two has to change its unit.
+    """
+    said, stay_s = _number(items, "a number of items"), stay_ms / MS_PER_S
+    wanted = arrivals_per_s * stay_s
+    answer = f"{rate(arrivals_per_s)} a second times {stay_s:.3g} s: {figures(wanted)}."
+    if _rounded(said, wanted):
+        return right(
+            f"{rate(arrivals_per_s)} a second, {stay_s:.3g} s each: {figures(wanted)} inside on average, "
+            "whatever the order in which they are served."
+        )
+    if _near(said, wanted * MS_PER_S):
+        return wrong("Items a second times milliseconds: one of the two has to change its unit.", answer)
+    quotients = [arrivals_per_s / stay_s, arrivals_per_s / stay_ms, stay_s / arrivals_per_s, stay_ms / arrivals_per_s]
+    if any(_near(said, value) for value in quotients):
+        return wrong("You divided. If each stays twice as long, are there fewer inside, or more?", answer)
+    return wrong("Items inside = items a second, times the seconds that each of them is inside.", answer)
+
+
+@exercise("02-energy")
+def watt_hours(energy: Any, surface: pd.DataFrame, watts: float) -> Judgement:
+    """Whether a million items take so many watt-hours at the highest throughput of `surface`.
+
+    Parameters
+    ----------
+    energy : float
+        In watt-hours. What `with_cost` says of that row is right too, where a counter measured it.
+    surface : DataFrame
+        Throughput in items a second, latency in ms.
+    watts : float
+        Assumed draw of the machine.
+
+    Examples
+    --------
+    >>> import tradespace as ts
+    >>> surface = ts.load_recorded("fashion")
+    >>> seconds = 1e6 / surface["throughput_per_s"].max()
+    >>> watt_hours(60 * seconds / 3600, surface, 60).passed
+    True
+    >>> watt_hours(60 * seconds, surface, 60)
+    Not yet. Those are watt-seconds, which are joules. How many of them make a watt-hour?
+    """
+    said = _number(_cell(energy, "wh_per_million"), "a number of watt-hours")
+    timed = surface[measured(surface) & surface["throughput_per_s"].notna().to_numpy()]
+    best = timed.loc[[timed["throughput_per_s"].idxmax()]]
+    highest = float(best["throughput_per_s"].iloc[0])
+    seconds = ITEMS / highest
+    wanted = watts * seconds / J_PER_WH
+    took = f"{ITEMS:,} / {rate(highest)} items/s = {figures(seconds)} s"
+    answer = f"{took}; times {watts:g} W; over 3,600: {figures(wanted)} Wh."
+    if _near(said, wanted):
+        return right(f"{figures(seconds)} s at {watts:g} W, which is assumed: {figures(wanted)} Wh.")
+    if "energy_j_per_item" in best and _near(said, float(best["energy_j_per_item"].iloc[0]) * ITEMS / J_PER_WH):
+        assumed = f"At {watts:g} W, which is assumed, it is {figures(wanted)} Wh."
+        return right(f"A counter measured {figures(said)} Wh. {assumed}")
+    batch, latency_s = (float(best[name].iloc[0]) for name in ("batch_size", "latency_p50_ms"))
+    latency_s /= MS_PER_S
+    hints = [
+        (watts * seconds, "Those are watt-seconds, which are joules. How many of them make a watt-hour?"),
+        (watts * seconds / 60, "Those are watt-minutes. How many seconds has an hour?"),
+        (wanted / 1e3, "Those are kilowatt-hours."),
+        (wanted / ITEMS, "That is for one image. The job has a million."),
+        (wanted / watts, "Those are the hours that it takes. What does an hour of that machine draw?"),
+        (seconds, "Those are the seconds that it takes. What does the machine draw in them?"),
+    ]
+    one_by_one = float(timed["latency_p50_ms"].min()) / MS_PER_S
+    for each_s in (latency_s, one_by_one):
+        hint = "That takes a latency for the time of one image. A call carries a whole batch: use the throughput."
+        hints += [(watts * each_s * ITEMS / J_PER_WH, hint), (watts * each_s * ITEMS, hint)]
+    if batch > 1:
+        forgot = "That divides by the batch once too often: throughput counts images already, not calls."
+        hints.append((wanted / batch, forgot))
+    for value, hint in hints:
+        if _near(said, value):
+            return wrong(hint, answer)
+    return wrong("First the seconds that a million images take, then watts times seconds, then watt-hours.", answer)
+
+
+def _fit(curve: pd.DataFrame) -> BatchFit | None:
+    timed = curve[measured(curve)]
+    return fit_batches(timed, configs_of(timed.iloc[[0]])[0]) if len(timed) else None
+
+
+def _cell(given: Any, column: str) -> Any:
+    """The value of a column, where its row was given."""
+    return given[column] if isinstance(given, pd.DataFrame | pd.Series) and column in given else given
+
+
+def _number(given: Any, wanted: str) -> float:
+    if isinstance(given, bool | str):
+        raise TypeError(f"wanted {wanted}")
+    values = np.asarray(given, dtype=float)
+    if values.size != 1:
+        raise ValueError(f"wanted {wanted}; got {values.size} of them")
+    return float(values.reshape(()))
+
+
+def _rounded(said: float, wanted: float) -> bool:
+    """Whether it is the number that is wanted, or a whole one beside it."""
+    return _near(said, wanted) or said in {np.floor(wanted), np.ceil(wanted)} - {0}
+
+
+def _near(a: float, b: float) -> bool:
+    return abs(a - b) <= ROUNDED * abs(b)

@@ -1,0 +1,262 @@
+"""Exercises of notebook 03: a step, the fewest bits, a loss that is real, and the faster of two prunings."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tradespace.lesson.check.answers import listed
+from tradespace.lesson.exercise import Judgement, exercise, right, wrong
+from tradespace.measuring.compare import compare_accuracy
+from tradespace.measuring.measurement import Measurement
+
+# What rounding by hand may cost.
+ROUNDED = 0.01
+POINT = 0.01
+# Two accuracies a hundredth of an item of ten thousand apart are the same.
+TIE = 1e-6
+WIDTH = re.compile(r"w?(\d+)(-tensor)?")
+UNTOLD = "can't tell"
+
+
+@exercise("03-step")
+def quantization_step(step: Any, largest: float, bits: int) -> Judgement:
+    """Whether `step` is the distance of two levels: symmetric, zero among them, the largest weight on the last one.
+
+    Parameters
+    ----------
+    step, largest : float
+        In the unit of the weights; `largest` is the largest magnitude.
+    bits : int
+
+    Examples
+    --------
+    >>> quantization_step(0.5, 1.5, bits=3)
+    Right. 7 levels are 3 on each side of zero, and 3 steps of 0.5 reach 1.5. Rounding errs by 0.25 at most.
+    >>> quantization_step(3 / 8, 1.5, bits=3)
+    Not yet. 3 bits can tell 8 numbers apart, but one of them is left out, so that zero lies in the middle.
+    """
+    said = _number(step)
+    sides = 2 ** (bits - 1) - 1
+    levels, wanted = 2 * sides + 1, largest / sides
+    answer = f"{levels} levels are {sides} on each side of zero: {largest:.4g} / {sides} = {wanted:.4g}."
+    if _near(said, wanted):
+        reached = f"{sides} step{'s' * (sides > 1)} of {wanted:.4g} reach{'es' * (sides == 1)} {largest:.4g}"
+        return right(
+            f"{levels} levels are {sides} on each side of zero, and {reached}. "
+            f"Rounding errs by {wanted / 2:.4g} at most."
+        )
+    if _near(said, wanted / 2):
+        return wrong("That is half a step: the most that rounding errs by.", answer)
+    if _near(said, 2 * largest / 2**bits):
+        return wrong(
+            f"{bits} bits can tell {2**bits} numbers apart, but one of them is left out, so that zero lies "
+            "in the middle.",
+            answer,
+        )
+    if _near(said, 2 * largest / levels):
+        return wrong(f"{levels} fence posts: how many gaps are between the first and the last?", answer)
+    if any(_near(said, largest / parts) for parts in (2**bits, levels)):
+        return wrong("How far is it from the lowest level to the highest? The weights have two signs.", answer)
+    if _near(said, -wanted):
+        return wrong("A distance has no sign.", answer)
+    return wrong("How many levels lie above zero? The largest weight is on the last of them.", answer)
+
+
+@exercise("03-bits")
+def fewest_bits(bits: Any, ladder: pd.DataFrame) -> Judgement:
+    """Whether `bits` are the fewest whose accuracy is at most one percentage point below that of fp32.
+
+    Parameters
+    ----------
+    bits : int, or the precision as the table names it
+    ladder : DataFrame
+        Rows of one model in fp32 and in `w8` ... `w2`, a step for each channel; others play no part. Accuracy is a
+        fraction.
+
+    Examples
+    --------
+    >>> import tradespace as ts
+    >>> ladder = ts.load_recorded("fashion").query("model == 'resnet8' and pruning == 'none' and runtime == 'eager'")
+    >>> fewest_bits(4, ladder)
+    Right. w4 is 0.86 points below fp32, and w3 is 17.42 points below it.
+    >>> fewest_bits("w5", ladder)
+    Not yet. That is within a point. Fewer bits are too.
+    """
+    known = ladder[ladder["accuracy"].notna()].groupby("precision")["accuracy"].first()
+    exact = float(known["fp32"])
+    lost = {
+        int(match[1]): exact - float(known[name])
+        for name in known.index
+        if (match := WIDTH.fullmatch(str(name))) and not match[2]
+    }
+    kept = {width for width, loss in lost.items() if loss <= POINT + TIE}
+    least = exact - POINT
+    if not kept:
+        return wrong("In this table no width is within a point of fp32.", "There is none.")
+    best = min(kept)
+    answer = f"fp32 has {exact:.2%}: at least {least:.2%} is wanted, and the fewest bits that have it are {best}."
+    if isinstance(bits, pd.DataFrame | pd.Series | np.ndarray | list | tuple):
+        bits = _only(bits)
+    match = WIDTH.fullmatch(str(bits).removesuffix(".0"))
+    if isinstance(bits, bool) or match is None:
+        raise TypeError(f"wanted a number of bits; got {bits!r}")
+    said = int(match[1])
+    # Where accuracy goes up and down, it may also be asked from where on it stays within a point.
+    steady = min(
+        (width for width in kept if all(wider in kept for wider in lost if wider > width)),
+        default=best,
+    )
+    if not match[2] and said in (best, steady):
+        below = max((width for width in lost if width < said), default=None)
+        then = f", and w{below} is {_points(lost[below])}" if below is not None else ""
+        return right(f"w{said} is {_points(lost[said])} fp32{then}{' it' * bool(then)}.")
+    if match[2]:
+        return wrong("That has one step for the whole tensor. Take the widths with a step for each channel.", answer)
+    if said not in lost:
+        return wrong(f"Name a width of the table: {listed(str(width) for width in sorted(lost))} bits.", answer)
+    if said in kept:
+        return wrong("That is within a point. Fewer bits are too.", answer)
+    if said == min(lost):
+        return wrong("An accuracy of 1 is 100 %, so a point is 0.01. Is your limit one of accuracy?", answer)
+    return wrong(
+        f"It has {exact - lost[said]:.2%}, and fp32 {exact:.2%}: subtract one from the other.",
+        answer,
+    )
+
+
+@exercise("03-real")
+def real_losses(names: Any, baseline: Measurement, rounded: Mapping[str, Measurement]) -> Judgement:
+    """Whether `names` are those of `rounded` that the paired test shows to be less accurate than `baseline`.
+
+    Parameters
+    ----------
+    names : list of str
+        Empty, if there is none.
+    baseline : Measurement
+    rounded : dict of str to Measurement
+        Of the same test items as the baseline.
+
+    Examples
+    --------
+    >>> from tradespace.config import Config
+    >>> right_of = np.arange(1000) < 900
+    >>> exact = Measurement("fashion", Config("resnet8"), correct=right_of)
+    >>> few, many = (Measurement("fashion", Config("resnet8"), correct=np.arange(1000) < n) for n in (898, 860))
+    >>> real_losses(["w4"], exact, {"w6": few, "w4": many})
+    Right. w6: 2 lost, 0 gained, p = 0.5. w4: 40 lost, 0 gained, p = 1.8e-12.
+    >>> real_losses(["w6", "w4"], exact, {"w6": few, "w4": many})
+    Not yet. A lower figure is not enough: chance alone gives one of the two a lower one nearly always.
+    """
+    compared = {name: compare_accuracy(baseline, one) for name, one in rounded.items()}
+    real = {name for name, one in compared.items() if one.verdict == "worse"}
+    lower = {name for name, one in compared.items() if one.difference < 0}
+    apart = {name for name, one in rounded.items() if one.accuracy_hi < baseline.accuracy_lo}
+    counts = " ".join(
+        f"{name}: {one.only_a} lost, {one.only_b} gained, p = {one.p_value:.2g}." for name, one in compared.items()
+    )
+    answer = f"{counts} A real loss, with p below 5 % and more lost than gained: {listed(sorted(real))}."
+    if isinstance(names, Mapping):
+        names = [name for name, true in names.items() if true]
+    if not isinstance(names, str | Iterable) or isinstance(names, pd.DataFrame):
+        raise TypeError("wanted a list of names")
+    said = {names} if isinstance(names, str) else {str(name) for name in names}
+    if unknown := said - set(rounded):
+        return wrong(f"Wanted names out of {listed(rounded)}; got {listed(sorted(unknown))}.", answer)
+    if said == real:
+        return right(counts)
+    if said == lower:
+        return wrong(
+            "A lower figure is not enough: chance alone gives one of the two a lower one nearly always.", answer
+        )
+    if said == apart:
+        return wrong(
+            "Intervals that overlap do not say that nothing was lost: both saw the same images, and the intervals "
+            "do not know it.",
+            answer,
+        )
+    if said & {name for name, one in compared.items() if one.verdict == "better"}:
+        return wrong("One of yours is better than the baseline.", answer)
+    if said < real:
+        return wrong("Those are real, but not all that are.", answer)
+    return wrong("Ask `ts.compare_accuracy` of each: which verdict speaks of a loss?", answer)
+
+
+@exercise("03-faster")
+def faster_pruning(
+    choice: Any, pruned: pd.DataFrame, first: str = "weights-90", second: str = "channels-50"
+) -> Judgement:
+    """Whether `choice` is the faster of two prunings, or `can't tell`, as the intervals of their latencies say.
+
+    Parameters
+    ----------
+    choice : str
+    pruned : DataFrame
+        A row for each of the two; latency in ms. Where an interval is unknown the lower median will do, and so will
+        `can't tell`.
+    first, second : str
+
+    Examples
+    --------
+    >>> import tradespace as ts
+    >>> pruned = ts.load_recorded("fashion").query("model == 'resnet16' and batch_size == 64 and threads == 2")
+    >>> pruned = pruned.query("precision == 'fp32' and runtime == 'eager'")
+    >>> faster_pruning("channels-50", pruned).passed, faster_pruning("weights-90", pruned).passed
+    (True, False)
+    """
+    rows = pruned.drop_duplicates("pruning").set_index("pruning")
+    took = {name: rows.loc[name, "latency_p50_ms"] for name in (first, second)}
+    low, high = ({name: rows.loc[name, f"latency_p50_{end}_ms"] for name in took} for end in ("lo", "hi"))
+    sooner, later = sorted(took, key=lambda name: took[name])
+    told = ", ".join(f"{name} takes {took[name]:.3g} ms ({low[name]:.3g} to {high[name]:.3g})" for name in took)
+    known = not np.isnan([*low.values(), *high.values()]).any()
+    apart = known and high[sooner] < low[later]
+    answer = f"{told}: the intervals {'do not overlap' if apart else 'overlap'}."
+    if isinstance(choice, pd.DataFrame) and len(choice) == 1:
+        choice = choice["pruning"].iloc[0]
+    if not isinstance(choice, str):
+        raise TypeError(f"wanted one of {first}, {second} and {UNTOLD}, in quotes")
+    said = choice.strip().lower().replace("cannot", "can't")
+    if said not in (first, second, UNTOLD):
+        return wrong(f"Wanted one of {first}, {second} and {UNTOLD}, in quotes.", answer)
+    if not known:
+        answer = "There were too few samples for an interval. Measured again, there may be one."
+        if said == later:
+            return wrong("Its median is the larger of the two.", answer)
+        return right(answer)
+    if said == (sooner if apart else UNTOLD):
+        return right(answer)
+    if said == UNTOLD:
+        return wrong("Lay the two intervals beside each other: is any latency in both?", answer)
+    if apart:
+        if said == first:
+            return wrong("That has the most weights taken away. Which of the two has the smaller latency?", answer)
+        return wrong("Look at the latencies: which interval lies below the other?", answer)
+    return wrong("Their intervals overlap: measured again, the other might come first.", answer)
+
+
+def _number(given: Any) -> float:
+    if isinstance(given, bool | str):
+        raise TypeError("wanted a number")
+    return float(given)
+
+
+def _near(a: float, b: float) -> bool:
+    return abs(a - b) <= ROUNDED * abs(b)
+
+
+def _only(given: Any) -> Any:
+    """The precision of a frame's one row, or the one element."""
+    values = given["precision"] if isinstance(given, pd.DataFrame) else given
+    if isinstance(values, pd.Series) and "precision" in values.index:
+        return values["precision"]
+    if len(values) != 1:
+        raise ValueError(f"wanted one width; got {len(values)}")
+    return next(iter(values))
+
+
+def _points(loss: float) -> str:
+    """How far below."""
+    return f"{100 * loss:.2f} points below" if loss >= 0 else f"{-100 * loss:.2f} points above"

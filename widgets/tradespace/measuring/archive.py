@@ -1,0 +1,89 @@
+"""Measurements in files, raw samples with them: as NumPy archives and JSON, which hold no code."""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tradespace.config import Config
+from tradespace.measuring.measurement import Facts, Failure, Measurement, Slice
+
+SLICE_NUMBERS = tuple(field.name for field in fields(Slice) if field.name != "samples_ns")
+LABELS = ("task", "status", "reason", "energy_j_per_item", "machine", "measured_at")
+INDEX = "index.json"
+
+
+def pack(measurement: Measurement) -> bytes:
+    """The arrays of a Measurement."""
+    slices = measurement.slices
+    arrays = {
+        "samples_ns": measurement.samples_ns,
+        "lengths": np.array([len(s.samples_ns) for s in slices], dtype=int),
+        **{name: np.array([getattr(s, name) for s in slices]) for name in SLICE_NUMBERS},
+        "facts": np.array(list(asdict(measurement.facts).values())),
+        "ci": np.array(measurement.ci),
+    }
+    if measurement.correct is not None:
+        arrays["correct"] = measurement.correct
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]  # its stub takes the names for allow_pickle
+    return packed.getvalue()
+
+
+def label(measurement: Measurement) -> dict[str, Any]:
+    """What a Measurement holds beside its arrays, in plain values."""
+    return {name: getattr(measurement, name) for name in LABELS} | asdict(measurement.config)
+
+
+def config_of(label: Mapping[str, Any]) -> Config:
+    """The Config that a label names among other things."""
+    return Config(**{field.name: label[field.name] for field in fields(Config)})
+
+
+def unpack(label: Mapping[str, Any], raw: bytes) -> Measurement:
+    """The Measurement of which `pack` made `raw`; `label` may hold more than is needed."""
+    arrays = np.load(io.BytesIO(raw), allow_pickle=False)
+    samples = np.split(arrays["samples_ns"], np.cumsum(arrays["lengths"])[:-1]) if len(arrays["lengths"]) else []
+    numbers = {name: arrays[name].tolist() for name in SLICE_NUMBERS}
+    slices = (Slice(one, **{name: values[i] for name, values in numbers.items()}) for i, one in enumerate(samples))
+    failure = None if label["status"] == "ok" else Failure(str(label["status"]), str(label["reason"]))
+    return Measurement(
+        task=str(label["task"]),
+        config=config_of(label),
+        slices=tuple(slices),
+        correct=arrays.get("correct", None),
+        facts=Facts(*arrays["facts"].tolist()),
+        energy_j_per_item=float(label["energy_j_per_item"]),
+        ci=float(arrays["ci"]),
+        failure=failure,
+        machine=str(label["machine"]),
+        measured_at=str(label["measured_at"]),
+    )
+
+
+def write_measurements(path: Path, measurements: Iterable[Measurement]) -> None:
+    """Write them to one file."""
+    labels = []
+    with zipfile.ZipFile(path, "w") as file:
+        for number, measurement in enumerate(measurements):
+            labels.append(label(measurement))
+            file.writestr(f"{number}.npz", pack(measurement))
+        file.writestr(INDEX, json.dumps(labels))
+
+
+def read_labels(path: Path) -> list[dict[str, Any]]:
+    """The labels of the Measurements that `write_measurements` wrote to `path`, in their order."""
+    with zipfile.ZipFile(path) as file:
+        labels: list[dict[str, Any]] = json.loads(file.read(INDEX))
+    return labels
+
+
+def read_measurement(path: Path, number: int, label: Mapping[str, Any]) -> Measurement:
+    """The Measurement of that number, with its label."""
+    with zipfile.ZipFile(path) as file:
+        return unpack(label, file.read(f"{number}.npz"))

@@ -1,0 +1,162 @@
+"""What stands in for the measuring process in recorded mode: it answers as that did on the machine recorded."""
+
+import pickle
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from tradespace.config import Config
+from tradespace.measuring import worker
+from tradespace.measuring.archive import config_of, read_labels, read_measurement
+from tradespace.measuring.measurement import Facts, Failure, Measurement, Slice
+
+FASTER = 10
+NOT_RECORDED = Failure("unsupported", "recorded mode: this was not measured on the machine that was recorded")
+
+
+class Process(Protocol):
+    """Where requests are answered."""
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> "Future[Any]": ...
+    def start(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+@dataclass
+class Tape:
+    """The recordings of one Config, and where the one that is playing was stopped.
+
+    Parameters
+    ----------
+    takes : list of Measurement
+        Whoever measures gets the next one: what is measured again comes out a little different, as it does in truth.
+    """
+
+    takes: list[Measurement]
+    _take: int = -1
+    _position: int = 0
+    _players: int = 0
+
+    @property
+    def playing(self) -> Measurement:
+        """The recording whose slices are given now."""
+        return self.takes[self._take]
+
+    def begin(self) -> None:
+        """One more measures this Config. Two at once, as in an A/A test, get the slices of one recording in turns."""
+        if not self._players or self._position == len(self.playing.slices):
+            self._take, self._position, self._players = (self._take + 1) % len(self.takes), 0, 0
+        self._players += 1
+
+    def next_slice(self) -> Slice | None:
+        """None when all were given: given twice, they would seem to know more than they do."""
+        if self._position == len(self.playing.slices):
+            return None
+        self._position += 1
+        return self.playing.slices[self._position - 1]
+
+    def end(self) -> None:
+        """One measures no more."""
+        self._players = max(0, self._players - 1)
+
+
+class Replay:
+    """A file of Measurements, in the place of the process that would measure.
+
+    Parameters
+    ----------
+    path : Path
+        As `write_measurements` made it.
+    live : Process
+        What does all that is no measuring: it tells a model's layers, say.
+    faster : float
+        It takes so many times less long than measuring took.
+    """
+
+    def __init__(self, path: Path, live: Process, faster: float = FASTER) -> None:
+        self._path, self._live, self._faster = path, live, faster
+        self._lock = threading.Lock()
+        self._payloads: dict[str, bytes] = {}
+        self._names: dict[str, str] = {}
+        self._tapes: dict[tuple[str, Config], Tape] = {}
+        self._answers: dict[Callable[..., Any], Callable[[str, Config], Any]] = {
+            worker.make_ready: self._make_ready,
+            worker.run_slice: self._run_slice,
+            worker.score_slice: self._score,
+            worker.energy: self._energy,
+            worker.finish: self._finish,
+        }
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> "Future[Any]":
+        """Answer a request of the engine."""
+        answered: Future[Any] = Future()
+        key, *others = args or (None,)
+        if function is worker.learn:
+            self._payloads[key], self._names[key] = others[0], pickle.loads(others[0]).name
+            answered.set_result(None)
+        elif function in self._answers:
+            answer = self._answers[function](key, others[0]) if key in self._names else worker.UNKNOWN_TASK
+            answered.set_result(answer)
+        else:
+            if key in self._payloads:
+                self._live.submit(worker.learn, key, self._payloads[key])
+            return self._live.submit(function, *args)
+        return answered
+
+    def start(self) -> None:
+        """There is nothing to start."""
+
+    def kill(self) -> None:
+        """End what may be at work beside the recording."""
+        self._live.kill()
+
+    def _make_ready(self, key: str, config: Config) -> Facts | Failure:
+        tape = self._tape(key, config)
+        if tape is None:
+            return NOT_RECORDED
+        with self._lock:
+            tape.begin()
+        failure = tape.playing.failure
+        # Of what cannot be timed here, the accuracy may be known all the same.
+        return tape.playing.facts if failure is None or tape.playing.correct is not None else failure
+
+    def _run_slice(self, key: str, config: Config) -> Slice | None:
+        with self._lock:
+            played = self._tapes[self._names[key], config].next_slice()
+        if played is not None:
+            time.sleep((played.wall_ns + played.busy_ns + played.warm_up_ns) / 1e9 / self._faster)
+        return played
+
+    def _score(self, key: str, config: Config) -> np.ndarray:
+        correct = self._tapes[self._names[key], config].playing.correct
+        return np.empty(0, bool) if correct is None else correct
+
+    def _energy(self, key: str, config: Config) -> float:
+        return self._tapes[self._names[key], config].playing.energy_j_per_item
+
+    def _finish(self, key: str, config: Config) -> None:
+        with self._lock:
+            if tape := self._tape(key, config):
+                tape.end()
+
+    def _tape(self, key: str, config: Config) -> Tape | None:
+        about = self._names[key], config
+        if about not in self._tapes and about in self._index:
+            takes = [read_measurement(self._path, number, label) for number, label in self._index[about]]
+            self._tapes[about] = Tape(takes)
+        return self._tapes.get(about)
+
+    @cached_property
+    def _index(self) -> dict[tuple[str, Config], list[tuple[int, dict[str, Any]]]]:
+        """Where in the file the recordings of each task's Configs are."""
+        index: dict[tuple[str, Config], list[tuple[int, dict[str, Any]]]] = {}
+        for number, label in enumerate(read_labels(self._path)):
+            index.setdefault((label["task"], config_of(label)), []).append((number, label))
+        return index
