@@ -1,10 +1,10 @@
 """Record what recorded mode plays back, on this machine, which should have nothing else to do.
 
-    python data/recordings/make_recordings.py          # a quarter of an hour on two cores
+    python data/recordings/make_recordings.py          # twenty minutes on two cores
     python data/recordings/make_recordings.py --quick  # a bad one, to try the lessons with
 
-The Configs of the lessons, and those that the Explorer's sliders reach from there, each measured twice: so measuring again
-gives other numbers.
+The Configs of the lessons, and those that the Explorer's sliders reach from there, each measured twice: so measuring
+again gives other numbers.
 """
 
 import argparse

@@ -265,7 +265,7 @@ ts.sweep(task, ts.grid(task, threads=1, batch_size=range(1, int(sys.argv[2]) + 1
 
 
 def test_two_kernels_at_once_one_of_them_killed_and_the_next_measures_only_what_is_left(tmp_path):
-    path, configs = str(tmp_path / "x.sqlite"), "40"
+    path, configs = str(tmp_path / "x.sqlite"), "12"
 
     def kernel():
         return subprocess.Popen([sys.executable, "-c", KILLED, path, configs])
@@ -284,7 +284,7 @@ def test_two_kernels_at_once_one_of_them_killed_and_the_next_measures_only_what_
     assert one.wait(PATIENCE_S) == 0
     assert other.wait(PATIENCE_S) == 0
     after = {m.config.batch_size: m.measured_at for m in Store(path).measurements()}
-    assert sorted(after) == list(range(1, 41))
+    assert sorted(after) == list(range(1, 13))
     assert {batch: after[batch] for batch in before} == before
     _, alive = psutil.wait_procs(orphans, timeout=PATIENCE_S)
     assert alive == []

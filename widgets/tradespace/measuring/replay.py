@@ -81,7 +81,7 @@ class Replay:
     """
 
     def __init__(self, path: Path, live: Process, faster: float = FASTER) -> None:
-        self._path, self._live, self._faster = path, live, faster
+        self._path, self._live, self.faster = path, live, faster
         self._lock = threading.Lock()
         self._payloads: dict[str, bytes] = {}
         self._names: dict[str, str] = {}
@@ -131,7 +131,7 @@ class Replay:
         with self._lock:
             played = self._tapes[self._names[key], config].next_slice()
         if played is not None:
-            time.sleep((played.wall_ns + played.busy_ns + played.warm_up_ns) / 1e9 / self._faster)
+            time.sleep((played.wall_ns + played.busy_ns + played.warm_up_ns) / 1e9 / self.faster)
         return played
 
     def _score(self, key: str, config: Config) -> np.ndarray:

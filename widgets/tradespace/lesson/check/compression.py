@@ -207,8 +207,8 @@ def faster_pruning(
     (True, False)
     """
     rows = pruned.drop_duplicates("pruning").set_index("pruning")
-    took = {name: rows.loc[name, "latency_p50_ms"] for name in (first, second)}
-    low, high = ({name: rows.loc[name, f"latency_p50_{end}_ms"] for name in took} for end in ("lo", "hi"))
+    columns = (rows[f"latency_p50_{end}ms"].astype(float).to_dict() for end in ("", "lo_", "hi_"))
+    took, low, high = ({name: column[name] for name in (first, second)} for column in columns)
     sooner, later = sorted(took, key=lambda name: took[name])
     told = ", ".join(f"{name} takes {took[name]:.3g} ms ({low[name]:.3g} to {high[name]:.3g})" for name in took)
     known = not np.isnan([*low.values(), *high.values()]).any()

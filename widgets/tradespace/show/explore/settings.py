@@ -11,8 +11,8 @@ import pandas as pd
 
 from tradespace.config import DEVICES, PRECISIONS, PRUNINGS, RUNTIMES, Config, most_threads
 from tradespace.prepare import unsupported
-from tradespace.show.explore.mission import MILLION, Mission
 from tradespace.recording import recording
+from tradespace.show.explore.mission import MILLION, Mission
 from tradespace.show.live.controls import Choice, Number
 from tradespace.show.view import Limits
 from tradespace.surface.columns import KNOBS

@@ -48,8 +48,8 @@ def styled() -> Iterator[None]:
 def canvas(width: float, height: float, **subplots: Any) -> "tuple[Figure, Any]":
     """A figure in inches and its axes.
 
-    It is made by pyplot, so that a notebook knows how to show it, and closed, so that it is not shown twice. In recorded
-    mode it says across all else that its numbers were not measured here.
+    It is made by pyplot, so that a notebook knows how to show it, and closed, so that it is not shown twice. In
+    recorded mode it says across all else that its numbers are recorded.
     """
     import matplotlib.pyplot as plt
 
