@@ -18,6 +18,7 @@ collect_ignore = ["hurry.py"]
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What `make test` runs side by side: single tests would spread fixtures, and measuring, over both processes."""
     for item in items:
