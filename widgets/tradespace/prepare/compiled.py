@@ -78,9 +78,14 @@ def _of_its_own(module: nn.Module) -> Call:
     return call
 
 
-@cache
-def begin() -> None:
+def begin(config: Config) -> None:
     """Have torch find out which vector instructions the compiler knows: once in a process, for a second or ten."""
+    if config.device == "cpu":
+        _find_vector_instructions()
+
+
+@cache
+def _find_vector_instructions() -> None:
     from torch._inductor import cpu_vec_isa
 
     with quiet():

@@ -30,14 +30,14 @@ class Runtime:
     packages : tuple of str
         What has to be installed besides PyTorch.
     begin : callable
-        What a process does once before it converts: part of no model's `prepare_s`.
+        (Config) -> what a process does once before it converts: part of no model's `prepare_s`.
     """
 
     precisions: tuple[str, ...]
     unsupported: Callable[[Config, bool], str | None]
     convert: Callable[[Source, Config], Converted]
     packages: tuple[str, ...] = ()
-    begin: Callable[[], object] = lambda: None
+    begin: Callable[[Config], object] = lambda config: None
 
 
 RUNTIMES = {
@@ -113,7 +113,7 @@ def prepare(source: Source, config: Config) -> Prepared:
         If the model has nothing that this precision could be applied to, or the runtime's exporter refuses it.
     """
     runtime = RUNTIMES[config.runtime]
-    runtime.begin()
+    runtime.begin(config)
     start, made_s = time.perf_counter(), source.made_s
     converted = runtime.convert(source, config)
     own_s = time.perf_counter() - start - (source.made_s - made_s)

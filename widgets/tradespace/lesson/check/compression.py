@@ -209,7 +209,7 @@ def faster_pruning(
     rows = pruned.drop_duplicates("pruning").set_index("pruning")
     columns = (rows[f"latency_p50_{end}ms"].astype(float).to_dict() for end in ("", "lo_", "hi_"))
     took, low, high = ({name: column[name] for name in (first, second)} for column in columns)
-    sooner, later = sorted(took, key=lambda name: took[name])
+    sooner, later = sorted((first, second), key=lambda name: took[name])
     told = ", ".join(f"{name} takes {took[name]:.3g} ms ({low[name]:.3g} to {high[name]:.3g})" for name in took)
     known = not np.isnan([*low.values(), *high.values()]).any()
     apart = known and high[sooner] < low[later]
