@@ -18,16 +18,6 @@ collect_ignore = ["hurry.py"]
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What `make test` runs side by side: single tests would spread fixtures, and measuring, over both processes."""
-    for item in items:
-        group = "browser" if item.get_closest_marker("browser") else "rest"
-        for part in ("measured_here", "played_back"):
-            group = part if part in item.name else group
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 ROW = {
     **dict.fromkeys(NUMBERS, 0.5),
     **dict.fromkeys(WHOLE, 1),
