@@ -1,8 +1,25 @@
-"""What the checks share: rows and columns in words."""
+"""What the checks share: reading a number, and saying rows and columns in words."""
 
 from collections.abc import Iterable
+from typing import Any
 
+import numpy as np
 import pandas as pd
+
+# A number typed after reading it from the page.
+READ = 0.01
+
+
+def number(given: Any, wanted: str = "a number") -> float:
+    """The one number of an answer, however it is wrapped."""
+    if isinstance(given, bool | str):
+        raise TypeError(f"wanted {wanted}")
+    return float(np.squeeze(np.asarray(given)))
+
+
+def near(a: float, b: float, within: float = READ) -> bool:
+    """Whether `a` is `b`, but for that share of it."""
+    return abs(a - b) <= within * abs(b)
 
 
 def named(row: pd.DataFrame) -> str:

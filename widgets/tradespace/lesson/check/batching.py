@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tradespace.lesson.check.answers import near
 from tradespace.lesson.exercise import Judgement, exercise, right, wrong
 from tradespace.show.words import figures, rate
 from tradespace.surface.columns import configs_of
@@ -240,4 +241,4 @@ def _rounded(said: float, wanted: float) -> bool:
 
 
 def _near(a: float, b: float) -> bool:
-    return abs(a - b) <= ROUNDED * abs(b)
+    return near(a, b, within=ROUNDED)

@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tradespace.lesson.check.answers import listed
+from tradespace.lesson.check.answers import listed, near, number
 from tradespace.lesson.exercise import Judgement, exercise, right, wrong
 from tradespace.measuring.compare import compare_accuracy
 from tradespace.measuring.measurement import Measurement
 
-# What rounding by hand may cost.
-ROUNDED = 0.01
 POINT = 0.01
 # Two accuracies a hundredth of an item of ten thousand apart are the same.
 TIE = 1e-6
@@ -38,29 +36,29 @@ def quantization_step(step: Any, largest: float, bits: int) -> Judgement:
     >>> quantization_step(3 / 8, 1.5, bits=3)
     Not yet. 3 bits can tell 8 numbers apart, but one of them is left out, so that zero lies in the middle.
     """
-    said = _number(step)
+    said = number(step)
     sides = 2 ** (bits - 1) - 1
     levels, wanted = 2 * sides + 1, largest / sides
     answer = f"{levels} levels are {sides} on each side of zero: {largest:.4g} / {sides} = {wanted:.4g}."
-    if _near(said, wanted):
+    if near(said, wanted):
         reached = f"{sides} step{'s' * (sides > 1)} of {wanted:.4g} reach{'es' * (sides == 1)} {largest:.4g}"
         return right(
             f"{levels} levels are {sides} on each side of zero, and {reached}. "
             f"Rounding errs by {wanted / 2:.4g} at most."
         )
-    if _near(said, wanted / 2):
+    if near(said, wanted / 2):
         return wrong("That is half a step: the most that rounding errs by.", answer)
-    if _near(said, 2 * largest / 2**bits):
+    if near(said, 2 * largest / 2**bits):
         return wrong(
             f"{bits} bits can tell {2**bits} numbers apart, but one of them is left out, so that zero lies "
             "in the middle.",
             answer,
         )
-    if _near(said, 2 * largest / levels):
+    if near(said, 2 * largest / levels):
         return wrong(f"{levels} fence posts: how many gaps are between the first and the last?", answer)
-    if any(_near(said, largest / parts) for parts in (2**bits, levels)):
+    if any(near(said, largest / parts) for parts in (2**bits, levels)):
         return wrong("How far is it from the lowest level to the highest? The weights have two signs.", answer)
-    if _near(said, -wanted):
+    if near(said, -wanted):
         return wrong("A distance has no sign.", answer)
     return wrong("How many levels lie above zero? The largest weight is on the last of them.", answer)
 
@@ -235,16 +233,6 @@ def faster_pruning(
             return wrong("That has the most weights taken away. Which of the two has the smaller latency?", answer)
         return wrong("Look at the latencies: which interval lies below the other?", answer)
     return wrong("Their intervals overlap: measured again, the other might come first.", answer)
-
-
-def _number(given: Any) -> float:
-    if isinstance(given, bool | str):
-        raise TypeError("wanted a number")
-    return float(given)
-
-
-def _near(a: float, b: float) -> bool:
-    return abs(a - b) <= ROUNDED * abs(b)
 
 
 def _only(given: Any) -> Any:

@@ -3,22 +3,19 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from tradespace.lesson.check.answers import listed, named
+from tradespace.lesson.check.answers import READ, listed, named, near, number
 from tradespace.lesson.exercise import Judgement, exercise, right, wrong
 from tradespace.surface.columns import configs_of
 from tradespace.surface.confirm import MOST_TRIES
+from tradespace.surface.derived import MS_PER_S
 from tradespace.surface.explain import explain
 from tradespace.surface.objectives import Constraint, at_least, at_most, feasible, maximize, measured, minimize
 from tradespace.surface.solve import PROBLEM, solve
 
 # How much looser than needed a limit may be and still be called the smallest.
 ROOM = 0.05
-# A sum of money typed after reading it from a table.
-READ = 0.01
-MS_PER_S = 1e3
 
 
 @exercise("05-drone")
@@ -119,29 +116,27 @@ def bill(total: Any, priced: pd.DataFrame, millions: float, least_accuracy: floa
     >>> bill(300 * best["cost_per_million"].iloc[0], priced, 300, 0.86).passed
     True
     """
-    if isinstance(total, bool | str):
-        raise TypeError("wanted a sum of money, as a number")
-    said = float(np.squeeze(np.asarray(total)))
+    said = number(total, "a sum of money, as a number")
     limits = [at_least("accuracy", least_accuracy)]
     best = solve(priced, minimize("cost_per_million"), limits)
     each = float(best["cost_per_million"].iloc[0])
     low, high = (millions * float(best[f"cost_per_million_{end}"].iloc[0]) for end in ("lo", "hi"))
     answer = f"{named(best)} costs {each:.3g} a million, and {millions:g} million cost {millions * each:.3g}."
-    if _near(said, millions * each):
+    if near(said, millions * each):
         return right(f"{named(best)}. Its latency has an interval, and so has the bill: {low:.3g} to {high:.3g}.")
-    if _near(said, each):
+    if near(said, each):
         return wrong(f"That is for one million. The job has {millions:g}.", answer)
-    if _near(said, millions * 1e6 * each):
+    if near(said, millions * 1e6 * each):
         return wrong("`cost_per_million` is for a million already.", answer)
-    if _near(said, millions * float(priced.loc[measured(priced), "cost_per_million"].min())):
+    if near(said, millions * float(priced.loc[measured(priced), "cost_per_million"].min())):
         return wrong("That is cheaper still, but is it accurate enough?", answer)
-    if _near(said, millions * float(best["wh_per_million"].iloc[0])):
+    if near(said, millions * float(best["wh_per_million"].iloc[0])):
         return wrong("Those are watt-hours.", answer)
     quickest = solve(priced, minimize("latency_p50_ms"), limits)
-    if _near(said, millions * float(quickest["cost_per_million"].iloc[0])):
+    if near(said, millions * float(quickest["cost_per_million"].iloc[0])):
         return wrong("That is the row with the lowest latency. Who pays by the hour wants something else.", answer)
     accurate = solve(priced, maximize("accuracy"), limits)
-    if _near(said, millions * float(accurate["cost_per_million"].iloc[0])):
+    if near(said, millions * float(accurate["cost_per_million"].iloc[0])):
         return wrong("That is the most accurate row. Accurate enough is enough: what is to be minimised?", answer)
     return wrong("Minimise `cost_per_million` under the limit on accuracy, then count the millions.", answer)
 
@@ -237,7 +232,3 @@ def _row(given: Any, surface: pd.DataFrame) -> "pd.Series[Any]":
     if label not in surface.index:
         raise ValueError(f"wanted a row of the table; got {label!r}")
     return surface.iloc[list(surface.index).index(label)]
-
-
-def _near(a: float, b: float) -> bool:
-    return abs(a - b) <= READ * abs(b)

@@ -5,16 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from tradespace.lesson.check.answers import READ, near, number
 from tradespace.lesson.exercise import Judgement, exercise, right, wrong
 from tradespace.measuring.compare import Comparison
 from tradespace.measuring.measurement import Measurement
 from tradespace.measuring.statistics import PERCENTILE_FLOORS
+from tradespace.surface.derived import MS_PER_S
 
-# A number typed after reading it from the page.
-READ = 0.01
 # How much less than the interval allows may be promised and still be called the largest.
 ROOM = 0.05
-MS_PER_S = 1e3
 
 
 @exercise("01-typical")
@@ -37,7 +36,7 @@ def typical(answer_ms: Any, measurement: Measurement) -> Judgement:
     >>> typical(2, m).passed, typical(4, m).passed
     (True, False)
     """
-    said = _number(answer_ms)
+    said = number(answer_ms)
     if not measurement.samples:
         raise ValueError("nothing was measured")
     samples = np.sort(measurement.samples_ns) / 1e6
@@ -49,7 +48,7 @@ def typical(answer_ms: Any, measurement: Measurement) -> Judgement:
     high = np.nanmax([measurement.latency_p50_hi_ms, *middles]) * (1 + READ)
     answer = f"The median: half of the calls took longer than {middles[-1]:.3g} ms."
     longer = float((samples > mean).mean())
-    if _near(said, mean) and not any(_near(mean, middle) for middle in middles):
+    if near(said, mean) and not any(near(mean, middle) for middle in middles):
         return wrong(f"That is the mean, and {longer:.0%} of the calls took longer: not half of them.", answer)
     if low <= said <= high:
         return right(
@@ -58,9 +57,9 @@ def typical(answer_ms: Any, measurement: Measurement) -> Judgement:
     for unit, factor in (("seconds", 1e-3), ("microseconds", 1e3), ("nanoseconds", 1e6)):
         if low <= said / factor <= high:
             return wrong(f"Those are {unit}.", answer)
-    if _near(said, measurement.latency_p90_ms) or _near(said, measurement.latency_p99_ms):
+    if near(said, measurement.latency_p90_ms) or near(said, measurement.latency_p99_ms):
         return wrong("That is how long the late calls take.", answer)
-    if _near(said, float(samples.min())):
+    if near(said, float(samples.min())):
         return wrong("That is the quickest call. It was lucky.", answer)
     return wrong("Sort the calls by their time: which one stands in the middle?", answer)
 
@@ -85,7 +84,7 @@ def enough_calls(calls: Any, percentile: int = 99, confidence: float = 0.99) -> 
     >>> enough_calls(44, percentile=90).passed
     True
     """
-    said = _number(calls)
+    said = number(calls)
     below = percentile / 100
     needed = math.ceil(math.log(1 - confidence) / math.log(below) - 1e-9)
     answer = f"The first whole number n with {below:g} to the power n at most {1 - confidence:.2g} is {needed}."
@@ -124,7 +123,7 @@ def promise(factor: Any, compared: Comparison) -> Judgement:
     >>> promise(1.8, compared).passed, promise(2, compared).passed
     (True, False)
     """
-    said, low, high = _number(factor), compared.ratio_lo, compared.ratio_hi
+    said, low, high = number(factor), compared.ratio_lo, compared.ratio_hi
     if math.isnan(low):
         unknown = "Of one of them there are fewer than six slices, so there is no interval, and nothing to sign."
         if math.isnan(said) or said <= 0:
@@ -134,11 +133,11 @@ def promise(factor: Any, compared: Comparison) -> Judgement:
     if low * (1 - ROOM) <= said <= low * (1 + READ):
         slower = " That is less than 1: B may even be the slower one." if low < 1 else ""
         return right(f"The interval begins at {low:.3g}, so at least that much is well supported.{slower}")
-    if _near(said, high):
+    if near(said, high):
         return wrong("That is the most it might be. The question is for the least.", answer)
-    if _near(said, compared.ratio):
+    if near(said, compared.ratio):
         return wrong("That is the likeliest value. The truth may as well be below it.", answer)
-    if any(_near(said, 1 / value) for value in (low, compared.ratio, high)):
+    if any(near(said, 1 / value) for value in (low, compared.ratio, high)):
         return wrong("That is upside down: the time of B over that of A.", answer)
     if low < said < high:
         return wrong("The interval reaches further down than that.", answer)
@@ -165,7 +164,7 @@ def cutoff(answer_ms: Any, *, speed_m_s: float, sensing_range_m: float, braking_
     >>> cutoff(450, **drone).passed, cutoff(0.45, **drone).passed
     (True, False)
     """
-    said = _number(answer_ms)
+    said = number(answer_ms)
     braking = speed_m_s**2 / (2 * braking_m_s2)
     left = sensing_range_m - braking
     if left <= 0:
@@ -175,28 +174,18 @@ def cutoff(answer_ms: Any, *, speed_m_s: float, sensing_range_m: float, braking_
         f"Braking takes {speed_m_s:g}² / (2 · {braking_m_s2:g}) = {braking:.3g} m. The other {left:.3g} m it may "
         f"fly on: {left:.3g} / {speed_m_s:g} s, or {needed:.4g} ms."
     )
-    if _near(said, needed):
+    if near(said, needed):
         return right(f"In {needed:.4g} ms it flies {left:.3g} m, and braking takes the other {braking:.3g} m.")
-    if _near(said, needed / MS_PER_S):
+    if near(said, needed / MS_PER_S):
         return wrong("Those are seconds.", answer)
-    if any(_near(said, scale * sensing_range_m / speed_m_s) for scale in (1, MS_PER_S)):
+    if any(near(said, scale * sensing_range_m / speed_m_s) for scale in (1, MS_PER_S)):
         return wrong("Then it is at the obstacle, still at full speed. Leave room for braking.", answer)
-    if any(_near(said, scale * (sensing_range_m - 2 * braking) / speed_m_s) for scale in (1, MS_PER_S)):
+    if any(near(said, scale * (sensing_range_m - 2 * braking) / speed_m_s) for scale in (1, MS_PER_S)):
         return wrong("Half of that is needed for braking: it becomes slower on the way, v² / 2a.", answer)
-    if any(_near(said, scale * speed_m_s / braking_m_s2) for scale in (1, MS_PER_S)):
+    if any(near(said, scale * speed_m_s / braking_m_s2) for scale in (1, MS_PER_S)):
         return wrong("So long it takes to brake. The question is how long it may fly on before.", answer)
-    if _near(said, left) or _near(said, braking):
+    if near(said, left) or near(said, braking):
         return wrong("Those are metres. How long does it take to fly them?", answer)
     if said < needed:
         return wrong("Then it stops with room to spare: it may take longer.", answer)
     return wrong("It stops too late: take braking from the range first. What is left, it may fly on.", answer)
-
-
-def _number(given: Any) -> float:
-    if isinstance(given, bool | str):
-        raise TypeError("wanted a number")
-    return float(np.squeeze(np.asarray(given)))
-
-
-def _near(a: float, b: float) -> bool:
-    return abs(a - b) <= READ * abs(b)
