@@ -54,8 +54,7 @@ def compressed(task: ts.Task) -> list[ts.Config]:
 
 
 def record(task: ts.Task, configs: list[ts.Config], budget_s: float) -> list[ts.Measurement]:
-    scores: dict[ts.Config, object] = {}
-    rounds = measure_rounds(task, configs, ci=CI, budget_s=budget_s, scores=scores)
+    rounds = measure_rounds(task, configs, ci=CI, budget_s=budget_s)
     return [measurement for measurement, finished in rounds if finished]
 
 

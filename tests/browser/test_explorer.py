@@ -39,12 +39,12 @@ CELLS = (
     (Path(__file__).parents[1] / "hurry.py").read_text(encoding="utf-8"),
     """import tradespace as ts
 from tradespace.measuring.machine import machine
+from tradespace.surface.columns import KNOBS
 task = ts.load_task("fashion")
 sizes, precisions = ["resnet4", "resnet8", "resnet16", "resnet32"], ["fp32", "bf16", "int8"]
 threads = min(2, ts.Config("resnet4").threads)
 configs = ts.grid(task, model=sizes, precision=precisions, threads=threads, batch_size=[1, 4, 16, 64, 256])
-knobs = ["model", "pruning", "precision", "runtime", "device", "threads", "batch_size"]
-recorded = ts.load_recorded("fashion").set_index(knobs)
+recorded = ts.load_recorded("fashion").set_index(list(KNOBS))
 surface = recorded.loc[[tuple(vars(config).values()) for config in configs]].reset_index()""",
     "ts.Explorer(task, surface.assign(machine=machine()))",
 )

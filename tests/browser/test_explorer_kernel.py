@@ -135,7 +135,7 @@ def test_an_interrupt_of_the_kernel_stops_measuring_and_it_works_again(opened, f
     first.go_to(model_size="resnet32", batch_size=256, precision="fp16")
     first.expect_measuring()
     opened.server.interrupt_kernels()
-    expect(first.progress).to_have_text("interrupted", timeout=90_000)
+    expect(first.progress).to_have_text("interrupted", timeout=20_000)
     expect(first.cancel).to_be_disabled()
     assert is_idle(measuring_processes)
     assert len(measuring_processes()) <= 1

@@ -18,10 +18,7 @@ def assets(name: str) -> tuple[str, str]:
     In recorded mode each says below that it is, whatever it draws.
     """
     style = [HERE / "shared" / "live.css", HERE / f"{name}.css"]
-    mark = f"{MARKED} {{ content: {json.dumps(_words())}; {LOOK} }}" if recording() else ""
+    mark = (
+        f"{MARKED} {{ content: {json.dumps(f'{machine()}; nothing is measured here')}; {LOOK} }}" if recording() else ""
+    )
     return (HERE / "bundle" / f"{name}.js").read_text(), "".join(path.read_text() for path in style) + mark
-
-
-def _words() -> str:
-    """What each chart says in recorded mode."""
-    return f"{machine()}; nothing is measured here"
