@@ -1,13 +1,20 @@
 """What tests of several rooms share: the shipped task, a tiny one, and complete rows of a surface."""
 
+import math
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 from hypothesis import settings
 from torch import nn
+from tradespace.config import Config
+from tradespace.measuring import engine, work
+from tradespace.measuring.measurement import Facts, Slice
+from tradespace.measuring.worker import variant
+from tradespace.surface import sweep
 from tradespace.surface.columns import NUMBERS, WHOLE, table
 from tradespace.tasks import Task, load_task
 
@@ -79,7 +86,97 @@ class InlineExecutor(Executor):
 
 
 @pytest.fixture
+def process(monkeypatch):
+    """-> (any parameters of `FakeProcess`) -> one, whose clock is that of the engine and of sweeps."""
+
+    def made(**costs) -> FakeProcess:
+        fake = FakeProcess(**costs)
+        for module in (engine, work, sweep):
+            monkeypatch.setattr(module, "time", fake)
+        return fake
+
+    return made
+
+
+@pytest.fixture
 def inline():
     threads = torch.get_num_threads()
     yield InlineExecutor()
     torch.set_num_threads(threads)
+
+
+class FakeProcess(Executor):
+    """Stands in for the measuring process, on a clock of its own: each request takes the seconds that it would.
+
+    Parameters
+    ----------
+    call_s : callable
+        Config -> seconds of one call.
+    item_s : callable
+        Config -> seconds of scoring one test item.
+    prepare_s : callable
+        Config -> seconds that it takes to prepare its variant, the first time.
+    items : int
+        Test items of the task.
+    """
+
+    WARM_UP_S, WAY_S, SCORED_AT_ONCE = 0.3, 0.004, 100
+
+    def __init__(
+        self, call_s=lambda config: 0.001, item_s=lambda config: 0.0, prepare_s=lambda config: 0.1, items=30
+    ) -> None:
+        self.call_s, self.item_s, self.prepare_s, self.items = call_s, item_s, prepare_s, items
+        self.now_s = 0.0
+        self.requests: list[tuple[str, Config | None]] = []
+        self.interrupt_at = math.inf
+        self._prepared: set[Config] = set()
+        self._warm: set[Config] = set()
+
+    # The parts of the module `time` that ask for the time.
+    def monotonic(self) -> float:
+        return self.now_s
+
+    perf_counter = monotonic
+
+    def count(self, name: str) -> int:
+        return sum(asked == name for asked, _ in self.requests)
+
+    def submit(self, function, /, *args, **kwargs):
+        if len(self.requests) >= self.interrupt_at:
+            raise KeyboardInterrupt
+        self.now_s += self.WAY_S
+        config = args[1] if len(args) > 1 and isinstance(args[1], Config) else None
+        self.requests.append((function.__name__, config))
+        future = Future()
+        future.set_result(getattr(self, f"_{function.__name__}", lambda *_: None)(*args[1:]))
+        return future
+
+    def _make_ready(self, config):
+        if variant(config) not in self._prepared:
+            self._prepared.add(variant(config))
+            self.now_s += self.prepare_s(config)
+        return Facts(1.0, self.prepare_s(config), 0.0)
+
+    def _run_slice(self, config, seconds):
+        call_s = self.call_s(config)
+        if config not in self._warm:
+            self._warm.add(config)
+            self.now_s += max(self.WARM_UP_S, 2 * call_s)
+        number = max(math.ceil(seconds / call_s - 1e-9), 1)
+        # Every other slice is skewed, so that the interval of the median is never narrow.
+        shape = np.linspace(0.9, 1.1, number) ** (1 + 4 * (self.requests.count(("run_slice", config)) % 2))
+        samples_ns = np.round(call_s * 1e9 * shape / shape.mean())
+        spent_ns = round(number * call_s * 1e9)
+        samples_ns[-1] += spent_ns - samples_ns.sum()
+        self.now_s += spent_ns / 1e9
+        return Slice(samples_ns.astype(int), number * config.batch_size, spent_ns, wall_ns=spent_ns)
+
+    def _score_slice(self, config, seconds, known):
+        batch = min(self.SCORED_AT_ONCE, self.items - known)
+        batches = max(math.ceil(seconds / (self.item_s(config) * batch + 1e-9)), 1) if batch else 0
+        scored = min(batch * batches, self.items - known)
+        self.now_s += scored * self.item_s(config)
+        return np.arange(known, known + scored) % 5 > 0
+
+    def _energy(self, config):
+        return math.nan

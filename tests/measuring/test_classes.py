@@ -12,6 +12,7 @@ from tradespace.measuring.classes import accuracy_by_class
 from tradespace.measuring.measurement import Measurement
 from tradespace.measuring.statistics import proportion_interval
 from tradespace.tasks import Task
+from tradespace.tasks.task import scoring_order
 
 LABELS = torch.arange(400) % 4  # a hundred items of each of four classes, in turn
 
@@ -24,11 +25,16 @@ def task(labels=LABELS, correct=None, classes=()) -> Task:
     return replace(own, classes=classes)
 
 
+def items_of(label: int) -> np.ndarray:
+    """Where in the order of scoring the items of a class are."""
+    return np.flatnonzero(LABELS.numpy()[scoring_order(len(LABELS))] == label)
+
+
 def result(*wrong: tuple[int, int], items: int = 400) -> Measurement:
-    """Everything right but, of each (class, number), the first so many items."""
+    """Everything right but, of each (class, number), the first so many items that were scored."""
     correct = np.ones(items, bool)
     for label, number in wrong:
-        correct[np.flatnonzero(LABELS.numpy()[:items] == label)[:number]] = False
+        correct[items_of(label)[:number]] = False
     return Measurement("t", Config("m", threads=1), correct=correct)
 
 
@@ -57,7 +63,7 @@ def test_the_class_that_lost_most_comes_first():
 def test_what_was_gained_is_set_against_what_was_lost():
     # Class 0 loses its first 10 items, class 1 its first 20 while it gains 20 others.
     before, after = result(), result((0, 10), (1, 20))
-    before.correct[np.flatnonzero(LABELS.numpy() == 1)[50:70]] = False
+    before.correct[items_of(1)[50:70]] = False
     table = accuracy_by_class(task(), after, before).set_index("label")
     assert table.index[0] == "0"
     assert table.loc["1", ["lost", "gained"]].tolist() == [20, 20]
@@ -66,7 +72,7 @@ def test_what_was_gained_is_set_against_what_was_lost():
 
 def test_the_p_value_is_the_exact_test_of_that_class_alone():
     before, after = result(), result((2, 12))
-    before.correct[np.flatnonzero(LABELS.numpy() == 2)[90:93]] = False
+    before.correct[items_of(2)[90:93]] = False
     table = accuracy_by_class(task(), after, before).set_index("label")
     assert table.loc["2", "p_value"] == pytest.approx(binomtest(3, 15).pvalue)
     assert table.loc["0", "p_value"] == 1.0
@@ -80,15 +86,29 @@ def test_nothing_lost_is_no_evidence():
 
 def test_classes_may_be_of_different_sizes_and_leave_numbers_out():
     labels = torch.tensor([7, 7, 7, 2, 9, 9])
-    one = Measurement("t", Config("m", threads=1), correct=np.array([1, 0, 1, 1, 0, 0], bool))
+    right = np.array([1, 0, 1, 1, 0, 0], bool)[scoring_order(6)]
+    one = Measurement("t", Config("m", threads=1), correct=right)
     table = accuracy_by_class(task(labels), one)
     assert table["label"].tolist() == ["2", "7", "9"]
     assert table["items"].tolist() == [1, 3, 2]
     assert table["accuracy"].tolist() == pytest.approx([1, 2 / 3, 0])
 
 
+def test_the_items_that_were_scored_are_counted_with_a_baseline_those_of_both():
+    labels = LABELS.numpy()[scoring_order(len(LABELS))]
+    part = replace(result((1, 5)), correct=result((1, 5)).correct[:120])
+    assert accuracy_by_class(task(), part)["items"].tolist() == np.bincount(labels[:120]).tolist()
+    table = accuracy_by_class(task(), part, result()).set_index("label")
+    assert table["items"].sum() == 120
+    assert table.loc["1", "lost"] == 5
+
+
 @pytest.mark.parametrize("argument", ["measurement", "baseline"])
-@pytest.mark.parametrize("bad", [result(items=300), Measurement("t", Config("m", threads=1))], ids=["too few", "none"])
+@pytest.mark.parametrize(
+    "bad",
+    [Measurement("t", Config("m", threads=1), correct=np.ones(401, bool)), Measurement("t", Config("m", threads=1))],
+    ids=["too many", "none"],
+)
 def test_a_result_that_is_not_of_this_test_set_is_named(argument, bad):
     given = {"measurement": result(), "baseline": result()} | {argument: bad}
     message = rf"^{argument}: wanted results on the task's 400 test items; got {bad.accuracy_n}$"

@@ -85,12 +85,17 @@ def test_two_equal_models_are_the_same_if_there_are_items_enough_and_cannot_be_t
     assert compare_accuracy(scored(few), scored(few[::-1])).verdict == "can't tell"
 
 
-def test_accuracy_on_other_items_is_refused():
-    with pytest.raises(ValueError, match="same items as a's; got 3 and 2 items"):
-        compare_accuracy(scored([1, 0, 1]), scored([1, 0]))
-    with pytest.raises(ValueError, match="same items"):
+def test_the_items_that_both_were_scored_on_are_compared():
+    long, short = [True] * 60 + [False] * 40, [False] * 50
+    found = compare_accuracy(scored(long), scored(short))
+    assert (found.items, found.only_a, found.only_b, found.difference) == (50, 50, 0, -1.0)
+    assert "of 50 items 0 right only in B, 50 only in A" in repr(found)
+
+
+def test_accuracy_without_results_or_on_another_task_is_refused():
+    with pytest.raises(ValueError, match=r"b: wanted test results of the same task as a's, 't'; got 'another'"):
         compare_accuracy(scored([1, 0]), scored([1, 0], task="another"))
-    with pytest.raises(ValueError, match="got 0 and 2 items"):
+    with pytest.raises(ValueError, match=r"a: wanted a Measurement with test results; got Config"):
         compare_accuracy(measured([1.0] * 8), scored([1, 0]))
 
 

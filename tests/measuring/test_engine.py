@@ -13,8 +13,10 @@ import torch
 import tradespace as ts
 from tradespace.measuring import worker
 from tradespace.measuring.engine import PROCESS, Engine, measure_rounds
+from tradespace.measuring.measurement import Score
 from tradespace.prepare.fold import fold
 from tradespace.prepare.weights import round_weights
+from tradespace.tasks.task import scoring_order
 
 # pytest imports this file under a name that the measuring process cannot import, as if it were a notebook.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -164,18 +166,18 @@ def test_fewer_bits_are_scored_as_the_rounded_model_is(tiny, inline):
     round_weights(fold(module), "w2")
     with torch.inference_mode():
         right = module(tiny.test[0]).argmax(1) == tiny.test[1]
-    np.testing.assert_array_equal(m.correct, right.numpy())
+    np.testing.assert_array_equal(m.correct, right.numpy()[scoring_order(30)])
 
 
 def test_an_accuracy_that_is_known_is_not_measured_again_and_a_new_one_is_noted(tiny, inline):
     narrow, wide = (ts.Config(name, threads=1, batch_size=2) for name in ("narrow", "wide"))
     known = np.arange(30) % 3 == 0
-    scores = {worker.variant(narrow): known}
+    scores = {worker.variant(narrow): Score(known, whole=True)}
     rounds = measure_rounds(tiny, [narrow, wide], ci=0.9, budget_s=0.02, executor=inline, scores=scores)
     finished = {m.config: m for m, is_finished in rounds if is_finished}
     assert finished[narrow].accuracy == pytest.approx(1 / 3)
     assert {config for name, _, config, *_ in inline.requests if name == "score_slice"} == {wide}
-    np.testing.assert_array_equal(scores[worker.variant(wide)], finished[wide].correct)
+    np.testing.assert_array_equal(scores[worker.variant(wide)].correct, finished[wide].correct)
 
 
 def test_every_config_is_let_go_of_when_it_is_finished_whatever_came_of_it(tiny, inline):
@@ -196,6 +198,8 @@ def test_every_config_is_let_go_of_when_it_is_finished_whatever_came_of_it(tiny,
         ({"ci": 0}, "ci: wanted a finite number above 0; got 0"),
         ({"ci": "2 %"}, "ci: wanted a finite number above 0; got '2 %'"),
         ({"budget_s": -1}, "budget_s: wanted a finite number above 0; got -1"),
+        ({"score_s": 0}, "score_s: wanted a finite number above 0; got 0"),
+        ({"score_s": -3.0}, "score_s: wanted a finite number above 0; got -3.0"),
         ({"budget_s": float("nan")}, "budget_s: wanted a finite number above 0"),
     ],
 )

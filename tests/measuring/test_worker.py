@@ -12,6 +12,7 @@ from tradespace.measuring import worker
 from tradespace.measuring.measurement import Facts, Failure
 from tradespace.prepare import Layer, Prepared, Session
 from tradespace.prepare.session import Converted
+from tradespace.tasks.task import scoring_order
 
 X = torch.arange(1_200.0).reshape(300, 4)
 LABELS = torch.arange(300) % 2
@@ -20,7 +21,7 @@ LABELS = torch.arange(300) % 2
 @pytest.fixture
 def key(monkeypatch):
     """A task that this process, in the part of the measuring one, has been given."""
-    for name in ("_tasks", "_sources", "_prepared", "_running", "_scored"):
+    for name in ("_tasks", "_sources", "_prepared", "_running", "_scored", "_scoring"):
         monkeypatch.setattr(worker, name, {})
     task = ts.Task.from_model(torch.nn.Linear(4, 2), example=X[:1], test=(X, LABELS))
     worker.learn("key", cloudpickle.dumps(task))
@@ -38,26 +39,45 @@ def test_a_model_is_prepared_once_for_all_batch_sizes_and_threads(key):
 
 
 def test_a_model_is_scored_once_for_all_batch_sizes(key, monkeypatch):
-    first = worker.score_slice(key, ts.Config("model", threads=1, batch_size=1), 60.0)
+    first = worker.score_slice(key, ts.Config("model", threads=1, batch_size=1), 60.0, 0)
     monkeypatch.setattr(worker, "prepare", None)
     worker._prepared.clear()
-    again = worker.score_slice(key, ts.Config("model", threads=1, batch_size=8), 60.0)
+    again = worker.score_slice(key, ts.Config("model", threads=1, batch_size=8), 60.0, 0)
     assert len(first) == 300
     np.testing.assert_array_equal(first, again)
 
 
-def test_scoring_goes_on_where_it_left_off(key):
+def test_scoring_goes_on_where_it_left_off(key, monkeypatch):
+    config, parts = ts.Config("model", threads=1), []
+    for known in (0, 100, 200, 300):
+        parts.append(worker.score_slice(key, config, -1.0, known))
+    assert [len(part) for part in parts] == [100, 100, 100, 0]
+    whole = worker.score_slice(key, config, 60.0, 0)
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+def test_a_process_that_never_scored_the_first_items_scores_the_rest(key):
     config = ts.Config("model", threads=1)
-    answers = [worker.score_slice(key, config, -1.0 if i % 2 else 1e-9) for i in range(3)]
-    assert answers[0] is None
-    whole = worker.score_slice(key, config, 60.0)
-    assert len(whole) == 300
+    rest = worker.score_slice(key, config, 60.0, 100)
+    assert len(rest) == 200
+    np.testing.assert_array_equal(worker.score_slice(key, config, 60.0, 0)[100:], rest)
+
+
+def test_items_are_scored_in_the_one_shuffled_order(key):
+    correct = worker.score_slice(key, ts.Config("model", threads=1), 60.0, 0)
+    order = scoring_order(300)
+    with torch.inference_mode():
+        outputs = worker._tasks[key].load_model("model")(X)
+    np.testing.assert_array_equal(correct, (outputs.argmax(1) == LABELS).numpy()[order])
+    assert sorted(order) == list(range(300))
+    assert list(order) != sorted(order)
+    assert abs(LABELS.numpy()[order[:100]].mean() - 0.5) < 0.15, "the first of them are a fair sample"
 
 
 def test_a_task_without_a_test_set_has_no_score(key):
     task = ts.Task.from_model(torch.nn.Linear(4, 2), example=X[:1])
     worker.learn("untested", cloudpickle.dumps(task))
-    assert len(worker.score_slice("untested", ts.Config("model", threads=1), 1.0)) == 0
+    assert len(worker.score_slice("untested", ts.Config("model", threads=1), 1.0, 0)) == 0
 
 
 class WorksInPlace(torch.nn.Module):
@@ -68,7 +88,7 @@ class WorksInPlace(torch.nn.Module):
 def test_scoring_leaves_the_test_set_alone(key):
     task = ts.Task.from_model(WorksInPlace(), example=X[:1], test=(X.clone(), LABELS))
     worker._tasks["in place"] = task
-    worker.score_slice("in place", ts.Config("model", threads=1), 60.0)
+    worker.score_slice("in place", ts.Config("model", threads=1), 60.0, 0)
     torch.testing.assert_close(task.test[0], X)
 
 
@@ -129,10 +149,10 @@ def test_inputs_rotate_on_and_on_over_all_slices(noted):
 def test_scoring_takes_what_is_left_over_as_a_smaller_batch(key):
     worker._tasks["noted"] = ts.Task.from_model(Notes(), example=X[:1], test=(X[:250], LABELS[:250]))
     Notes.seen.clear()
-    answer = worker.score_slice("noted", ts.Config("model", threads=1, batch_size=8), 60.0)
+    answer = worker.score_slice("noted", ts.Config("model", threads=1, batch_size=8), 60.0, 0)
     with torch.inference_mode():
         expected = (X[:250, :2].argmax(1) == LABELS[:250]).numpy()
-    np.testing.assert_array_equal(answer, expected)
+    np.testing.assert_array_equal(answer, expected[scoring_order(250)])
     assert [items for _, items in Notes.seen] == [100, 100, 50]
 
 
@@ -164,10 +184,10 @@ def test_each_batch_of_texts_is_as_long_as_its_longest(texts):
 
 def test_texts_are_scored_as_they_are_fed(texts, key):
     worker._tasks["texts"] = texts
-    answer = worker.score_slice("texts", ts.Config("model", threads=1), 60.0)
+    answer = worker.score_slice("texts", ts.Config("model", threads=1), 60.0, 0)
     with torch.inference_mode():
         expected = texts.load_model("model")(texts.test[0]).argmax(1) == LABELS
-    np.testing.assert_array_equal(answer, expected.numpy())
+    np.testing.assert_array_equal(answer, expected.numpy()[scoring_order(300)])
 
 
 @pytest.fixture
@@ -207,8 +227,8 @@ def test_all_slices_of_a_config_run_in_one_session(key, opened):
 
 def test_all_slices_of_a_score_run_in_one_session(key, opened):
     # OpenVINO compiles a model for each session, which can take longer than a slice.
-    for seconds in (-1.0, -1.0, 60.0):
-        worker.score_slice(key, ts.Config("model", threads=1), seconds)
+    for known in (0, 100, 200):
+        worker.score_slice(key, ts.Config("model", threads=1), -1.0, known)
     assert len(opened) == 1
 
 

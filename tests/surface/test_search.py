@@ -304,7 +304,7 @@ def test_before_anything_is_told_nothing_is_said_to_be_measured(small):
 
 
 @pytest.fixture
-def told(monkeypatch, planted):
+def told(monkeypatch, planted, tmp_path):
     """The rounds of a planted measuring process that takes no time; `fail` and `interrupt` say of what and where."""
 
     class Rounds:
@@ -332,7 +332,7 @@ def told(monkeypatch, planted):
 
     rounds = Rounds()
     monkeypatch.setattr(sweeping, "measure_rounds", rounds.measure)
-    monkeypatch.setattr(sweeping, "_interrupted", {})
+    monkeypatch.setattr(sweeping, "_folder", lambda: tmp_path)
     return rounds
 
 
@@ -424,7 +424,6 @@ def test_a_store_keeps_what_was_measured(tiny, told, monkeypatch, tmp_path):
     clock(monkeypatch, step=1)
     store = tmp_path / "points.sqlite"
     first = sweeping.sweep(tiny, told.configs, budget=1.5, store=store, **ADAPTIVE)
-    monkeypatch.setattr(sweeping, "_interrupted", {})
     again = sweeping.sweep(tiny, told.configs, budget=1.5, store=store, **ADAPTIVE)
     assert len(told.asked) == len(first) == 2 * sweeping.ASKED_AT_ONCE
     assert_frame_equal(again, first)
@@ -453,7 +452,6 @@ def test_the_bar_tells_by_how_much_predictions_are_off(tiny, told, capsys):
 
 
 def test_without_a_test_set_it_searches_too(monkeypatch, inline):
-    monkeypatch.setattr(sweeping, "_interrupted", {})
     task = Task.from_model(nn.Linear(4, 2), example=zeros(1, 4))
     configs = [Config("model", threads=1, batch_size=b) for b in (1, 2)]
     surface = sweeping.sweep(task, configs, budget=60, ci=0.9, budget_s=0.02, executor=inline, **ADAPTIVE)
@@ -462,7 +460,6 @@ def test_without_a_test_set_it_searches_too(monkeypatch, inline):
 
 
 def test_in_a_real_process_it_measures_and_stops_at_an_interrupt(tiny, monkeypatch, inline):
-    monkeypatch.setattr(sweeping, "_interrupted", {})
     inline.interrupted = lambda: any(name == "finish" for name, *_ in inline.requests)
     configs = [Config("narrow", threads=1, batch_size=b) for b in (1, 2, 4)]
     surface = sweeping.sweep(tiny, configs, budget=600, ci=0.9, budget_s=0.02, executor=inline, **ADAPTIVE)

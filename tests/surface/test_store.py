@@ -14,10 +14,10 @@ import psutil
 import pytest
 import torch
 from tradespace.config import Config, grid
-from tradespace.measuring.measurement import Facts, Failure, Measurement, Slice
+from tradespace.measuring.measurement import Facts, Failure, Measurement, Score, Slice
 from tradespace.surface import sweep as sweep_module
 from tradespace.surface.columns import row
-from tradespace.surface.store import Store
+from tradespace.surface.store import FORMAT, Store
 from tradespace.surface.sweep import sweep
 
 QUICK = {"ci": 0.9, "budget_s": 0.02, "progress": False}
@@ -192,26 +192,60 @@ def test_another_version_of_the_runtime_is_measured_and_scored_anew(tmp_path, re
 
 
 def test_a_score_comes_back_item_by_item(store):
-    correct = np.array([True, False, False, True, True])
-    store.save_score("key", {"model": "m"}, correct)
+    score = Score(np.array([True, False, False, True, True]), spent_s=1.5)
+    store.save_score("key", {"model": "m"}, score)
     back = Store(store.path).find_score("key")
-    assert back.dtype == bool
-    np.testing.assert_array_equal(back, correct)
+    assert (back.correct.dtype, back.spent_s, back.whole) == (bool, 1.5, False)
+    np.testing.assert_array_equal(back.correct, score.correct)
     assert store.find_score("another") is None
-    store.save_score("key", {}, ~correct)
-    np.testing.assert_array_equal(store.find_score("key"), ~correct)
+    store.save_score("key", {}, Score(~score.correct, whole=True))
+    np.testing.assert_array_equal(store.find_score("key").correct, ~score.correct)
 
 
-def test_a_file_from_before_scores_were_kept_opens_with_all_its_points(tmp_path, store):
+def test_slices_come_back_in_their_order_as_they_were(store):
+    m = measured()
+    for number in (1, 0):
+        store.save_slice("key", number, replace(m.slices[0], items=number, memory_mb=float("nan")))
+    store.save_slice("another", 0, m.slices[0])
+    first, second = Store(store.path).find_slices("key")
+    assert (first.items, second.items, first.mhz, first.wall_ns) == (0, 1, 2600.0, 7)
+    assert np.isnan(first.memory_mb)
+    np.testing.assert_array_equal(first.samples_ns, m.slices[0].samples_ns)
+    assert store.find_slices("unknown") == ()
+
+
+def test_a_finished_point_takes_the_place_of_its_slices_and_is_gone_on_with(store):
+    m = measured(slices=3)
+    for number, one in enumerate(m.slices):
+        store.save_slice("key", number, one)
+    store.save("key", {}, m, 1.0)
+    assert len(store.find_slices("key")) == 3
+    store.save_slice("key", 3, m.slices[0])
+    assert len(store.find_slices("key")) == 4
+
+
+def test_a_file_that_a_newer_release_wrote_is_refused_by_its_name(store, requests):
+    with sqlite3.connect(store.path) as connection:
+        connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
+    before = store.path.read_bytes()
+    message = rf"store: .*points\.sqlite was written by a newer release \(format {FORMAT + 1}; .* up to {FORMAT}\)"
+    with pytest.raises(ValueError, match=message):
+        requests(store.path)
+    assert store.path.read_bytes() == before
+
+
+def test_a_file_of_an_older_format_opens_with_all_its_points(tmp_path, store):
     store.save("key", {"machine": "this one"}, measured(), 3.0)
     with sqlite3.connect(store.path) as connection:
-        connection.execute("DROP TABLE score")
+        connection.executescript("DROP TABLE score; DROP TABLE slice; PRAGMA user_version = 0")
+        connection.execute("CREATE TABLE score (key TEXT PRIMARY KEY, identity TEXT NOT NULL, correct BLOB NOT NULL)")
     older = Store(store.path)
     assert [m.latency_p50_ms for m in older.measurements()] == [2.0]
     assert older.find("key", 0.9, 3.0)
     assert older.find_score("key") is None
-    older.save_score("key", {}, np.array([True]))
-    assert older.find_score("key").tolist() == [True]
+    older.save_score("key", {}, Score(np.array([True])))
+    assert older.find_score("key").correct.tolist() == [True]
+    assert older.find_slices("another") == ()
 
 
 def test_a_damaged_file_is_moved_aside_with_a_word_of_where_and_work_goes_on(tmp_path, requests):
@@ -296,17 +330,3 @@ def count(path):
             return connection.execute("SELECT COUNT(*) FROM point").fetchone()[0]
     except sqlite3.OperationalError:
         return 0
-
-
-def test_an_interrupted_sweep_goes_on_where_it_was_even_without_a_store(tiny, inline):
-    configs = grid(tiny, model="narrow", threads=1, batch_size=[1, 2, 3, 4])
-    inline.interrupted = lambda: len(sweep_module._interrupted) == 2
-    with pytest.raises(KeyboardInterrupt):
-        sweep(tiny, configs, executor=inline, **QUICK)
-    kept = {row["batch_size"]: row["measured_at"] for row in sweep_module._interrupted.values()}
-    inline.interrupted = lambda: False
-    surface = sweep(tiny, configs, executor=inline, **QUICK)
-    assert (surface["status"] == "ok").all()
-    assert len(kept) == 2
-    assert kept.items() <= dict(zip(surface["batch_size"], surface["measured_at"], strict=True)).items()
-    assert sweep_module._interrupted == {}

@@ -147,11 +147,11 @@ def test_a_swept_surface_survives_its_file(tiny, inline, tmp_path):
 @pytest.mark.parametrize(("progress", "shown"), [(True, True), (False, False)])
 def test_progress_is_drawn_if_asked_for(tiny, inline, capsys, progress, shown):
     sweep(tiny, grid(tiny, threads=1), executor=inline, **QUICK | {"progress": progress})
-    assert ("2/2" in capsys.readouterr().err) == shown
+    assert ("2 of 2 points, in " in capsys.readouterr().err) == shown
 
 
 @pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, "0.1", True, None])
-@pytest.mark.parametrize("argument", ["ci", "budget_s"])
+@pytest.mark.parametrize("argument", ["ci", "budget_s", "score_s"])
 def test_a_width_or_budget_must_be_above_zero(tiny, inline, argument, value):
     with pytest.raises(ValueError, match=rf"^{argument}: wanted a .*number above 0; got "):
         sweep(tiny, [Config("narrow", threads=1)], executor=inline, **QUICK | {argument: value})

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tradespace.measuring.engine import PROCESS
 from tradespace.measuring.measurement import Failure, Measurement, Slice
+from tradespace.measuring.work import time_left_s
 from tradespace.show.live import assets, latency_meter
 from tradespace.show.live.latency_meter import LatencyMeter, in_words, progress
-from tradespace.show.meter.background import time_left_s
 from tradespace.show.meter.latencies import histogram, percentiles
 
 MS = 1_000_000

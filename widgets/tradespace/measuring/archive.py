@@ -12,6 +12,7 @@ import numpy as np
 
 from tradespace.config import Config
 from tradespace.measuring.measurement import Facts, Failure, Measurement, Slice
+from tradespace.tasks.task import scoring_order
 
 SLICE_NUMBERS = tuple(field.name for field in fields(Slice) if field.name != "samples_ns")
 LABELS = ("task", "status", "reason", "energy_j_per_item", "machine", "measured_at")
@@ -29,7 +30,7 @@ def pack(measurement: Measurement) -> bytes:
         "ci": np.array(measurement.ci),
     }
     if measurement.correct is not None:
-        arrays["correct"] = measurement.correct
+        arrays["scored"] = measurement.correct
     packed = io.BytesIO()
     np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]  # its stub takes the names for allow_pickle
     return packed.getvalue()
@@ -56,7 +57,7 @@ def unpack(label: Mapping[str, Any], raw: bytes) -> Measurement:
         task=str(label["task"]),
         config=config_of(label),
         slices=tuple(slices),
-        correct=arrays.get("correct", None),
+        correct=_correct(arrays),
         facts=Facts(*arrays["facts"].tolist()),
         energy_j_per_item=float(label["energy_j_per_item"]),
         ci=float(arrays["ci"]),
@@ -64,6 +65,14 @@ def unpack(label: Mapping[str, Any], raw: bytes) -> Measurement:
         machine=str(label["machine"]),
         measured_at=str(label["measured_at"]),
     )
+
+
+def _correct(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    # Until the order of scoring was shuffled, all items were kept in the order of the test set, as "correct".
+    correct: np.ndarray | None = arrays.get("scored")
+    if "correct" in arrays:
+        correct = arrays["correct"][scoring_order(len(arrays["correct"]))]
+    return correct
 
 
 def write_measurements(path: Path, measurements: Iterable[Measurement]) -> None:

@@ -6,11 +6,13 @@ import pandas as pd
 from tradespace.measuring.compare import compare_accuracy
 from tradespace.measuring.measurement import Measurement
 from tradespace.measuring.statistics import proportion_interval
-from tradespace.tasks.task import Task
+from tradespace.tasks.task import Task, scoring_order
 
 
 def accuracy_by_class(task: Task, measurement: Measurement, baseline: Measurement | None = None) -> pd.DataFrame:
-    """One row a class of the test set: how many of its items are classified right, and how many were before.
+    """One row a class: how many of its test items are classified right, and how many were before.
+
+    It counts the items that were scored; with a baseline, those that were scored in both.
 
     Parameters
     ----------
@@ -27,7 +29,7 @@ def accuracy_by_class(task: Task, measurement: Measurement, baseline: Measuremen
     Raises
     ------
     ValueError
-        If the task has no labels of classes, or a Measurement no result for each of its test items.
+        If the task has no labels of classes, or a Measurement no test results, or more than the task has items.
 
     Examples
     --------
@@ -40,8 +42,10 @@ def accuracy_by_class(task: Task, measurement: Measurement, baseline: Measuremen
     """
     labels = _labels(task)
     for name, one in (("measurement", measurement), ("baseline", baseline)):
-        if one is not None and (one.correct is None or len(one.correct) != len(labels)):
+        if one is not None and not 0 < one.accuracy_n <= len(labels):
             raise ValueError(f"{name}: wanted results on the task's {len(labels)} test items; got {one.accuracy_n}")
+    items = min(one.accuracy_n for one in (measurement, baseline) if one is not None)
+    labels = labels[scoring_order(len(labels))][:items]
     rows = [_row(task, label, labels == label, measurement, baseline) for label in np.unique(labels)]
     table = pd.DataFrame(rows)
     if baseline is None:
@@ -60,15 +64,15 @@ def _row(
     task: Task, label: int, own: np.ndarray, measurement: Measurement, baseline: Measurement | None
 ) -> dict[str, object]:
     assert measurement.correct is not None
-    right, items = int(measurement.correct[own].sum()), int(own.sum())
+    right, items = int(measurement.correct[: len(own)][own].sum()), int(own.sum())
     low, high = proportion_interval(right, items)
     name = task.classes[label] if task.classes else str(label)
     row = {"label": name, "items": items, "accuracy": right / items, "accuracy_lo": low, "accuracy_hi": high}
     if baseline is None:
         return row
     assert baseline.correct is not None
-    a = Measurement(baseline.task, baseline.config, correct=baseline.correct[own])
-    b = Measurement(measurement.task, measurement.config, correct=measurement.correct[own])
+    a = Measurement(baseline.task, baseline.config, correct=baseline.correct[: len(own)][own])
+    b = Measurement(measurement.task, measurement.config, correct=measurement.correct[: len(own)][own])
     compared = compare_accuracy(a, b)
     return {
         **row,

@@ -95,6 +95,8 @@ class AccuracyComparison:
         How often chance alone would give as uneven a split of the items on which they differ.
     only_a, only_b : int
         Items that one of them got right and the other wrong.
+    items : int
+        Test items that both were scored on.
     verdict : str
         Of B: `better`, `worse`, `same` or `can't tell`.
     """
@@ -105,18 +107,19 @@ class AccuracyComparison:
     p_value: float
     only_a: int
     only_b: int
+    items: int
     verdict: str
 
     def __repr__(self) -> str:
         return (
             f"B against A: {self.verdict}; {100 * self.difference:+.2f} points (95 % interval "
             f"{100 * self.difference_lo:+.2f} to {100 * self.difference_hi:+.2f}), p = {self.p_value:.2g}; "
-            f"{self.only_b} items right in B alone, {self.only_a} in A alone"
+            f"of {self.items:,} items {self.only_b} right only in B, {self.only_a} only in A"
         )
 
 
 def compare_accuracy(a: Measurement, b: Measurement, *, margin: float = 0.005) -> AccuracyComparison:
-    """Is `b` more accurate than `a`? The exact McNemar test on the same items, and the paired difference.
+    """Is `b` more accurate than `a`? The exact McNemar test on the items that both have, and the paired difference.
 
     Only items on which the two differ speak: if neither model were better, each would win half of them (McNemar, 1947;
     exact: a binomial test). `better` and `worse` say that p is below 5 %; `same` that it is not and the whole interval
@@ -125,7 +128,7 @@ def compare_accuracy(a: Measurement, b: Measurement, *, margin: float = 0.005) -
     Raises
     ------
     ValueError
-        If one has no test results, or they are not of the same items.
+        If one has no test results, or they are of different tasks.
 
     Examples
     --------
@@ -136,12 +139,17 @@ def compare_accuracy(a: Measurement, b: Measurement, *, margin: float = 0.005) -
     'better'
     """
     margin = positive("margin", margin)
-    if a.correct is None or b.correct is None or a.task != b.task or len(a.correct) != len(b.correct):
-        raise ValueError(
-            f"b: wanted test results on the same items as a's; got {a.accuracy_n} and {b.accuracy_n} items"
-        )
-    only_a, only_b = int((a.correct & ~b.correct).sum()), int((b.correct & ~a.correct).sum())
-    n, differing = len(a.correct), only_a + only_b
+    for name, one in (("a", a), ("b", b)):
+        if one.correct is None:
+            raise ValueError(f"{name}: wanted a Measurement with test results; got {one!r}")
+    if a.task != b.task:
+        raise ValueError(f"b: wanted test results of the same task as a's, {a.task!r}; got {b.task!r}")
+    assert a.correct is not None
+    assert b.correct is not None
+    n = min(a.accuracy_n, b.accuracy_n)
+    right_a, right_b = a.correct[:n], b.correct[:n]
+    only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+    differing = only_a + only_b
     p_value = float(stats.binomtest(only_b, differing).pvalue) if differing else 1.0
     # Half an item is added to each of the four cells of the table.
     shift, spread = (only_b - only_a) / (n + 2), (differing + 1) - (only_b - only_a) ** 2 / (n + 2)
@@ -150,7 +158,7 @@ def compare_accuracy(a: Measurement, b: Measurement, *, margin: float = 0.005) -
         verdict = "better" if only_b > only_a else "worse"
     else:
         verdict = "same" if max(abs(shift - half), abs(shift + half)) <= margin else "can't tell"
-    return AccuracyComparison((only_b - only_a) / n, shift - half, shift + half, p_value, only_a, only_b, verdict)
+    return AccuracyComparison((only_b - only_a) / n, shift - half, shift + half, p_value, only_a, only_b, n, verdict)
 
 
 def _check_measured(a: Measurement, b: Measurement) -> None:

@@ -5,7 +5,8 @@ import os
 import random
 import re
 import threading
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import Executor, Future, TimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -19,24 +20,23 @@ from tradespace.config import Config, check
 from tradespace.errors import positive
 from tradespace.measuring import worker
 from tradespace.measuring.machine import machine, now
-from tradespace.measuring.measurement import Failure, Measurement, Slice
+from tradespace.measuring.measurement import Failure, Measurement, Score, Slice
 from tradespace.measuring.replay import Process, Replay
 from tradespace.measuring.statistics import FEWEST_SLICES
+from tradespace.measuring.work import MOST_BUDGETS, SLICES_A_BUDGET, STOP_FROM_SLICES, Work
 from tradespace.prepare import untimed
 from tradespace.recording import FOLDER, recording
 from tradespace.tasks.task import Task
 
-# Raised when a change to the loop makes older timings incomparable: stored ones are then measured again.
-LOOP_VERSION = 2
-SLICES_A_BUDGET = 24
-# Stopping at the first narrow interval flatters it: not before it is taken over so many slices.
-STOP_FROM_SLICES = 12
-# Below six slices the median has no 95 % interval: a Config that is slow, or disturbed by other work on the machine,
-# may take up to four budgets to get six good ones.
-MOST_BUDGETS = 4
+# Raised when a change to the loop makes older timings or accuracies incomparable: stored ones are then measured again.
+LOOP_VERSION = 3
 SLICE_LIMITS_S = (0.02, 0.3)
 SCORE_SLICE_S = 0.3
-# As many Configs take turns: spread over minutes, and the memory of hundreds of sessions is not held at once.
+SCORE_S = 5.0
+# A variant is scored when this many slices of it are taken: by then its speed is known, and so how long scoring takes.
+SCORED_AT_SLICE = 2
+# More Configs wait until others are finished: the turns of each would be minutes apart, and the memory of hundreds of
+# sessions is not held at once.
 TAKE_TURNS = 128
 # A request that has not come back by then hangs: preparing is allowed more than a slice's few tenths of a second.
 LIMIT_S = 120.0
@@ -51,8 +51,8 @@ ENVIRONMENT = {
     "MALLOC_TOP_PAD_": str(2**26),
 }
 
-# Of each variant (`worker.variant`), per test item, whether it is classified right.
-Scores = MutableMapping[Config, np.ndarray]
+# Of each variant (`worker.variant`), what is known of its accuracy.
+Scores = MutableMapping[Config, Score]
 
 
 class MeasuringProcess:
@@ -135,43 +135,72 @@ class Engine:
 class _Point:
     """A Config being measured."""
 
-    def __init__(self, engine: Engine, task: Task, config: Config, ci: float, budget_s: float, scores: Scores) -> None:
-        self._engine = engine
-        self._budget_s = budget_s
-        self._scores = scores
-        self.untimed = untimed(config)
-        self.scored = self._exhausted = False
-        self.measurement = Measurement(task.name, config, ci=ci, machine=machine())
+    def __init__(
+        self,
+        engine: Engine,
+        measurement: Measurement,
+        scores: Scores,
+        *,
+        budget_s: float,
+        score_s: float,
+    ) -> None:
+        self._engine, self._scores = engine, scores
+        self._budget_s, self._score_s = budget_s, score_s
+        self.measurement = measurement
+        self.variant = worker.variant(measurement.config)
+        self.untimed = untimed(measurement.config)
+        self.ready = self.warm = self._scored = self._exhausted = False
 
     @property
-    def finished(self) -> bool:
+    def failed(self) -> bool:
+        return self.measurement.failure is not None
+
+    @property
+    def timed(self) -> bool:
+        """Whether no more slices are wanted."""
         m = self.measurement
         undisturbed = sum(not s.disturbed for s in m.slices)
         enough_s = self._budget_s if undisturbed >= FEWEST_SLICES else MOST_BUDGETS * self._budget_s
         known = len(m.kept) >= STOP_FROM_SLICES and m.width <= m.ci
-        return m.failure is not None or known or m.spent_s >= enough_s or self._exhausted
+        return self.untimed is not None or known or m.spent_s >= enough_s or self._exhausted
+
+    @property
+    def scored(self) -> bool:
+        """Whether no more test items are wanted; what was known before this point began counts."""
+        return self._scored
+
+    @property
+    def finished(self) -> bool:
+        return self.failed or (self.timed and self._scored)
 
     def make_ready(self) -> None:
+        self.ready = True
         self._take(self._engine.request(worker.make_ready, self.measurement.config), "facts")
 
     def time_slice(self) -> None:
         shortest, longest = SLICE_LIMITS_S
         seconds = min(max(self._budget_s / SLICES_A_BUDGET, shortest), longest)
         answer = self._engine.request(worker.run_slice, self.measurement.config, seconds)
-        self._exhausted = answer is None
+        self.warm, self._exhausted = True, answer is None
         if answer is not None:
             self._take((*self.measurement.slices, answer) if isinstance(answer, Slice) else answer, "slices")
 
     def score_slice(self) -> None:
-        variant = worker.variant(self.measurement.config)
-        answer = self._scores.get(variant)
-        if answer is None:
-            answer = self._engine.request(worker.score_slice, self.measurement.config, SCORE_SLICE_S)
-        if isinstance(answer, np.ndarray):
-            self._scores[variant] = answer
-        if answer is not None:
-            self.scored = True
-            self._take(answer if isinstance(answer, Failure) or len(answer) else None, "correct")
+        score = self._scores.get(self.variant, Score())
+        if not score.done(self._score_s):
+            began = time.perf_counter()
+            config, known = self.measurement.config, len(score.correct)
+            seconds = min(SCORE_SLICE_S, self._score_s - score.spent_s)
+            answer = self._engine.request(worker.score_slice, config, seconds, known)
+            if isinstance(answer, Failure):
+                self._take(answer, "failure")
+                return
+            spent_s = score.spent_s + time.perf_counter() - began
+            score = Score(np.concatenate([score.correct, answer]), spent_s, whole=not len(answer))
+            self._scores[self.variant] = score
+        if score.done(self._score_s):
+            self._scored = True
+            self._take(score.correct if len(score.correct) else None, "correct")
 
     def measure_energy(self) -> None:
         self._take(self._engine.request(worker.energy, self.measurement.config), "energy_j_per_item")
@@ -179,7 +208,7 @@ class _Point:
     def give_up(self, status: str, reason: str) -> None:
         self._take(Failure(status, reason), "failure")
 
-    def finish(self) -> None:
+    def let_go(self) -> None:
         self._engine.request(worker.finish, self.measurement.config)
 
     def _take(self, answer: Any, name: str) -> None:
@@ -193,8 +222,11 @@ def measure_rounds(
     *,
     ci: float,
     budget_s: float,
+    score_s: float = SCORE_S,
     executor: Executor | None = None,
     scores: Scores | None = None,
+    slices: Mapping[Config, tuple[Slice, ...]] | None = None,
+    work: Work | None = None,
     seed: int = 0,
 ) -> Iterator[tuple[Measurement, bool]]:
     """Measure `configs`, yielding after every slice the Measurement it went into and whether that is finished.
@@ -203,12 +235,22 @@ def measure_rounds(
     of them a little, not one of them a lot. Of more than `TAKE_TURNS`, the next one joins when one is finished, in
     random order. Whoever iterates may stop at any time.
 
-    `scores` holds what is known of the accuracy of variants (`worker.variant`), and is added to.
+    Parameters
+    ----------
+    scores : mutable mapping, optional
+        What is known of the accuracy of variants (`worker.variant`), which is added to.
+    slices : mapping, optional
+        Those that were taken earlier, of Configs whose measurement goes on.
+    work : Work, optional
+        Told how long everything takes.
     """
-    engine = Engine(task, executor)
+    engine, work = Engine(task, executor), work or Work()
     shuffle = random.Random(seed).shuffle
-    scores = {} if scores is None else scores
-    waiting = [_Point(engine, task, config, ci, budget_s, scores) for config in configs]
+    scores, slices = {} if scores is None else scores, slices or {}
+    begun = (Measurement(task.name, config, slices.get(config, ()), ci=ci, machine=machine()) for config in configs)
+    waiting = [_Point(engine, measurement, scores, budget_s=budget_s, score_s=score_s) for measurement in begun]
+    test_items = len(task.test[1]) if task.test is not None else 0
+    work.plan(waiting, scores, budget_s=budget_s, score_s=score_s, test_items=test_items)
     shuffle(waiting)
     points: list[_Point] = []
     too_large: dict[Config, int] = {}
@@ -218,42 +260,58 @@ def measure_rounds(
         shuffle(points)
         for point in points:
             _skip_if_larger(point, too_large)
-            yield from _turn(point)
+            yield from _turn(point, work)
             if point.measurement.status == "out_of_memory":
-                config = point.measurement.config
-                name = worker.variant(config)
-                too_large[name] = min(config.batch_size, too_large.get(name, config.batch_size))
+                batch_size = point.measurement.config.batch_size
+                too_large[point.variant] = min(batch_size, too_large.get(point.variant, batch_size))
         points = [point for point in points if not point.finished]
 
 
-def _turn(point: _Point) -> Iterator[tuple[Measurement, bool]]:
-    if not point.measurement.slices and point.measurement.failure is None:
-        point.make_ready()
-    if point.measurement.failure is None and point.untimed is None:
-        point.time_slice()
-    while point.measurement.failure is None and not point.scored:
+def _turn(point: _Point, work: Work) -> Iterator[tuple[Measurement, bool]]:
+    if not point.ready and not point.failed:
+        with work.stage("preparing", point):
+            point.make_ready()
+    if not point.failed and not point.timed:
+        with work.stage("timing", point):
+            point.time_slice()
+    to_score = point.timed or len(point.measurement.slices) >= SCORED_AT_SLICE
+    while not point.failed and not point.scored and to_score:
         yield point.measurement, False
-        point.score_slice()
-    if point.measurement.failure is None and point.untimed is not None:
+        with work.stage("scoring", point):
+            point.score_slice()
+    if not point.failed and point.scored and point.untimed is not None:
         point.give_up("unsupported", point.untimed)
-    if point.measurement.failure is None and point.finished:
+    if point.finished:
+        yield point.measurement, False
+        with work.stage("finishing", point):
+            _finish(point)
+    yield point.measurement, point.finished
+
+
+def _finish(point: _Point) -> None:
+    if not point.failed:
         point.measure_energy()
     # Of a process that died there is nothing to let go of, and asking would start another one first.
-    if point.finished and point.measurement.status != "crashed":
-        point.finish()
-    yield point.measurement, point.finished
+    if point.measurement.status != "crashed":
+        point.let_go()
 
 
 def _skip_if_larger(point: _Point, too_large: dict[Config, int]) -> None:
     """Do not try a batch larger than one that did not fit."""
     config = point.measurement.config
-    limit = too_large.get(worker.variant(config), config.batch_size)
-    if config.batch_size > limit and point.measurement.failure is None:
+    limit = too_large.get(point.variant, config.batch_size)
+    if config.batch_size > limit and not point.failed:
         point.give_up("out_of_memory", f"not tried: batch {limit} of the same model did not fit into memory")
 
 
 def measure(
-    task: Task, config: Config, *, ci: float = 0.02, budget_s: float = 3.0, executor: Executor | None = None
+    task: Task,
+    config: Config,
+    *,
+    ci: float = 0.02,
+    budget_s: float = 3.0,
+    score_s: float = SCORE_S,
+    executor: Executor | None = None,
 ) -> Measurement:
     """Latency, throughput and accuracy of one Config, measured now, on this machine.
 
@@ -264,6 +322,9 @@ def measure(
     budget_s : float
         ...or when this many seconds of samples were taken: then the result is flagged `unconverged`. A Config that
         is slow, or disturbed by other work, may take up to four times as long, to get the six slices an interval needs.
+    score_s : float
+        Accuracy is that of as many test items as can be scored in so many seconds, taken in one shuffled order that is
+        the same for every model; `accuracy_n` tells how many they were.
     executor : concurrent.futures.Executor, optional
         Where to measure; by default a process of its own on this machine.
 
@@ -286,6 +347,7 @@ def measure(
     ('ok', True, 10000)
     """
     configs = check(task, [config])
-    ci, budget_s = positive("ci", ci), positive("budget_s", budget_s)
-    *_, (latest, _finished) = measure_rounds(task, configs, ci=ci, budget_s=budget_s, executor=executor)
+    ci, budget_s, score_s = positive("ci", ci), positive("budget_s", budget_s), positive("score_s", score_s)
+    rounds = measure_rounds(task, configs, ci=ci, budget_s=budget_s, score_s=score_s, executor=executor)
+    *_, (latest, _finished) = rounds
     return latest

@@ -72,6 +72,29 @@ class Slice:
 
 
 @dataclass(frozen=True)
+class Score:
+    """Which test items a model classifies right, as far as they were scored.
+
+    Parameters
+    ----------
+    correct : ndarray of bool
+        Of the first items in the order of `scoring_order`.
+    spent_s : float
+        Seconds that scoring them took.
+    whole : bool
+        Whether they are all there are.
+    """
+
+    correct: np.ndarray = field(default_factory=lambda: np.empty(0, bool))
+    spent_s: float = 0.0
+    whole: bool = False
+
+    def done(self, score_s: float) -> bool:
+        """Whether a budget of `score_s` seconds gives no more."""
+        return self.whole or self.spent_s >= score_s
+
+
+@dataclass(frozen=True)
 class Facts:
     """What is known of a prepared model apart from its timing.
 
@@ -111,7 +134,8 @@ class Measurement:
     config : Config
     slices : tuple of Slice
     correct : ndarray of bool, optional
-        Per test item, whether it was classified right.
+        Per test item, whether it was classified right: of the first `accuracy_n` in the one shuffled order in which
+        every model is scored (`tasks.scoring_order`), so that two Measurements share the items of the shorter.
     facts : Facts
     energy_j_per_item : float
         NaN where no counter can be read.
@@ -209,12 +233,14 @@ class Measurement:
 
     @property
     def warm_up_s(self) -> float:
-        """Seconds until the latency was steady."""
-        return sum(s.warm_up_ns for s in self.slices) / 1e9 if self.slices else math.nan
+        """Seconds until the latency was steady, the last time that it was warmed up."""
+        return next(
+            (s.warm_up_ns / 1e9 for s in reversed(self.slices) if s.warm_up_ns), 0.0 if self.slices else math.nan
+        )
 
     @property
     def accuracy(self) -> float:
-        """Fraction of the test set classified right."""
+        """Fraction of the test items classified right."""
         return float(self.correct.mean()) if self.correct is not None else math.nan
 
     @cached_property

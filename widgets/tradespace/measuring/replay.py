@@ -86,7 +86,7 @@ class Replay:
         self._payloads: dict[str, bytes] = {}
         self._names: dict[str, str] = {}
         self._tapes: dict[tuple[str, Config], Tape] = {}
-        self._answers: dict[Callable[..., Any], Callable[[str, Config], Any]] = {
+        self._answers: dict[Callable[..., Any], Callable[..., Any]] = {
             worker.make_ready: self._make_ready,
             worker.run_slice: self._run_slice,
             worker.score_slice: self._score,
@@ -102,7 +102,7 @@ class Replay:
             self._payloads[key], self._names[key] = others[0], pickle.loads(others[0]).name
             answered.set_result(None)
         elif function in self._answers:
-            answer = self._answers[function](key, others[0]) if key in self._names else worker.UNKNOWN_TASK
+            answer = self._answers[function](key, *others) if key in self._names else worker.UNKNOWN_TASK
             answered.set_result(answer)
         else:
             if key in self._payloads:
@@ -127,16 +127,16 @@ class Replay:
         # Of what cannot be timed here, the accuracy may be known all the same.
         return tape.playing.facts if failure is None or tape.playing.correct is not None else failure
 
-    def _run_slice(self, key: str, config: Config) -> Slice | None:
+    def _run_slice(self, key: str, config: Config, _seconds: float) -> Slice | None:
         with self._lock:
             played = self._tapes[self._names[key], config].next_slice()
         if played is not None:
             time.sleep((played.wall_ns + played.busy_ns + played.warm_up_ns) / 1e9 / self.faster)
         return played
 
-    def _score(self, key: str, config: Config) -> np.ndarray:
+    def _score(self, key: str, config: Config, _seconds: float, known: int) -> np.ndarray:
         correct = self._tapes[self._names[key], config].playing.correct
-        return np.empty(0, bool) if correct is None else correct
+        return np.empty(0, bool) if correct is None else correct[known:]
 
     def _energy(self, key: str, config: Config) -> float:
         return self._tapes[self._names[key], config].playing.energy_j_per_item

@@ -25,7 +25,7 @@ from tradespace.measuring.energy import energy_j_per_item, find_counter
 from tradespace.measuring.loop import time_slice, warm_up
 from tradespace.measuring.measurement import Facts, Failure, Slice
 from tradespace.prepare import Layer, Prepared, Session, Source, prepare, unsupported
-from tradespace.tasks.task import Task, whole
+from tradespace.tasks.task import Task, scoring_order, whole
 
 WATCH_S = 2.0
 CHECKED_ITEMS = 32
@@ -42,7 +42,8 @@ _sources: dict[tuple[str, str, str], Source] = {}
 _prepared: dict[tuple[str, Config], Prepared] = {}
 _running: dict[tuple[str, Config], "Running"] = {}
 _scoring: dict[tuple[str, Config], Session] = {}
-_scored: dict[tuple[str, Config], list[np.ndarray]] = {}
+# Of each variant, by the number of its first item in the order of scoring, each batch that was scored.
+_scored: dict[tuple[str, Config], dict[int, np.ndarray]] = {}
 
 
 @dataclass
@@ -175,27 +176,29 @@ def energy(key: str, config: Config) -> float | Failure:
 
 
 @_failing_softly
-def score_slice(key: str, config: Config, seconds: float) -> np.ndarray | Failure | None:
-    """Which of the test items are classified right: None until all are scored, some more with each request."""
-    task = _tasks[key]
-    parts = _scored.setdefault((key, variant(config)), [])
+def score_slice(key: str, config: Config, seconds: float, known: int) -> np.ndarray | Failure:
+    """Which of the test items behind the first `known` are classified right: some more, or none when all are known.
+
+    Items are scored in the order of `scoring_order`, for about `seconds` and at least one batch.
+    """
+    task, name = _tasks[key], (key, variant(config))
     inputs, labels = task.test or (torch.empty(0), torch.empty(0))
-    done = sum(len(part) for part in parts)
+    order, end = torch.from_numpy(scoring_order(len(labels))), time.perf_counter() + seconds
     torch.set_num_threads(config.threads)
-    name = key, variant(config)
-    end = time.perf_counter() + seconds
-    while done < len(labels):
-        if name not in _scoring:
-            _scoring[name] = _ready(key, config).session(config.threads, None)
-        if time.perf_counter() > end:
-            return None
-        # A copy, since a model that works in place would change the test set itself.
-        batch = task.trim(inputs[done : done + SCORE_BATCH].clone()).to(config.device)
-        outputs = _scoring[name].call(batch)
-        parts.append(task.correct(outputs.cpu(), labels[done : done + SCORE_BATCH]).numpy())
-        done += len(parts[-1])
-    _scoring.pop(name, None)
-    return np.concatenate([np.empty(0, bool), *parts])
+    scored, found = _scored.setdefault(name, {}), [np.empty(0, bool)]
+    while known < len(labels) and (len(found) == 1 or time.perf_counter() < end):
+        if known not in scored:
+            if name not in _scoring:
+                _scoring[name] = _ready(key, config).session(config.threads, None)
+            # Indexing copies: a model that works in place would change the test set itself.
+            items = order[known : known + SCORE_BATCH]
+            outputs = _scoring[name].call(task.trim(inputs[items]).to(config.device))
+            scored[known] = task.correct(outputs.cpu(), labels[items]).numpy()
+        found.append(scored[known])
+        known += len(found[-1])
+    if known == len(labels):
+        _scoring.pop(name, None)
+    return np.concatenate(found)
 
 
 @_failing_softly
@@ -207,6 +210,7 @@ def layers(key: str, config: Config) -> list[Layer] | Failure:
 def finish(key: str, config: Config) -> None:
     """Let go of the session of `config`: a sweep over hundreds would hold the memory of them all."""
     _running.pop((key, config), None)
+    _scoring.pop((key, variant(config)), None)
 
 
 def _ready(key: str, config: Config) -> Prepared:

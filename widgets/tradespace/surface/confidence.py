@@ -143,10 +143,9 @@ class _AccuracyDraws:
         self._items = surface["accuracy_n"].to_numpy() if "accuracy_n" in surface else np.zeros(len(surface))
         alike = [name for name in ACCURACY_KNOBS if name in surface]
         self._variant = surface.groupby(alike, sort=False).ngroup().to_numpy() if alike else np.arange(len(surface))
-        scored = {int(v): m.correct for v, m in zip(self._variant, raw, strict=True) if m and m.correct is not None}
-        lengths = {len(correct) for correct in scored.values()}
-        self._scored = scored if len(lengths) == 1 else {}
-        self._correct = np.array(list(self._scored.values()), dtype=float)
+        self._scored = {
+            int(v): m.correct for v, m in zip(self._variant, raw, strict=True) if m and m.correct is not None
+        }
 
     def once(self) -> np.ndarray:
         """The accuracy of each row."""
@@ -155,9 +154,10 @@ class _AccuracyDraws:
         noise = self._rng.standard_normal(int(self._variant.max(initial=-1)) + 1)[self._variant]
         drawn: np.ndarray = np.clip(self._values + noise * np.sqrt(p * (1 - p) / n), 0, 1)
         if self._scored:
-            items = self._correct.shape[1]
+            # Scored in the same order, the shorter results are of the first items of the longer.
+            items = max(len(correct) for correct in self._scored.values())
             weights = self._rng.multinomial(items, np.full(items, 1 / items))
-            shares = dict(zip(self._scored, self._correct @ weights / items, strict=True))
+            shares = {v: np.average(one, weights=weights[: len(one)]) for v, one in self._scored.items()}
             drawn = np.array([shares.get(int(v), a) for v, a in zip(self._variant, drawn, strict=True)])
         return drawn
 

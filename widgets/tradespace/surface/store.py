@@ -1,35 +1,49 @@
-"""The store: finished points in one SQLite file, raw samples with them."""
+"""The store: points in one SQLite file, slice by slice as they are measured."""
 
 import json
 import sqlite3
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from tradespace.measuring.archive import pack, unpack
-from tradespace.measuring.measurement import Measurement
+from tradespace.measuring.measurement import Measurement, Score, Slice
 from tradespace.surface.columns import row
 
 WAIT_FOR_OTHERS_S = 30
+# Raised when an older release could not read what this one writes.
+FORMAT = 2
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS point (
     key TEXT PRIMARY KEY, budget_s REAL NOT NULL, identity TEXT NOT NULL, row TEXT NOT NULL, raw BLOB NOT NULL
 );
-CREATE TABLE IF NOT EXISTS score (key TEXT PRIMARY KEY, identity TEXT NOT NULL, correct BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS slice (
+    key TEXT NOT NULL, number INTEGER NOT NULL, numbers TEXT NOT NULL, samples_ns BLOB NOT NULL,
+    PRIMARY KEY (key, number)
+);
+CREATE TABLE IF NOT EXISTS score (
+    key TEXT PRIMARY KEY, identity TEXT NOT NULL, correct BLOB NOT NULL, spent_s REAL NOT NULL, whole INTEGER NOT NULL
+);
 """
 
 
 class Store:
-    """A file that every finished point is written to at once, by any number of kernels.
+    """A file that every slice and every finished point is written to at once, by any number of kernels.
 
     Parameters
     ----------
     path : str or Path
-        Made if it is not there. A file that is no whole database is moved aside, with a warning that says where.
+        Made if it is not there. A file that is not a sound database is moved aside, with a warning that says where.
+
+    Raises
+    ------
+    ValueError
+        If a newer release wrote the file.
 
     Examples
     --------
@@ -61,22 +75,48 @@ class Store:
         return saved if saved["status"] == "ok" and known else None
 
     def save(self, key: str, identity: dict[str, object], measurement: Measurement, budget_s: float) -> None:
-        """Write a finished point, in the place of an older one of the same key."""
+        """Write a finished point, in the place of its slices and of an older one of the same key."""
         values = (key, budget_s, json.dumps(identity), json.dumps(row(measurement)), pack(measurement))
         with self._connected() as connection:
             connection.execute("INSERT OR REPLACE INTO point VALUES (?, ?, ?, ?, ?)", values)
+            connection.execute("DELETE FROM slice WHERE key = ?", (key,))
 
-    def find_score(self, key: str) -> np.ndarray | None:
-        """Per test item, whether it is classified right, as saved under `key`."""
+    def find_slices(self, key: str) -> tuple[Slice, ...]:
+        """The slices saved under `key`: of a finished point, and those of a measurement that was cut short."""
         with self._connected() as connection:
-            found = connection.execute("SELECT correct FROM score WHERE key = ?", (key,)).fetchone()
-        return None if found is None else np.frombuffer(found[0], bool)
+            point = connection.execute("SELECT row, raw FROM point WHERE key = ?", (key,)).fetchone()
+            later = connection.execute(
+                "SELECT numbers, samples_ns FROM slice WHERE key = ? ORDER BY number", (key,)
+            ).fetchall()
+        finished = unpack(json.loads(point[0]), point[1]).slices if point else ()
+        return (*finished, *(Slice(np.frombuffer(raw, np.int64), **json.loads(text)) for text, raw in later))
 
-    def save_score(self, key: str, identity: dict[str, object], correct: np.ndarray) -> None:
+    def save_slice(self, key: str, number: int, taken: Slice) -> None:
+        """Write a slice as it is taken; `number` is its place among those of its point."""
+        numbers = asdict(taken)
+        samples_ns = np.asarray(numbers.pop("samples_ns"), np.int64).tobytes()
+        with self._connected() as connection:
+            values = (key, number, json.dumps(numbers), samples_ns)
+            connection.execute("INSERT OR REPLACE INTO slice VALUES (?, ?, ?, ?)", values)
+
+    def find_score(self, key: str) -> Score | None:
+        """Which test items are classified right, as saved under `key`."""
+        with self._connected() as connection:
+            found = connection.execute("SELECT correct, spent_s, whole FROM score WHERE key = ?", (key,)).fetchone()
+        return None if found is None else Score(np.frombuffer(found[0], bool), found[1], bool(found[2]))
+
+    def save_score(self, key: str, identity: dict[str, object], score: Score) -> None:
         """Write which test items a model classifies right."""
-        values = (key, json.dumps(identity), correct.tobytes())
+        values = (key, json.dumps(identity), score.correct.tobytes(), score.spent_s, score.whole)
         with self._connected() as connection:
-            connection.execute("INSERT OR REPLACE INTO score VALUES (?, ?, ?)", values)
+            connection.execute("INSERT OR REPLACE INTO score VALUES (?, ?, ?, ?, ?)", values)
+
+    @contextmanager
+    def held_open(self) -> Iterator[None]:
+        """For as long as many slices are saved: SQLite tidies up, for 20 ms, whenever nobody has the file open."""
+        with self._connected() as connection:
+            connection.execute("SELECT COUNT(*) FROM score")
+            yield
 
     def measurements(self) -> Iterator[Measurement]:
         """Every saved point with its raw samples, oldest first."""
@@ -91,13 +131,25 @@ class Store:
             (verdict,) = connection.execute("PRAGMA quick_check").fetchone()
             if verdict != "ok":
                 raise sqlite3.DatabaseError(verdict)
+            (written,) = connection.execute("PRAGMA user_version").fetchone()
+            if written > FORMAT:
+                raise ValueError(
+                    f"store: {self.path} was written by a newer release (format {written}; this one reads up to "
+                    f"{FORMAT}): update tradespace, or name another file"
+                )
+            if written < FORMAT:
+                # Older releases scored in another order; no key of theirs is looked up any more.
+                connection.execute("DROP TABLE IF EXISTS score")
             connection.executescript(SCHEMA)
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
         # A connection each time: none is ever shared between threads or left open.
         connection = sqlite3.connect(self.path, timeout=WAIT_FOR_OTHERS_S)
         try:
+            # A process that is killed loses nothing so; waiting for the disk at each slice would take longer than it.
+            connection.execute("PRAGMA synchronous = NORMAL")
             with connection:
                 yield connection
         finally:

@@ -1,23 +1,27 @@
 """Measure many Configs into one surface."""
 
+import atexit
 import hashlib
 import json
+import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NoReturn
 
-import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
 from tradespace.config import Config, check
 from tradespace.errors import choose, positive
-from tradespace.measuring.engine import LOOP_VERSION, measure_rounds
+from tradespace.measuring.engine import LOOP_VERSION, SCORE_S, measure_rounds
 from tradespace.measuring.machine import machine
-from tradespace.measuring.measurement import Measurement
+from tradespace.measuring.measurement import Score
+from tradespace.measuring.work import Work, in_words
 from tradespace.measuring.worker import variant
 from tradespace.prepare import versions
 from tradespace.surface.columns import row, table
@@ -27,11 +31,12 @@ from tradespace.tasks.task import Task
 
 SEARCHES = ("all", "adaptive")
 ASKED_AT_ONCE = 1
+# The bar is drawn no more often: each time costs a message to the browser.
+REDRAWN_S = 0.2
+# Up to this share of the work the bar says what the time is needed for, then what is being done.
+PARTS_UNTIL = 0.05
 
 Identities = dict[Config, dict[str, object]]
-
-# Rows of a sweep that was interrupted without a store: the same sweep goes on with them in the same kernel.
-_interrupted: dict[tuple[str, float, float], dict[str, object]] = {}
 
 
 def sweep(
@@ -41,6 +46,7 @@ def sweep(
     store: str | Path | None = None,
     ci: float = 0.02,
     budget_s: float = 3.0,
+    score_s: float = SCORE_S,
     progress: bool = True,
     executor: Executor | None = None,
     search: str = "all",
@@ -48,18 +54,22 @@ def sweep(
 ) -> pd.DataFrame:
     """Measure every Config on this machine: a surface with one row each, in the order given; repeats are merged.
 
-    Interrupt it at any time: called again in the same kernel, or with the same store in another, it goes on where it
-    was and measures no finished point twice.
+    Interrupt it at any time: the same call in the same kernel, or with the same store in another, goes on where it was.
+    Not even a kernel that is killed loses more than the slice under way.
+
+    The progress bar counts seconds of work: those that were spent, and an estimate of those that are left.
 
     Parameters
     ----------
     store : str or Path, optional
-        A file that every finished point is saved in at once, raw samples with it (`Store(path).measurements()` reads
-        them). Points that are in it already are not measured again, unless something changed that they depend on:
-        the machine, torch or the runtime, the timing loop, the model's layers or weights, the task's data. Accuracy is
-        kept likewise, once for all threads and batch sizes.
-    ci, budget_s : float
-        As for `measure`: the asked width of each interval, and the most seconds of samples a Config.
+        A file that every slice is saved in as it is taken, and every finished point with its raw samples
+        (`Store(path).measurements()` reads them). Points that are in it already are not measured again, unless
+        something changed that they depend on: the machine, torch or the runtime, the timing loop, the model's layers
+        or weights, the task's data. One that was measured less closely than asked goes on from its slices. Accuracy
+        is kept likewise, once for all threads and batch sizes.
+    ci, budget_s, score_s : float
+        As for `measure`: the asked width of each interval, the most seconds of samples a Config, and the most seconds
+        of scoring a model at a precision in a runtime.
     progress : bool
         Whether to draw a progress bar.
     executor : concurrent.futures.Executor, optional
@@ -74,7 +84,8 @@ def sweep(
     Raises
     ------
     ValueError
-        If there is no Config, or one is not valid here; before any work.
+        If there is no Config, one is not valid here, a number is not above zero, or a newer release wrote the store;
+        before any work.
 
     Examples
     --------
@@ -85,104 +96,172 @@ def sweep(
     ([1, 8], ['ok', 'ok'])
     """
     checked = list(dict.fromkeys(check(task, configs)))
-    ci, budget_s = positive("ci", ci), positive("budget_s", budget_s)
+    limits = Limits(positive("ci", ci), positive("budget_s", budget_s), positive("score_s", score_s))
     choose("search", search, SEARCHES)
     if (search == "adaptive") != (budget is not None):
-        raise ValueError(f"budget: wanted seconds for search='adaptive', and nothing else; got {budget!r}, {search!r}")
+        raise ValueError(
+            f"budget: wanted seconds for search='adaptive', and none for 'all'; got {budget!r}, {search!r}"
+        )
     budget = positive("budget", budget) if budget is not None else None
-    measuring = _Sweep(task, checked, None if store is None else Store(store), ci, budget_s, executor)
-    with tqdm(total=len(checked), unit="config", disable=not progress) as bar:
-        if budget is not None:
-            return _adaptive(measuring, checked, budget, bar)
-        measuring.measure(checked, bar)
-    _interrupted.clear()
-    return table(measuring.rows[config] for config in checked)
+    identities = _identities(task, checked)
+    unfinished = _unfinished(identities, limits, search, budget)
+    kept = Store(unfinished if store is None else store)
+    with kept.held_open(), _Progress(len(checked), progress, budget) as bar:
+        measuring = _Sweep(task, identities, kept, limits, executor, bar)
+        whole = _adaptive(measuring, budget, bar) if budget is not None else measuring.measure(checked)
+    if store is None and whole:
+        _forget(unfinished)
+    return table(bar.rows[config] for config in checked if config in bar.rows)
 
 
-def _adaptive(measuring: "_Sweep", configs: list[Config], budget_s: float, bar: "tqdm[NoReturn]") -> pd.DataFrame:
-    """Measure what may be on the frontier until the time is up, or somebody interrupts: the best so far is returned."""
-    finder, now = Search(configs, measuring.budget_s), time.monotonic()
+@dataclass(frozen=True)
+class Limits:
+    """How closely each point is measured."""
+
+    ci: float
+    budget_s: float
+    score_s: float
+
+
+def _unfinished(identities: Identities, limits: Limits, search: str, budget: float | None) -> Path:
+    """Where a sweep without a store keeps what it measures until it has come to its end."""
+    asked = {"points": sorted(map(_key, identities.values())), "search": [search, budget], **asdict(limits)}
+    return _folder() / f"{_key(asked)}.sqlite"
+
+
+@cache
+def _folder() -> Path:
+    """A folder that is removed when the kernel ends."""
+    folder = TemporaryDirectory(prefix="tradespace-", ignore_cleanup_errors=True)
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
+
+
+def _forget(path: Path) -> None:
+    for journal in ("", "-wal", "-shm"):
+        path.with_name(path.name + journal).unlink(missing_ok=True)
+
+
+def _adaptive(measuring: "_Sweep", budget_s: float, bar: "_Progress") -> bool:
+    """Measure what may be on the frontier until the time is up: whether nobody interrupted it."""
+    finder, now = Search(measuring.configs, measuring.limits.budget_s), time.monotonic()
     end = now + budget_s
     try:
         while now < end and (asked := finder.ask(ASKED_AT_ONCE)):
-            measuring.measure(asked, bar)
+            measuring.measure(asked)
             before, now = now, time.monotonic()
-            finder.tell(table(measuring.rows[config] for config in asked), now - before)
-            bar.set_description(f"predicted to {finder.error():.0%}")
-        if len(measuring.rows) == len(configs):
-            _interrupted.clear()
+            finder.tell(table(bar.rows[config] for config in asked), now - before)
+            bar.note = f", predictions off by {finder.error():.0%}"
     except KeyboardInterrupt:
-        pass
-    return table(measuring.rows[config] for config in configs if config in measuring.rows)
+        return False
+    return True
+
+
+class _Progress:
+    """The rows that a sweep has so far, and its progress bar, which counts seconds of work."""
+
+    def __init__(self, number: int, shown: bool, budget_s: float | None) -> None:
+        self.rows: dict[Config, dict[str, object]] = {}
+        self.work, self.note = Work(self._draw), ""
+        self._number, self._budget_s = number, budget_s
+        self._drawn_s, self._share = -math.inf, 0.0
+        self._bar: tqdm[NoReturn] = tqdm(total=1.0, bar_format="{percentage:3.0f}%|{bar}| {desc}", disable=not shown)
+
+    def __enter__(self) -> "_Progress":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        end = "" if kind is None else ", interrupted" if issubclass(kind, KeyboardInterrupt) else ", failed"
+        self._share = self._share if end else 1.0
+        self._show(f"in {in_words(self.work.done_s)}{end}{self.note}")
+        self._bar.close()
+
+    def _draw(self) -> None:
+        """Show how far it is, unless that was shown just now."""
+        done_s = self.work.done_s
+        if self._bar.disable or done_s - self._drawn_s < REDRAWN_S:
+            return
+        self._drawn_s = done_s
+        stages = self.work.left_s() if self._budget_s is None else {}
+        left_s = sum(stages.values()) if self._budget_s is None else max(self._budget_s - done_s, 0.0)
+        # A bar that goes back would tell less than one that waits.
+        self._share = max(self._share, done_s / max(done_s + left_s, 1e-9))
+        parts = ", ".join(f"{name} {in_words(seconds)}" for name, seconds in stages.items() if seconds >= 1)
+        now = f": {parts}" if parts and self._share < PARTS_UNTIL else f"{self.note}; {self.work.doing}"
+        self._show(f"about {in_words(left_s)} left{now}")
+
+    def _show(self, words: str) -> None:
+        self._bar.n = self._share
+        self._bar.set_description_str(f"{len(self.rows)} of {self._number} points, {words}")
 
 
 class _Sweep:
-    """A sweep under way: the rows there are, and where they come from."""
+    """A sweep under way: what is known from before, and what keeps all that is measured."""
 
     def __init__(
         self,
         task: Task,
-        configs: list[Config],
-        store: Store | None,
-        ci: float,
-        budget_s: float,
+        identities: Identities,
+        store: Store,
+        limits: Limits,
         executor: Executor | None,
+        bar: _Progress,
     ) -> None:
-        self.rows: dict[Config, dict[str, object]] = {}
-        self._task, self._store, self._ci, self.budget_s, self._executor = task, store, ci, budget_s, executor
-        self._identities = _identities(task, configs)
-        self._keys = {config: _key(identity) for config, identity in self._identities.items()}
-        self._scores = _known_scores(configs, self._identities, store)
+        self.configs, self.limits = list(identities), limits
+        self._task, self._store, self._executor, self._bar = task, store, executor, bar
+        self._identities = identities
+        self._keys = {config: _key(identity) for config, identity in identities.items()}
+        found = {variant(config): store.find_score(_key(_of_score(one))) for config, one in identities.items()}
+        self._scores = {name: score for name, score in found.items() if score is not None}
+        self._kept = dict(self._scores)
 
-    def measure(self, configs: list[Config], bar: "tqdm[NoReturn]") -> None:
+    def measure(self, configs: list[Config]) -> bool:
         """Add the rows of `configs`: those that are known, then those that have to be measured."""
         for config in configs:
-            found = _known(self._keys[config], self._store, self._ci, self.budget_s)
-            if found is not None:
-                self.rows[config] = found
-        missing = [config for config in configs if config not in self.rows]
-        bar.update(len(configs) - len(missing))
+            if (found := self._known(config)) is not None:
+                self._bar.rows[config] = found
+        missing = [config for config in configs if config not in self._bar.rows]
+        slices = {config: self._store.find_slices(self._keys[config]) for config in missing}
+        taken = {config: len(those) for config, those in slices.items()}
         for measurement, finished in measure_rounds(
-            self._task, missing, ci=self._ci, budget_s=self.budget_s, executor=self._executor, scores=self._scores
+            self._task,
+            missing,
+            **asdict(self.limits),
+            executor=self._executor,
+            scores=self._scores,
+            slices=slices,
+            work=self._bar.work,
         ):
             config = measurement.config
-            bar.set_postfix_str(f"{config.model} {config.precision} {config.runtime}", refresh=False)
+            if len(measurement.slices) > taken[config]:
+                self._store.save_slice(self._keys[config], taken[config], measurement.slices[-1])
+                taken[config] += 1
+            self._keep_score(config)
             if finished:
-                self._keep(measurement)
-                bar.update()
+                self._bar.rows[config] = row(measurement)
+                self._store.save(self._keys[config], self._identities[config], measurement, self.limits.budget_s)
+        return True
 
-    def _keep(self, measurement: Measurement) -> None:
-        config = measurement.config
-        self.rows[config] = row(measurement)
-        _interrupted[self._keys[config], self._ci, self.budget_s] = self.rows[config]
-        if self._store is not None:
-            self._store.save(self._keys[config], self._identities[config], measurement, self.budget_s)
-        if self._store is not None and measurement.correct is not None:
+    def _known(self, config: Config) -> dict[str, object] | None:
+        """The row of a point that need not be measured again, if there is one."""
+        found = self._store.find(self._keys[config], self.limits.ci, self.limits.budget_s)
+        score = self._scores.get(variant(config), Score(whole=self._task.test is None))
+        return found if score.done(self.limits.score_s) else None
+
+    def _keep_score(self, config: Config) -> None:
+        score = self._scores.get(variant(config))
+        if score is not None and score is not self._kept.get(variant(config)):
             identity = _of_score(self._identities[config])
-            self._store.save_score(_key(identity), identity, measurement.correct)
-
-
-def _known_scores(configs: list[Config], identities: Identities, saved: Store | None) -> dict[Config, np.ndarray]:
-    """What the store knows of the accuracy of `configs`, whatever their threads and batch size."""
-    if saved is None:
-        return {}
-    keys = {variant(config): _key(_of_score(identities[config])) for config in configs}
-    found = {config: saved.find_score(key) for config, key in keys.items()}
-    return {config: correct for config, correct in found.items() if correct is not None}
+            self._store.save_score(_key(identity), identity, score)
+            self._kept[variant(config)] = score
 
 
 def _of_score(identity: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in identity.items() if name not in ("threads", "batch_size")}
 
 
-def _key(identity: dict[str, object]) -> str:
+def _key(identity: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-
-
-def _known(key: str, saved: Store | None, ci: float, budget_s: float) -> dict[str, object] | None:
-    """The row of a point that need not be measured again, if there is one."""
-    kept = _interrupted.get((key, ci, budget_s))
-    return saved.find(key, ci, budget_s) if kept is None and saved is not None else kept
 
 
 def _identities(task: Task, configs: list[Config]) -> Identities:

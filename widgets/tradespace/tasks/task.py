@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -39,6 +40,22 @@ class Data:
 def top_1(outputs: Tensor, labels: Tensor) -> Tensor:
     """Per item, whether the class with the highest score is the label."""
     return outputs.argmax(dim=1) == labels
+
+
+def scoring_order(items: int) -> np.ndarray:
+    """The order in which test items are scored: shuffled once, the same for every model.
+
+    So the first of them are a fair sample of all, and of two models that were scored on different numbers of items the
+    shorter part is shared.
+
+    Examples
+    --------
+    >>> scoring_order(5).tolist()
+    [2, 0, 1, 3, 4]
+    """
+    # What RandomState draws is fixed for ever, which numpy's newer generators do not promise.
+    order: np.ndarray = np.random.RandomState(0).permutation(items)
+    return order
 
 
 def whole(batch: Tensor) -> Tensor:

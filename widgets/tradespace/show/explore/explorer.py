@@ -18,6 +18,7 @@ from tradespace.errors import choose, positive
 from tradespace.measuring.engine import PROCESS
 from tradespace.measuring.machine import machine
 from tradespace.measuring.measurement import Measurement
+from tradespace.measuring.work import time_left_s
 from tradespace.recording import recording
 from tradespace.show.explore import settings
 from tradespace.show.explore.fill_in import FillIn, candidates
@@ -31,7 +32,6 @@ from tradespace.show.live.controls import Controls
 from tradespace.show.live.landscape import Landscape
 from tradespace.show.live.tiles import Tiles
 from tradespace.show.live.tradeoff import TradeoffChart
-from tradespace.show.meter.background import time_left_s
 from tradespace.show.view import Limits, in_words, view, within
 from tradespace.surface.columns import KNOBS, STATUSES, TYPES, checked, configs_of, row, table
 from tradespace.surface.recorded import list_recorded, load_recorded

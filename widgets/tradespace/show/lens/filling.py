@@ -5,14 +5,13 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from tradespace.config import Config
 from tradespace.errors import choose
 from tradespace.measuring.engine import measure_rounds
 from tradespace.measuring.machine import machine
-from tradespace.measuring.measurement import Measurement
+from tradespace.measuring.measurement import Measurement, Score
 from tradespace.surface.columns import checked, row, table
 from tradespace.tasks.task import Task
 
@@ -53,7 +52,7 @@ class Filling:
         self._ci, self._budget_s, self._executor = ci, budget_s, executor
         self._lock = threading.Lock()
         self._waiting = list(groups)
-        self._scores: dict[Config, np.ndarray] = {}
+        self._scores: dict[Config, Score] = {}
         self._run: object | None = None
 
     @property

@@ -4,16 +4,15 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tradespace.config import Config, check
 from tradespace.errors import positive
 from tradespace.measuring.engine import measure_rounds
-from tradespace.measuring.measurement import Measurement
+from tradespace.measuring.measurement import Measurement, Score
+from tradespace.measuring.work import time_left_s
 from tradespace.measuring.worker import variant
 from tradespace.show.figures.latency import plot_latency
 from tradespace.show.live.assets import assets
-from tradespace.show.meter.background import MeasuringWidget, time_left_s
+from tradespace.show.meter.background import MeasuringWidget
 from tradespace.show.meter.latencies import MEANING, TOO_FEW, Percentile, counted, histogram, percentiles, sentence
 from tradespace.show.words import in_brief
 from tradespace.tasks.task import Task
@@ -71,7 +70,7 @@ class LatencyMeter(MeasuringWidget):
 
     def _steps(self) -> Iterator[Measurement]:
         # Accuracy passes for known, to be nothing: scoring would hold the histogram up for seconds.
-        scores = {variant(self._config): np.empty(0, bool)}
+        scores = {variant(self._config): Score(whole=True)}
         for measurement, _ in measure_rounds(
             self._task, [self._config], ci=self._ci, budget_s=self._budget_s, scores=scores
         ):

@@ -9,11 +9,12 @@ import numpy as np
 
 from tradespace.config import Config, check
 from tradespace.errors import positive
-from tradespace.measuring.engine import Scores, measure_rounds
+from tradespace.measuring.engine import SCORED_AT_SLICE, Scores, measure_rounds
 from tradespace.measuring.measurement import Measurement
+from tradespace.measuring.work import time_left_s
 from tradespace.show.figures.verdict import plot_verdict
 from tradespace.show.live.assets import assets
-from tradespace.show.meter.background import MeasuringWidget, time_left_s
+from tradespace.show.meter.background import MeasuringWidget
 from tradespace.show.meter.comparison import SIDES, highest_ms, in_words, ratio_in_words, speed
 from tradespace.show.meter.latencies import MEANING, TOO_FEW, counted, percentiles
 from tradespace.show.words import in_brief
@@ -95,7 +96,7 @@ class Verdict(MeasuringWidget):
         a, b = self.a, self.b
         if not (a.slices or b.slices):
             return "preparing the models"
-        if self._task.test and max(len(a.slices), len(b.slices)) == 1:
+        if self._task.test and max(len(a.slices), len(b.slices)) == SCORED_AT_SLICE:
             return "scoring on the test set"
         left_s = sum(time_left_s(one, self._budget_s) for one in (a, b) if one.status == "ok")
         return f"{counted(len(a.slices), 'slice')} of A, {len(b.slices)} of B, about {math.ceil(left_s)} s left"

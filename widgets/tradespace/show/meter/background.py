@@ -10,10 +10,6 @@ from typing import TYPE_CHECKING, Any, Self
 import anywidget
 import traitlets
 
-from tradespace.measuring.engine import MOST_BUDGETS, STOP_FROM_SLICES
-from tradespace.measuring.measurement import Measurement
-from tradespace.measuring.statistics import FEWEST_SLICES
-
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -151,17 +147,3 @@ class MeasuringWidget(anywidget.AnyWidget):
             # Not sooner, since drawing would disturb it.
             self.start()
         return data | {"image/png": base64.b64encode(still.getvalue()).decode()}, metadata
-
-
-def time_left_s(measurement: Measurement, budget_s: float) -> float:
-    """About how long measuring will go on: until the interval is as narrow as asked, or the budget is spent."""
-    if not measurement.slices:
-        return budget_s
-    spent_s = measurement.spent_s
-    undisturbed = sum(not one.disturbed for one in measurement.slices)
-    if undisturbed < FEWEST_SLICES:
-        return budget_s - spent_s if spent_s < budget_s else max(MOST_BUDGETS * budget_s - spent_s, 0.0)
-    # An interval narrows with the root of the number of slices.
-    wanted = max(STOP_FROM_SLICES, undisturbed * (measurement.width / measurement.ci) ** 2)
-    more_s = max(wanted - undisturbed, 0.0) * spent_s / len(measurement.slices)
-    return min(more_s, max(budget_s - spent_s, 0.0))
