@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tradespace.config import grid
-from tradespace.measuring.work import SLICES_A_BUDGET
+from tradespace.measuring.forecast import SLICES_A_BUDGET
 from tradespace.surface import sweep as sweep_module
 from tradespace.surface.store import Store
 from tradespace.surface.sweep import sweep

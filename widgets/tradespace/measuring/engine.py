@@ -19,14 +19,16 @@ import numpy as np
 from tradespace.config import Config, check
 from tradespace.errors import positive
 from tradespace.measuring import worker
+from tradespace.measuring.forecast import MOST_BUDGETS, SLICES_A_BUDGET
 from tradespace.measuring.machine import machine, now
 from tradespace.measuring.measurement import Failure, Measurement, Score, Slice
 from tradespace.measuring.replay import Process, Replay
 from tradespace.measuring.statistics import FEWEST_SLICES
-from tradespace.measuring.work import MOST_BUDGETS, SLICES_A_BUDGET, STOP_FROM_SLICES, Work
+from tradespace.measuring.work import STOP_FROM_SLICES, Work
 from tradespace.prepare import untimed
 from tradespace.recording import FOLDER, recording
 from tradespace.tasks.task import Task
+from tradespace.waiting import OPENMP, waiting
 
 # Raised when a change to the loop makes older timings or accuracies incomparable: stored ones are then measured again.
 LOOP_VERSION = 3
@@ -87,7 +89,7 @@ class MeasuringProcess:
             self._executor = loky.ProcessPoolExecutor(
                 max_workers=1,
                 timeout=IDLE_S,
-                env=ENVIRONMENT,
+                env=ENVIRONMENT | OPENMP[waiting()],
                 initializer=worker.end_with,
                 initargs=(os.getpid(),),
             )
@@ -159,8 +161,7 @@ class _Point:
     def timed(self) -> bool:
         """Whether no more slices are wanted."""
         m = self.measurement
-        undisturbed = sum(not s.disturbed for s in m.slices)
-        enough_s = self._budget_s if undisturbed >= FEWEST_SLICES else MOST_BUDGETS * self._budget_s
+        enough_s = self._budget_s if m.undisturbed >= FEWEST_SLICES else MOST_BUDGETS * self._budget_s
         known = len(m.kept) >= STOP_FROM_SLICES and m.width <= m.ci
         return self.untimed is not None or known or m.spent_s >= enough_s or self._exhausted
 
@@ -231,7 +232,7 @@ def measure_rounds(
 ) -> Iterator[tuple[Measurement, bool]]:
     """Measure `configs`, yielding after every slice the Measurement it went into and whether that is finished.
 
-    The Configs take turns in rounds, each round in a new order: so a machine that slows down for a while slows all
+    The Configs take turns in rounds, each in a new order after the first, which begins with small batches: so a machine that slows down for a while slows all
     of them a little, not one of them a lot. Of more than `TAKE_TURNS`, the next one joins when one is finished, in
     random order. Whoever iterates may stop at any time.
 
@@ -258,6 +259,8 @@ def measure_rounds(
         joining = TAKE_TURNS - len(points)
         points, waiting = points + waiting[:joining], waiting[joining:]
         shuffle(points)
+        # New ones by batch size: cheap calls tell what the dear ones will take, and which would not fit into memory.
+        points.sort(key=lambda point: 0 if point.warm else point.measurement.config.batch_size)
         for point in points:
             _skip_if_larger(point, too_large)
             yield from _turn(point, work)

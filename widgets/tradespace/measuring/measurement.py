@@ -175,7 +175,12 @@ class Measurement:
     def _kept_ns(self) -> np.ndarray:
         return _joined(self.kept)
 
-    @property
+    @cached_property
+    def undisturbed(self) -> int:
+        """Number of slices that other work did not disturb."""
+        return sum(not one.disturbed for one in self.slices)
+
+    @cached_property
     def spent_s(self) -> float:
         """Seconds that the samples took, all in all."""
         return sum(int(one.samples_ns.sum()) for one in self.slices) / 1e9
@@ -296,7 +301,7 @@ class Measurement:
     @property
     def disturbed(self) -> float:
         """Share of slices in which other work kept the worker off its cores."""
-        return sum(s.disturbed for s in self.slices) / len(self.slices) if self.slices else math.nan
+        return 1 - self.undisturbed / len(self.slices) if self.slices else math.nan
 
     @property
     def drift(self) -> float:

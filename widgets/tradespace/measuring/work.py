@@ -3,27 +3,29 @@
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from statistics import fmean
 from typing import Protocol
 
 from tradespace.config import Config
+from tradespace.measuring.forecast import (
+    MOST_BUDGETS,
+    SLICES_A_BUDGET,
+    forecast_calls,
+    sampling_s,
+    warming_up_s,
+)
 from tradespace.measuring.measurement import Measurement, Score
 from tradespace.measuring.statistics import FEWEST_SLICES
 
 # Stopping at the first narrow interval flatters it: not before it is taken over so many slices.
 STOP_FROM_SLICES = 12
-SLICES_A_BUDGET = 24
-# Below six slices the median has no 95 % interval: a Config that is slow, or disturbed by other work on the machine,
-# may take up to four budgets to get six good ones.
-MOST_BUDGETS = 4
 
 # What is expected before anything is known, in seconds on a laptop of two cores: to prepare the first Config of a model
-# in a runtime and each further one, and to warm one up. After the first few, those measured here take their place.
+# in a runtime and each further one, and one call. After the first few, those measured here take their place.
 PREPARING_S = {"eager": (0.3, 0.05), "compile": (15.0, 10.0), "onnxruntime": (3.0, 0.1), "openvino": (4.0, 0.2)}
-WARMING_UP_S = 0.3
-SCORED_SHARE = 0.5
+CALL_S = 0.03
 # Beside its samples a slice takes the calls that are thrown away, and the way to the measuring process and back.
 OVERHEAD = 1.1
 
@@ -62,10 +64,13 @@ class Work:
         self._budget_s = self._score_s = math.nan
         self._test_items = 0
         self._prepared: set[Config] = set()
+        # Of each stage, what it took and what had been expected of it.
         self._took: defaultdict[tuple[object, ...], list[float]] = defaultdict(list)
-        self._wall_s = self._sampled_s = 0.0
+        self._call_s: dict[Config, float] = {}
+        self._sampled: list[tuple[float, float]] = []
+        self._warmed: list[tuple[float, float]] = []
+        self._timed: list[tuple[float, float]] = []
         self._slices = self._undisturbed = 0
-        self._rates: dict[Config, float] = {}
 
     def plan(
         self,
@@ -89,15 +94,16 @@ class Work:
         self._changed()
         began = time.monotonic()
         yield
-        took_s = time.monotonic() - began
+        took_s, sampled_s = time.monotonic() - began, point.measurement.spent_s - sampled_s
         if name == "preparing":
             self._took[name, config.runtime, new].append(took_s)
             self._prepared.add(point.variant)
-        elif name == "timing" and warm:
-            self._wall_s += took_s
-            self._sampled_s += point.measurement.spent_s - sampled_s
-        elif name == "timing":
-            self._took["warming up",].append(took_s - (point.measurement.spent_s - sampled_s))
+        elif name == "timing" and point.measurement.slices:
+            self._call_s[config] = point.measurement.latency_p50_ms / 1e3
+            if warm:
+                self._timed.append((took_s, sampled_s))
+            else:
+                self._warmed.append((took_s - sampled_s, warming_up_s(self._call_s[config])))
         elif name == "finishing":
             self._took[name,].append(took_s)
             self._end(point)
@@ -108,10 +114,10 @@ class Work:
         self._points.remove(point)
         measurement = point.measurement
         if measurement.slices:
-            self._took["sampling",].append(measurement.spent_s)
-            self._rates[point.variant] = max(_rate(point), self._rates.get(point.variant, 0.0))
+            call_s = self._call_s.get(measurement.config, measurement.latency_p50_ms / 1e3)
+            self._sampled.append((measurement.spent_s, sampling_s(call_s, self._budget_s)))
         self._slices += len(measurement.slices)
-        self._undisturbed += _undisturbed(measurement)
+        self._undisturbed += measurement.undisturbed
 
     @property
     def done_s(self) -> float:
@@ -120,7 +126,13 @@ class Work:
 
     def left_s(self) -> dict[str, float]:
         """Estimate of the seconds that are left, by stage: `preparing`, `timing` and `scoring`."""
-        return {"preparing": self._preparing_s(), "timing": self._timing_s(), "scoring": self._scoring_s()}
+        asked = [point.measurement.config for point in self._points]
+        calls = forecast_calls(self._call_s, asked) if self._call_s else dict.fromkeys(asked, CALL_S)
+        return {
+            "preparing": self._preparing_s(),
+            "timing": self._timing_s(calls),
+            "scoring": self._scoring_s(calls) if self._test_items else 0.0,
+        }
 
     def _preparing_s(self) -> float:
         seconds, prepared = 0.0, set(self._prepared)
@@ -132,53 +144,52 @@ class Work:
                 seconds += self._usual_s("preparing", point.variant.runtime, new, otherwise=expected)
         return seconds
 
-    def _timing_s(self) -> float:
-        begun = [point.measurement for point in self._points if point.measurement.slices]
-        slices = self._slices + sum(len(one.slices) for one in begun)
-        share = (self._undisturbed + sum(map(_undisturbed, begun))) / slices if slices else 1.0
-        left_s = {id(point): self._sampling_left_s(point, share) for point in self._points if point.measurement.slices}
-        whole_s = self._took["sampling",] + [
-            point.measurement.spent_s + left_s[id(point)] for point in self._points if id(point) in left_s
-        ]
-        usual_s = fmean(whole_s) if whole_s else self._budget_s
-        overhead = self._wall_s / self._sampled_s if self._sampled_s else OVERHEAD
+    def _timing_s(self, call_s: Mapping[Config, float]) -> float:
+        begun = [point for point in self._points if point.measurement.slices]
+        slices = self._slices + sum(len(point.measurement.slices) for point in begun)
+        undisturbed = self._undisturbed + sum(point.measurement.undisturbed for point in begun)
+        share = undisturbed / slices if slices else 1.0
+        left_s = {point.measurement.config: self._sampling_left_s(point, share) for point in begun}
+        whole = [(p.measurement.spent_s + left_s[p.measurement.config], self._expected_s(p, call_s)) for p in begun]
+        longer = _ratio([*self._sampled, *whole], 1.0)
         seconds = len(self._points) * self._usual_s("finishing", otherwise=0.0)
         for point in self._points:
+            config = point.measurement.config
             if not point.timed:
-                seconds += overhead * left_s.get(id(point), usual_s)
-                seconds += 0.0 if point.warm else self._usual_s("warming up", otherwise=WARMING_UP_S)
+                sampling = left_s.get(config, longer * self._expected_s(point, call_s))
+                seconds += _ratio(self._timed, OVERHEAD) * sampling
+                seconds += 0.0 if point.warm else _ratio(self._warmed, 1.0) * warming_up_s(call_s[config])
         return seconds
 
+    def _expected_s(self, point: Point, call_s: Mapping[Config, float]) -> float:
+        return sampling_s(call_s[point.measurement.config], self._budget_s)
+
     def _sampling_left_s(self, point: Point, undisturbed: float) -> float:
-        """Seconds of samples that `point` still takes, in whole slices."""
+        """Seconds of samples that a point still takes, in whole slices, where that share of slices is undisturbed."""
         measurement = point.measurement
-        if point.timed or not measurement.slices:
+        if point.timed:
             return 0.0
         left_s = time_left_s(measurement, self._budget_s)
-        if _undisturbed(measurement) < FEWEST_SLICES:
+        if measurement.undisturbed < FEWEST_SLICES:
             budgets = FEWEST_SLICES / max(undisturbed * SLICES_A_BUDGET, FEWEST_SLICES / MOST_BUDGETS)
-            left_s = max(budgets, 1.0) * self._budget_s - measurement.spent_s
+            expected_s = sampling_s(measurement.spent_s / len(measurement.slices), self._budget_s)
+            left_s = max(max(budgets, 1.0) * self._budget_s, expected_s) - measurement.spent_s
         slice_s = measurement.spent_s / len(measurement.slices)
         return math.ceil(max(left_s / slice_s, 1.0) - 1e-9) * slice_s
 
-    def _scoring_s(self) -> float:
-        """Each variant by how fast it was timed, or else by what the others take."""
-        if not self._test_items:
-            return 0.0
-        rates = dict(self._rates)
+    def _scoring_s(self, call_s: Mapping[Config, float]) -> float:
+        """Each variant at the rate that it is timed at, or is expected to be."""
+        rates: dict[Config, float] = {}
         for point in self._points:
-            rates[point.variant] = max(_rate(point), rates.get(point.variant, 0.0))
-        whole = {name: min(self._test_items / rate, self._score_s) for name, rate in rates.items() if rate}
-        usual_s = fmean(whole.values()) if whole else SCORED_SHARE * self._score_s
+            config = point.measurement.config
+            rates[point.variant] = max(config.batch_size / call_s[config], rates.get(point.variant, 0.0))
         seconds = 0.0
-        for name in {point.variant for point in self._points}:
-            score = self._scores.get(name)
-            if score is None:
-                seconds += whole.get(name, usual_s)
-            elif not score.done(self._score_s):
-                left = 1 - len(score.correct) / self._test_items
-                rate_s = score.spent_s / max(len(score.correct), 1) * self._test_items
-                seconds += min(left * rate_s, self._score_s - score.spent_s)
+        for name, rate in rates.items():
+            score = self._scores.get(name, Score())
+            if not score.done(self._score_s):
+                rate = len(score.correct) / score.spent_s if len(score.correct) and score.spent_s else rate
+                items = self._test_items - len(score.correct)
+                seconds += min(items / rate, self._score_s - score.spent_s)
         return seconds
 
     def _usual_s(self, *stage: object, otherwise: float) -> float:
@@ -189,13 +200,10 @@ class Work:
         return fmean(took[1:] if len(took) > 1 else took)
 
 
-def _undisturbed(measurement: Measurement) -> int:
-    return sum(not one.disturbed for one in measurement.slices)
-
-
-def _rate(point: Point) -> float:
-    """Items a second; 0 where that is not known."""
-    return point.measurement.throughput_per_s if point.measurement.slices else 0.0
+def _ratio(seconds: Sequence[tuple[float, float]], otherwise: float) -> float:
+    """What was taken over what was expected."""
+    taken, expected = map(sum, zip(*seconds, strict=True)) if seconds else (0.0, 0.0)
+    return taken / expected if expected else otherwise
 
 
 def time_left_s(measurement: Measurement, budget_s: float) -> float:
@@ -203,7 +211,7 @@ def time_left_s(measurement: Measurement, budget_s: float) -> float:
     if not measurement.slices:
         return budget_s
     spent_s = measurement.spent_s
-    undisturbed = _undisturbed(measurement)
+    undisturbed = measurement.undisturbed
     if undisturbed < FEWEST_SLICES:
         return budget_s - spent_s if spent_s < budget_s else max(MOST_BUDGETS * budget_s - spent_s, 0.0)
     # An interval narrows with the root of the number of slices.

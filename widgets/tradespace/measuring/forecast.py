@@ -1,0 +1,66 @@
+"""How long measuring will take, from the calls that were timed so far."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from tradespace.config import Config
+from tradespace.measuring.statistics import FEWEST_SLICES
+
+SLICES_A_BUDGET = 24
+# Below six slices the median has no 95 % interval: a Config that is slow, or disturbed by other work on the machine,
+# may take up to four budgets to get six good ones.
+MOST_BUDGETS = 4
+# Strength of the belief that a knob makes no difference, in calls that say so.
+RIDGE = 0.1
+
+
+def forecast_calls(known_s: Mapping[Config, float], asked: Iterable[Config]) -> dict[Config, float]:
+    """Seconds of a call of each Config that is `asked`: as measured, or as expected from the others.
+
+    The logarithm of a call's seconds is taken for a sum of effects of the model, of precision and runtime together and
+    of the batch size (ridge regression: Hoerl and Kennard, 1970). NaN while no call is known.
+
+    Examples
+    --------
+    >>> a, b = (Config("m", threads=1, batch_size=n) for n in (1, 4))
+    >>> forecast_calls({a: 0.001}, [a, b])[b] > 0
+    True
+    """
+    wanted = list(dict.fromkeys(asked))
+    if not known_s:
+        return dict.fromkeys(wanted, math.nan)
+    every = [*known_s, *wanted]
+    features = np.hstack([_levels([(c.model, c.pruning) for c in every]), _batches(every)])
+    features = np.hstack([features, _levels([(c.precision, c.runtime, c.device) for c in every])])
+    seen, logs = features[: len(known_s)], np.log(list(known_s.values()))
+    inverse = np.linalg.inv(seen.T @ seen + RIDGE * np.eye(features.shape[1]))
+    middle = logs.mean()
+    expected = np.exp(middle + features[len(known_s) :] @ (inverse @ (seen.T @ (logs - middle))))
+    return {config: known_s.get(config, float(one)) for config, one in zip(wanted, expected, strict=True)}
+
+
+def _levels(values: list[tuple[str, ...]]) -> np.ndarray:
+    """A column for each value there is, with 1 where it is that value."""
+    found = sorted(set(values))
+    return np.array([[value == level for level in found] for value in values], dtype=float)
+
+
+def _batches(configs: list[Config]) -> np.ndarray:
+    """Batch size in doublings, and what each runtime and precision makes of it."""
+    doublings = np.log2([config.batch_size for config in configs])[:, None]
+    centred = (doublings - doublings.mean()) / 4
+    return np.hstack([centred, centred**2, centred * _levels([(c.precision, c.runtime) for c in configs])])
+
+
+def warming_up_s(call_s: float) -> float:
+    """Seconds of calls before the first slice, whose time is thrown away: one for its memory, then until it is steady."""
+    return 2 * call_s + min(10 * call_s, max(0.5, call_s))
+
+
+def sampling_s(call_s: float, budget_s: float) -> float:
+    """Seconds of samples until the budget is spent, by whole calls."""
+    slice_s = max(call_s, budget_s / SLICES_A_BUDGET)
+    slices = max(math.ceil(budget_s / slice_s), min(FEWEST_SLICES, math.ceil(MOST_BUDGETS * budget_s / slice_s)))
+    return slices * slice_s
