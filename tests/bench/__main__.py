@@ -7,13 +7,16 @@ from collections.abc import Callable
 import accuracy_table
 import against_timer
 import against_vendor
+import busy
 import cost
 import drag
+import eta
 import explorer
 import gains
 import interval_coverage
 import live_search
 import overhead
+import resume
 import robustness
 import search
 from report import Finding, print_findings
@@ -29,7 +32,10 @@ EXPERIMENTS: dict[str, Experiment] = {
     "gains": gains.run,
     "coverage": interval_coverage.run,
     "robustness": robustness.run,
+    "busy": busy.run,
     "cost": cost.run,
+    "eta": eta.run,
+    "resume": resume.run,
     "accuracy": accuracy_table.run,
     "search": search.run,
     "live_search": live_search.run,

@@ -2,15 +2,12 @@
 
 import math
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 import tradespace as ts
+from burners import burners
 from report import Finding, print_table
 from torch.utils.benchmark import Timer
 from tradespace.config import Config, most_threads
@@ -19,7 +16,7 @@ from tradespace.measuring.engine import measure_rounds
 from tradespace.measuring.loop import warm_up
 from tradespace.measuring.measurement import Measurement
 from tradespace.measuring.worker import ROTATED_BATCHES
-from tradespace.prepare import prepare
+from tradespace.prepare import Source, prepare
 from tradespace.tasks import Task, load_task
 from untested import untested
 
@@ -27,16 +24,6 @@ RATIO, CI = 0.5, 0.02
 STEADY_WITHIN = 0.05
 # Seconds on and off. The second is that of a neighbour who builds or browses: as long as the timer stays at a Config.
 PATTERNS = {"0.7 s on, 0.7 s off": (0.7, 0.7), "3 s on, 3 s off": (3.0, 3.0)}
-# It ends by itself once its parent is gone, should that be killed before it can end it.
-BURN = """
-import os, sys, time
-on_s, off_s, parent = float(sys.argv[1]), float(sys.argv[2]), os.getppid()
-while os.getppid() == parent:
-    end = time.monotonic() + on_s
-    while time.monotonic() < end:
-        pass
-    time.sleep(off_s)
-"""
 
 
 @dataclass(frozen=True)
@@ -101,9 +88,9 @@ def run(quick: bool) -> list[Finding]:
     trials = []
     before = quietly(task, configs, budget_s)
     for pattern, (on_s, off_s) in PATTERNS.items():
-        with burner(on_s, off_s):
+        with burners(1, on_s, off_s):
             disturbed, took_s = ours(task, configs, budget_s)
-        with burner(on_s, off_s):
+        with burners(1, on_s, off_s):
             timer_ms = timers(task, configs, took_s / len(configs))
         print(f"{pattern}: each method had {took_s:.0f} s for {len(configs)} Configs", flush=True)
         after = quietly(task, configs, budget_s)
@@ -139,7 +126,7 @@ def timers(task: Task, configs: list[Config], seconds: float) -> list[float]:
 def timer_median_ms(task: Task, config: Config, seconds: float) -> float:
     before = torch.get_num_threads()
     torch.set_num_threads(config.threads)
-    ready = prepare(task, config)
+    ready = prepare(Source(task, config.model, config.pruning), config).session(config.threads, config.batch_size)
     batches = task.load_data().inputs[: ROTATED_BATCHES * config.batch_size].split(config.batch_size)
     try:
         with torch.inference_mode():
@@ -149,17 +136,6 @@ def timer_median_ms(task: Task, config: Config, seconds: float) -> float:
             return timer.blocked_autorange(min_run_time=seconds).median * 1e3
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def burner(on_s: float, off_s: float) -> Iterator[None]:
-    """Another process that burns one core on and off, as long as this block runs."""
-    process = subprocess.Popen([sys.executable, "-c", BURN, str(on_s), str(off_s)])
-    try:
-        yield
-    finally:
-        process.kill()
-        process.wait()
 
 
 def line(trial: Trial) -> tuple[object, ...]:

@@ -6,7 +6,7 @@ from .lesson.report import report
 from .measuring.classes import accuracy_by_class
 from .measuring.compare import compare, compare_accuracy
 from .measuring.describe import describe
-from .measuring.engine import measure
+from .measuring.engine import measure, waiting
 from .measuring.measurement import Measurement
 from .show.explore.explorer import Explorer
 from .show.figures import (
@@ -102,6 +102,7 @@ __all__ = [
     "save_surface",
     "solve",
     "sweep",
+    "waiting",
     "with_cost",
     "with_products",
     "with_safe_speed",

@@ -18,7 +18,7 @@ ONNXRUNTIME_SPIN_US = {"brief": 200, "spin": None}
 OPENVINO_BINDS = {"brief": False, "spin": True}
 
 
-def waiting() -> str:
+def how_threads_wait() -> str:
     """`brief`, or what the environment variable TRADESPACE_WAITING says: `brief` or `spin`.
 
     Raises
@@ -28,7 +28,7 @@ def waiting() -> str:
 
     Examples
     --------
-    >>> waiting()
+    >>> how_threads_wait()
     'brief'
     """
     return choose(VARIABLE, os.environ.get(VARIABLE) or "brief", WAYS)

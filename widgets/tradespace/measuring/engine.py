@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import Executor, Future, TimeoutError
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +18,7 @@ import loky
 import numpy as np
 
 from tradespace.config import Config, check
-from tradespace.errors import positive
+from tradespace.errors import choose, positive
 from tradespace.measuring import worker
 from tradespace.measuring.forecast import MOST_BUDGETS, SLICES_A_BUDGET
 from tradespace.measuring.machine import machine, now
@@ -28,7 +29,7 @@ from tradespace.measuring.work import STOP_FROM_SLICES, Work
 from tradespace.prepare import untimed
 from tradespace.recording import FOLDER, recording
 from tradespace.tasks.task import Task
-from tradespace.waiting import OPENMP, waiting
+from tradespace.waiting import OPENMP, VARIABLE, WAYS, how_threads_wait
 
 # Raised when a change to the loop makes older timings or accuracies incomparable: stored ones are then measured again.
 LOOP_VERSION = 3
@@ -89,7 +90,7 @@ class MeasuringProcess:
             self._executor = loky.ProcessPoolExecutor(
                 max_workers=1,
                 timeout=IDLE_S,
-                env=ENVIRONMENT | OPENMP[waiting()],
+                env=ENVIRONMENT | OPENMP[how_threads_wait()],
                 initializer=worker.end_with,
                 initargs=(os.getpid(),),
             )
@@ -97,6 +98,42 @@ class MeasuringProcess:
 
 
 PROCESS: Process = Replay(FOLDER / "measurements.zip", MeasuringProcess()) if recording() else MeasuringProcess()
+
+
+@contextmanager
+def waiting(way: str) -> Iterator[None]:
+    """In this block, measure with threads that wait for each other in this way, in a measuring process of its own.
+
+    Parameters
+    ----------
+    way : str
+        `brief`, as usual: after some microseconds a thread that waits gives its core to whoever wants it. Or `spin`:
+        it keeps its core for as long as the runtimes would by themselves, which is a little faster where nothing else
+        runs, and much slower where something does. The environment variable TRADESPACE_WAITING sets it for good.
+
+    Raises
+    ------
+    ValueError
+        If `way` is neither.
+
+    Examples
+    --------
+    >>> import tradespace as ts
+    >>> with ts.waiting("spin"):
+    ...     how_threads_wait()
+    'spin'
+    """
+    choose("way", way, WAYS)
+    before = os.environ.get(VARIABLE)
+    PROCESS.kill()
+    os.environ[VARIABLE] = way
+    try:
+        yield
+    finally:
+        PROCESS.kill()
+        os.environ.pop(VARIABLE)
+        if before is not None:
+            os.environ[VARIABLE] = before
 
 
 class Engine:
@@ -232,8 +269,8 @@ def measure_rounds(
 ) -> Iterator[tuple[Measurement, bool]]:
     """Measure `configs`, yielding after every slice the Measurement it went into and whether that is finished.
 
-    The Configs take turns in rounds, each in a new order after the first, which begins with small batches: so a machine that slows down for a while slows all
-    of them a little, not one of them a lot. Of more than `TAKE_TURNS`, the next one joins when one is finished, in
+    The Configs take turns in rounds, the first by batch size, each later one in a new order: so a machine that slows
+    down for a while slows all of them a little, not one of them a lot. Of more than `TAKE_TURNS`, the next one joins when one is finished, in
     random order. Whoever iterates may stop at any time.
 
     Parameters

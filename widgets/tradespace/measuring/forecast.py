@@ -55,7 +55,7 @@ def _batches(configs: list[Config]) -> np.ndarray:
 
 
 def warming_up_s(call_s: float) -> float:
-    """Seconds of calls before the first slice, whose time is thrown away: one for its memory, then until it is steady."""
+    """Seconds of calls before the first slice: one to see its memory, and more until the latency is steady."""
     return 2 * call_s + min(10 * call_s, max(0.5, call_s))
 
 
