@@ -270,8 +270,8 @@ def measure_rounds(
     """Measure `configs`, yielding after every slice the Measurement it went into and whether that is finished.
 
     The Configs take turns in rounds, the first by batch size, each later one in a new order: so a machine that slows
-    down for a while slows all of them a little, not one of them a lot. Of more than `TAKE_TURNS`, the next one joins when one is finished, in
-    random order. Whoever iterates may stop at any time.
+    down for a while slows all of them a little, not one of them a lot. Of more than `TAKE_TURNS`, the next one joins
+    when one is finished, in random order. Whoever iterates may stop at any time.
 
     Parameters
     ----------
