@@ -78,7 +78,7 @@ def _instructions(known: Mapping[str, object]) -> list[str]:
 
 def _cores() -> str:
     cores, threads, of = physical_cores(), most_threads(), ""
-    # Only Linux has quotas. A slice of eight threads' time is no processor of fewer threads.
+    # Only Linux has quotas. With one, the process may run on all these threads, but for a share of the time.
     if quota() < math.inf and quota() < len(os.sched_getaffinity(0)):
         threads, of = len(os.sched_getaffinity(0)), f"{quota():.3g} of "
     return f"{cores} core{'s' * (cores > 1)} ({of}{threads} thread{'s' * (threads > 1)})"
