@@ -24,6 +24,72 @@ def test_a_machine_has_no_more_physical_cores_than_threads():
     assert 1 <= physical_cores() <= most_threads()
 
 
+@pytest.fixture
+def cgroups(tmp_path, monkeypatch):
+    """(/proc/self/cgroup, or None where there is none; file of a control group -> content) of a machine."""
+
+    def have(own, files):
+        monkeypatch.setattr(config, "CGROUPS", tmp_path / "cgroup")
+        monkeypatch.setattr(config, "OWN_CGROUPS", tmp_path / "own")
+        if own is not None:
+            (tmp_path / "own").write_text(own)
+        for name, content in files.items():
+            (tmp_path / "cgroup" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "cgroup" / name).write_text(content)
+
+    return have
+
+
+V1 = "3:cpuset:/\n2:cpuacct,cpu:/docker/f00d\n1:name=systemd:/\n0::/\n"
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "cores"),
+    [
+        (None, {}, math.inf),
+        ("0::/\n", {"cpu.max": "max 100000\n"}, math.inf),
+        ("0::/\n", {"cpu.max": "50000 100000\n"}, 0.5),
+        ("0::/../..\n", {"cpu.max": "50000 100000\n"}, 0.5),
+        (None, {"cpu.max": "150000 100000\n"}, 1.5),
+        ("0::/user.slice/lab.scope\n", {"user.slice/cpu.max": "300000 100000", "cpu.max": "max 100000"}, 3),
+        ("0::/a/b\n", {"a/cpu.max": "300000 100000", "a/b/cpu.max": "200000 100000", "c/cpu.max": "1 100000"}, 2),
+        (V1, {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, math.inf),
+        (V1, {"cpu/cpu.cfs_quota_us": "25000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 0.25),
+        (V1, {"cpu/docker/f00d/cpu.cfs_quota_us": "200000", "cpu/docker/f00d/cpu.cfs_period_us": "100000"}, 2),
+        (V1, {"cpu/docker/f00d/cpu.cfs_quota_us": "200000"}, math.inf),
+        ("0::/\n", {"cpu.max": ""}, math.inf),
+    ],
+)
+def test_the_quota_is_the_smallest_of_the_control_groups_that_this_process_is_in(cgroups, own, files, cores):
+    cgroups(own, files)
+    assert config.quota() == cores
+
+
+def test_control_groups_that_may_not_be_read_set_no_known_limit(cgroups, tmp_path):
+    cgroups(None, {"cpu.max/is a folder": ""})
+    (tmp_path / "own").mkdir()
+    assert config.quota() == math.inf
+
+
+@pytest.mark.parametrize(
+    ("quota", "threads", "physical"),
+    [(0.5, 1, 1), (1.0, 1, 1), (2.5, 3, 3), (6.0, 6, 4), (64.0, 8, 4), (math.inf, 8, 4)],
+)
+def test_a_quota_allows_as_many_threads_as_it_keeps_busy_and_at_least_one(monkeypatch, quota, threads, physical):
+    monkeypatch.setattr(config.loky, "cpu_count", lambda only_physical_cores=False: 4 if only_physical_cores else 8)
+    monkeypatch.setattr(config, "quota", lambda: quota)
+    assert (most_threads.__wrapped__(), physical_cores.__wrapped__()) == (threads, physical)
+    assert type(most_threads.__wrapped__()) is int
+
+
+def test_a_machine_of_one_core_has_a_grid_of_one_thread(monkeypatch):
+    monkeypatch.setattr(config, "most_threads", lambda: 1)
+    monkeypatch.setattr(config, "physical_cores", lambda: 1)
+    assert {c.threads for c in grid(TASK)} == {1}
+    with pytest.raises(ValueError, match=r"^threads: .*on this machine; got 2\. The nearest valid choice is 1$"):
+        grid(TASK, threads=2)
+
+
 @pytest.mark.parametrize("knob", ["batch_size", "threads"])
 @pytest.mark.parametrize("value", [1.5, "8", True, math.nan, None, [1, 2]])
 def test_a_count_must_be_a_whole_number(knob, value):

@@ -1,11 +1,13 @@
 """Recorded mode as a whole: a kernel of its own, which is told by a variable."""
 
+import json
 import os
 import subprocess
 import sys
 
 import pytest
-from tradespace.recording import VARIABLE
+from tradespace.measuring.archive import read_labels
+from tradespace.recording import FOLDER, VARIABLE
 
 PRINT = """
 import tradespace as ts
@@ -32,6 +34,12 @@ def test_a_measurement_and_every_chart_say_that_they_are_recorded():
 def test_the_threads_are_those_of_the_machine_that_was_recorded():
     code = "from tradespace.config import Config, most_threads; print(Config('m').threads, most_threads())"
     assert run(code, "1").stdout.split() == ["2", "2"]
+
+
+def test_the_recording_names_the_instructions_of_its_processor_in_every_label():
+    told = json.loads((FOLDER / "machine.json").read_text())["machine"]
+    assert told.startswith("AMD EPYC (AVX-512, VNNI, BF16), 2 cores (2 threads), ")
+    assert {label["machine"] for label in read_labels(FOLDER / "measurements.zip")} == {told}
 
 
 @pytest.mark.parametrize("value", ["yes", "2"])

@@ -1,6 +1,7 @@
 """Energy with counters of our own making, since the machines that test this have none."""
 
 import math
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -92,7 +93,7 @@ def test_a_machine_without_powercap_has_no_counter(powercap):
 
 
 def test_a_device_without_a_counter_has_none(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "pynvml", None)
+    monkeypatch.setitem(sys.modules, "pynvml", None)
     assert find_counter("cuda") is None
     assert find_counter("mps") is None
 
@@ -101,3 +102,15 @@ def test_nvidia_counts_in_millijoules():
     readings = iter([1_000, 4_500])
     nvml = Nvml(SimpleNamespace(nvmlDeviceGetTotalEnergyConsumption=lambda handle: next(readings)), handle=None)
     assert nvml.joules(nvml.read(), nvml.read()) == pytest.approx(3.5)
+
+
+def test_the_nvidia_device_is_the_one_torch_uses_however_nvml_numbers_it(monkeypatch):
+    of = {"GPU-6f1c": 7}
+    nvml = SimpleNamespace(
+        nvmlInit=lambda: None,
+        nvmlDeviceGetHandleByUUID=of.__getitem__,
+        nvmlDeviceGetTotalEnergyConsumption=lambda handle: 1_000 * handle,
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+    monkeypatch.setattr(energy.torch.cuda, "get_device_properties", lambda: SimpleNamespace(uuid="6f1c"))
+    assert find_counter("cuda") == Nvml(nvml, 7)

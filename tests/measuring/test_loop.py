@@ -36,6 +36,9 @@ class FakeDevice:
     def between_ns(self, begin, end):
         return end - begin
 
+    def clock_mhz(self):
+        return 1500.0
+
 
 class NeverWaits(FakeDevice):
     def synchronize(self):
@@ -69,6 +72,12 @@ def test_throughput_on_an_asynchronous_device_queues_work_ahead():
     # One launch is seen; the others hide behind the work.
     assert timed.busy_ns == 5 * US + calls * 100 * US
     assert timed.busy_ns < timed.samples_ns.sum()
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+def test_the_clock_of_a_slice_is_that_of_the_device_that_was_timed(asynchronous):
+    device = FakeDevice(asynchronous)
+    assert time_slice(device.call, device, batch_size=1, seconds=0.01, clock=device.clock).mhz == 1500.0
 
 
 def test_throughput_on_a_processor_is_the_latency_loop_itself():

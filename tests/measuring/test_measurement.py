@@ -98,7 +98,7 @@ def test_slices_disturbed_by_other_work_are_flagged_and_kept_out_of_the_statisti
     assert m.latency_p50_ms == m.latency_p50_hi_ms == 1.0
     assert m.throughput_per_s == pytest.approx(1_000)
     assert m.flags == "contended"
-    assert "other work took its cores in 50% of the slices" in repr(m)
+    assert "other work or a quota took its cores in 50% of the slices" in repr(m)
     assert m.samples == 240
 
 

@@ -4,9 +4,10 @@ from itertools import pairwise
 import pandas as pd
 import pytest
 import tradespace as ts
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from tradespace.config import RUNTIMES, Config
-from tradespace.show.figures.style import fill, interval, name_machine, round_numbers
+from tradespace.show.figures.style import canvas, fill, interval, name_machine, round_numbers
 from tradespace.show.marks import MARKS, mark
 
 UNTIMED = dict.fromkeys(["latency_p50_ms", "latency_p50_lo_ms", "latency_p50_hi_ms", "throughput_per_s"], math.nan)
@@ -125,6 +126,15 @@ def test_several_machines_are_named_together(surface):
     figure = ts.plot_surface(surface)
     name_machine(figure, pd.DataFrame({"machine": ["one", "two", "one"]}))
     assert figure.get_suptitle() == "one; two"
+
+
+def test_the_line_of_a_machine_that_is_longer_than_the_figure_is_broken():
+    figure, _ = canvas(8, 5)
+    name_machine(figure, pd.DataFrame({"machine": ["a processor of many words (AVX-512, VNNI, BF16), " * 5]}))
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw_without_rendering()
+    line = figure._suptitle.get_window_extent(renderer)
+    assert figure.bbox.x0 <= line.x0 < line.x1 <= figure.bbox.x1
 
 
 def test_a_surface_without_a_measured_row_is_refused(surface):

@@ -1,8 +1,9 @@
 """The surfaces that ship: whole, of one machine, and what the workbook says of them holds."""
 
+import pandas as pd
 import pytest
 from tradespace.config import grid
-from tradespace.surface.columns import COLUMNS, configs_of
+from tradespace.surface.columns import COLUMNS, configs_of, load_surface, save_surface
 from tradespace.surface.frontier import pareto
 from tradespace.surface.objectives import OBJECTIVES
 from tradespace.surface.recorded import FOLDER, list_recorded, load_recorded
@@ -23,6 +24,20 @@ def test_it_is_a_surface_of_one_task_and_one_machine(name):
     assert surface["task"].unique().tolist() == [name]
     assert len(surface["machine"].unique()) == 1
     assert not surface.duplicated(["task", "model", "pruning", "precision", "runtime", "threads", "batch_size"]).any()
+
+
+@every
+def test_its_machine_names_the_instructions_of_the_processor(name):
+    assert load_recorded(name)["machine"][0].startswith("AMD EPYC (AVX-512, VNNI, BF16), 2 cores (2 threads), ")
+
+
+def test_a_surface_from_before_machines_named_their_instructions_still_loads(tmp_path):
+    new = load_recorded("glosses").head(3)
+    older = new.assign(machine="AMD EPYC, 2 cores (2 threads), 24 GiB, Linux, torch 2.13.0+cpu")
+    save_surface(older, tmp_path / "older.csv")
+    assert load_surface(tmp_path / "older.csv").equals(older)
+    with pytest.raises(ValueError, match="machine"):
+        pareto(pd.concat([new, older], ignore_index=True), *OBJECTIVES)
 
 
 @every

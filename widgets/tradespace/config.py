@@ -1,9 +1,11 @@
 """Config: one operating point, the knobs that are turned. grid(): many of them."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import product
+from pathlib import Path
 from typing import Protocol
 
 import loky
@@ -24,19 +26,60 @@ PRUNINGS = (
 RUNTIMES = ("eager", "compile", "onnxruntime", "openvino")
 DEVICES = ("cpu", "cuda", "mps", "xpu")
 
+CGROUPS = Path("/sys/fs/cgroup")
+OWN_CGROUPS = Path("/proc/self/cgroup")
+
 
 @cache
 def physical_cores() -> int:
-    """Physical cores this process may use; hyper-threads, affinity and container limits are seen through."""
+    """Physical cores this process may use; hyper-threads, affinity and quotas of its time are seen through."""
     played = recording()
-    return played.physical_cores if played else int(loky.cpu_count(only_physical_cores=True))
+    return played.physical_cores if played else _within_quota(loky.cpu_count(only_physical_cores=True))
 
 
 @cache
 def most_threads() -> int:
     """Hardware threads this process may use: more than this many threads only wait for each other."""
     played = recording()
-    return played.most_threads if played else int(loky.cpu_count())
+    return played.most_threads if played else _within_quota(loky.cpu_count())
+
+
+def _within_quota(count: int) -> int:
+    return math.ceil(min(count, quota()))
+
+
+def quota() -> float:
+    """Seconds of CPU time this process may use in a second; infinite where its control groups set no limit.
+
+    That of a container, of `systemd` or of a job scheduler, in either version of Linux's control groups. loky knows
+    the limits of the outermost group alone.
+    """
+    return min(map(_quota, _cgroups()), default=math.inf)
+
+
+def _cgroups() -> Iterator[Path]:
+    roots = {"": CGROUPS, "cpu": CGROUPS / "cpu"}  # where version 2 and version 1 are mounted
+    yield from roots.values()
+    try:
+        lines = OWN_CGROUPS.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        for name in roots.keys() & set(controllers.split(",")):
+            group = roots[name] / path.lstrip("/")
+            yield from (group, *group.parents)
+
+
+def _quota(cgroup: Path) -> float:
+    for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
+        try:
+            quota_us, period_us = " ".join((cgroup / name).read_text() for name in names).split()
+            if int(quota_us) > 0:
+                return int(quota_us) / int(period_us)
+        except (OSError, ValueError):
+            continue  # of the other version, or without a limit
+    return math.inf
 
 
 @dataclass(frozen=True)

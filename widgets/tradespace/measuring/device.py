@@ -1,4 +1,4 @@
-"""What a timing loop must know of a device: how to wait for it, its own clock, its memory."""
+"""What a timing loop must know of a device: how to wait for it, its own clock and its frequency, its memory."""
 
 import math
 from collections.abc import Callable
@@ -31,6 +31,9 @@ class Device(Protocol):
     def between_ns(self, begin: Any, end: Any) -> int:
         """Device time between two marks it has passed; 0 if it has no clock of its own."""
 
+    def clock_mhz(self) -> float:
+        """Its clock frequency now, never that of another device; NaN where it cannot be read."""
+
     def peak_mb(self, work: Callable[[], object]) -> float:
         """Peak memory while `work` runs, over what there was before, in 10^6 bytes; NaN if it cannot be told."""
 
@@ -51,12 +54,17 @@ class Cpu:
         """No clock of its own."""
         return 0
 
+    def clock_mhz(self) -> float:
+        """As the operating system tells it; in many virtual machines it does not."""
+        return system.clock_mhz()
+
     def peak_mb(self, work: Callable[[], object]) -> float:
         """Peak of this process's resident memory over what it was before."""
         before = system.resident_mb()
         can_tell = system.reset_peak()
         work()
-        return max(0.0, system.peak_mb() - before) if can_tell else math.nan
+        grown = system.peak_mb() - before if can_tell else math.nan
+        return grown if math.isnan(grown) else max(0.0, grown)
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,13 @@ class Accelerator:
     def between_ns(self, begin: torch.Event | None, end: torch.Event | None) -> int:
         """Time between two events, which the device counts in milliseconds."""
         return round(begin.elapsed_time(end) * 1e6) if begin is not None and end is not None else 0
+
+    def clock_mhz(self) -> float:
+        """Of the multiprocessors, as NVIDIA's NVML tells it; other kinds of device have nothing alike."""
+        try:
+            return float(torch.cuda.clock_rate()) or math.nan
+        except Exception:  # no CUDA device, nvidia-ml-py not installed, or a driver that does not tell
+            return math.nan
 
     def peak_mb(self, work: Callable[[], object]) -> float:
         """Peak of what torch's allocator handed out; NaN where it keeps no account."""

@@ -106,7 +106,8 @@ def _nvml() -> Nvml | None:
         import pynvml
 
         pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByIndex(torch.accelerator.current_device_index())
+        # By name: NVML numbers all devices of the machine, torch only those in CUDA_VISIBLE_DEVICES.
+        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties().uuid}")
         counter = Nvml(pynvml, handle)
         counter.read()
     except Exception:  # not installed, no driver, or a device too old to count

@@ -7,7 +7,7 @@ import numpy as np
 
 from tradespace.measuring.device import Device
 from tradespace.measuring.measurement import Slice
-from tradespace.measuring.system import clock_mhz, usage
+from tradespace.measuring.system import usage
 
 Clock = Callable[[], int]
 
@@ -96,5 +96,5 @@ def time_slice(
         cpu_ns=after.cpu_ns - before.cpu_ns,
         waited_ns=after.waited_ns - before.waited_ns,
         involuntary_switches=after.involuntary_switches - before.involuntary_switches,
-        mhz=clock_mhz(),
+        mhz=device.clock_mhz(),
     )

@@ -1,6 +1,9 @@
 """What a number was measured on."""
 
+import math
+import os
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -8,24 +11,40 @@ from pathlib import Path
 import psutil
 import torch
 
-from tradespace.config import most_threads, physical_cores
+from tradespace.config import most_threads, physical_cores, quota
 from tradespace.recording import recording
+
+CPUINFO = Path("/proc/cpuinfo")
+
+# Instructions that decide how fast a precision is, and torch's names of them; a later one stands for those it implies.
+INSTRUCTIONS = {
+    "AVX2": ("avx2",), "AVX-512": ("avx512_f",), "VNNI": ("avx512_vnni", "avx_vnni"),
+    "NEON": ("neon",), "SVE": ("sve",), "SVE2": ("sve2",), "DOTPROD": ("dot",), "I8MM": ("i8mm",),
+    "BF16": ("avx512_bf16", "bf16"), "FP16": ("avx512_fp16", "fp16_arith"), "AMX": ("amx_tile",), "SME": ("sme",),
+}  # fmt: skip
+IMPLIED = {"AVX2": "AVX-512", "SVE": "SVE2"}
+
+# With these the libraries use other instructions than the processor's best: what is measured then is another machine.
+CAPS = (
+    "ATEN_CPU_CAPABILITY", "FBGEMM_ENABLE_INSTRUCTIONS", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS",
+    "DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA", "DNNL_DEFAULT_FPMATH_MODE", "ONEDNN_DEFAULT_FPMATH_MODE",
+)  # fmt: skip
 
 
 @cache
 def machine() -> str:
-    """This machine in a line: processor, cores, memory, accelerator if any, system and torch's version.
+    """This machine in a line: processor and its vector instructions, cores, memory, accelerator, system and torch.
+
+    As in `AMD EPYC (AVX-512, VNNI, BF16), 2 cores (2 threads), 24 GiB, Linux, torch 2.13.0+cpu`. Two lines that differ
+    are two machines; what cannot be told is left out. The versions of other packages are not in it, since each Config
+    needs others: `prepare.versions` tells them.
 
     In recorded mode, the machine that was recorded: no chart is without it, so each says that it was recorded.
     """
     if played := recording():
         return f"recorded {played.measured_at[:10]} on {played.machine}"
-    memory_gib = round(psutil.virtual_memory().total / 2**30)
-    parts = [_processor(), f"{physical_cores()} cores ({most_threads()} threads)", f"{memory_gib} GiB"]
-    if torch.cuda.is_available():
-        parts.append(torch.cuda.get_device_name())
-    parts += [platform.system(), f"torch {torch.__version__}"]
-    return ", ".join(parts)
+    parts = [_processor(), _cores(), _memory(), _accelerator(), platform.system(), f"torch {torch.__version__}"]
+    return ", ".join(filter(None, [*parts, *_settings()]))
 
 
 def now() -> str:
@@ -35,9 +54,49 @@ def now() -> str:
 
 
 def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    known = torch.cpu.get_capabilities()
+    instructions = ", ".join(_instructions(known))
+    return f"{_processor_name(known)} ({instructions})" if instructions else _processor_name(known)
+
+
+def _processor_name(known: Mapping[str, object]) -> str:
+    try:
+        cpuinfo = CPUINFO.read_text()
+    except OSError:
+        cpuinfo = ""
+    for line in cpuinfo.splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    named = str(known.get("cpu_name", ""))
+    return (named if named != "Unknown" else "") or platform.processor() or platform.machine()
+
+
+def _instructions(known: Mapping[str, object]) -> list[str]:
+    there = [name for name, keys in INSTRUCTIONS.items() if any(known.get(key) for key in keys)]
+    return [name for name in there if IMPLIED.get(name) not in there]
+
+
+def _cores() -> str:
+    cores, threads, of = physical_cores(), most_threads(), ""
+    # Only Linux has quotas. With one, the process may run on all these threads, but for a share of the time.
+    if quota() < math.inf and quota() < len(os.sched_getaffinity(0)):
+        threads, of = len(os.sched_getaffinity(0)), f"{quota():.3g} of "
+    return f"{cores} core{'s' * (cores > 1)} ({of}{threads} thread{'s' * (threads > 1)})"
+
+
+def _memory() -> str:
+    try:
+        return f"{round(psutil.virtual_memory().total / 2**30)} GiB"
+    except OSError:
+        return ""
+
+
+def _accelerator() -> str:
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    name = getattr(torch.get_device_module(accelerator), "get_device_name", None) if accelerator else None
+    return str(name()) if name else ""
+
+
+def _settings() -> list[str]:
+    """What else was chosen for this process and changes its speed, if it was."""
+    return [f"{name}={os.environ[name]}" for name in CAPS if os.environ.get(name)]

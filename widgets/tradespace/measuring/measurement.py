@@ -41,7 +41,7 @@ class Slice:
         While the samples were taken: wall time, CPU time of the worker, time its threads were ready but had no core,
         and how often they lost theirs.
     mhz : float
-        Clock frequency of the processor at the end, where readable.
+        Clock frequency of the device that was timed, at the end, where readable.
     warm_up_ns : int
         Time until the latency was steady; 0 in all but a Config's first slice.
     memory_mb : float
@@ -319,7 +319,7 @@ class Measurement:
 
     @property
     def throttled(self) -> bool:
-        """Whether the processor's clock ended a slice more than a tenth below its best in this measurement."""
+        """Whether the clock of the timed device ended a slice more than a tenth below its best in this measurement."""
         mhz = np.array([s.mhz for s in self.slices])
         mhz = mhz[~np.isnan(mhz)]
         return bool(len(mhz)) and float(np.median(mhz)) < THROTTLED_BELOW * float(mhz.max())
@@ -378,8 +378,8 @@ class Measurement:
             "unconverged": f"its interval is still wider than the {self.ci:.0%} asked",
             "noisy": f"half of its samples spread over {self.noise:.0%} of the median",
             "drifting": f"latency changed by {self.drift:+.0%} while it was measured",
-            "contended": f"other work took its cores in {self.disturbed:.0%} of the slices",
-            "throttled": "the processor's clock slowed down",
+            "contended": f"other work or a quota took its cores in {self.disturbed:.0%} of the slices",
+            "throttled": "the clock of its device slowed down",
             "output_mismatch": f"its outputs differ from those of fp32 by {self.facts.output_error:.0%}",
         }
         return "With caution: " + "; ".join(doubts[word] for word in self.flags.split()) + "."

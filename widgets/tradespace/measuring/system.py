@@ -22,7 +22,8 @@ class Usage:
     cpu_ns : int
         CPU time of all threads.
     waited_ns : int
-        Time that threads were ready to run but had no core; 0 on systems that do not count it (only Linux does).
+        Time that threads were ready to run but had no core, since others had it or a quota was used up; 0 on systems
+        that do not count it (only Linux does).
     involuntary_switches : int
         How often a thread lost its core to another process.
     """
@@ -43,7 +44,7 @@ def _waited_ns() -> int:
     for schedstat in PROC.glob("task/*/schedstat"):
         try:
             waited += int(schedstat.read_text().split()[1])
-        except (OSError, IndexError):
+        except (OSError, IndexError, ValueError):
             continue  # a thread that has just ended, or a kernel that does not count
     return waited
 
@@ -66,9 +67,15 @@ def clock_mhz() -> float:
 
 
 def resident_mb() -> float:
-    """Memory of this process now, in 10^6 bytes, once what the allocator only keeps in store is given back."""
+    """Memory of this process now, in 10^6 bytes, once what the allocator only keeps in store is given back.
+
+    NaN where it cannot be read.
+    """
     _give_back()
-    return psutil.Process().memory_info().rss / 1e6
+    try:
+        return psutil.Process().memory_info().rss / 1e6
+    except (psutil.Error, OSError):
+        return math.nan
 
 
 def reset_peak() -> bool:
@@ -81,9 +88,12 @@ def reset_peak() -> bool:
 
 
 def peak_mb() -> float:
-    """Largest memory of this process since `reset_peak`, in 10^6 bytes."""
-    status = (PROC / "status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
+    """Largest memory of this process since `reset_peak`, in 10^6 bytes; NaN where it cannot be read."""
+    try:
+        status = (PROC / "status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
+    except (OSError, IndexError, ValueError):
+        return math.nan
 
 
 @cache

@@ -63,7 +63,7 @@ def canvas(width: float, height: float, **subplots: Any) -> "tuple[Figure, Any]"
 def name_machine(figure: "Figure", frame: pd.DataFrame) -> None:
     """Say above all else, in small type, on which machine the rows of `frame` were measured."""
     if "machine" in frame:
-        figure.suptitle("; ".join(frame["machine"].dropna().unique()), size=11, color="0.35")
+        figure.suptitle("; ".join(frame["machine"].dropna().unique()), size=11, color="0.35", wrap=True)
 
 
 def legend_below(figure: "Figure", rows: Sequence[Sequence[Any]]) -> None:

@@ -46,8 +46,8 @@ MEANING = {
     "unconverged": "the 95 % interval of the median is still wider than asked: a larger budget_s narrows it",
     "noisy": "calls differ much from each other: look at the percentiles, not at the median alone",
     "drifting": "calls became slower or faster while it was measured: measure again",
-    "contended": "other programs took the cores in over a quarter of the slices: close them, and measure again",
-    "throttled": "the processor slowed its clock down, perhaps for heat or to save the battery",
+    "contended": "other programs, or a quota, took the cores in over a quarter of the slices: close or lift them",
+    "throttled": "the device slowed its clock down, perhaps for heat or to save the battery",
     "output_mismatch": "what it puts out differs much from what fp32 puts out: fast, but perhaps wrong",
 }
 # Of these, the flags that are raised as long as there are too few samples.
