@@ -5,22 +5,23 @@ import os
 import pytest
 import tradespace as ts
 from tradespace.measuring.engine import PROCESS
-from tradespace.waiting import VARIABLE, how_threads_wait
+from tradespace.spinning import VARIABLE, how_threads_wait
 
 
 def spins():
-    return os.environ.get("GOMP_SPINCOUNT")
+    """What the measuring process was told."""
+    return PROCESS.submit(os.getenv, "GOMP_SPINCOUNT").result()
 
 
 def test_threads_of_the_measuring_process_wait_briefly_unless_told_otherwise(monkeypatch):
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
     PROCESS.kill()
-    assert PROCESS.submit(spins).result() == "1000"
+    assert spins() == "1000"
     with ts.waiting("spin"):
-        assert (how_threads_wait(), PROCESS.submit(spins).result()) == ("spin", None)
-    assert (how_threads_wait(), PROCESS.submit(spins).result()) == ("brief", "1000")
-    assert spins() is None
+        assert (how_threads_wait(), spins()) == ("spin", None)
+    assert (how_threads_wait(), spins()) == ("brief", "1000")
+    assert "GOMP_SPINCOUNT" not in os.environ
 
 
 def test_it_is_put_back_whatever_happens(monkeypatch):

@@ -8,8 +8,8 @@ from burners import burners
 from report import Finding, print_table
 from tradespace.config import Config, most_threads
 from tradespace.measuring.engine import measure_rounds
+from tradespace.spinning import WAYS
 from tradespace.tasks import Task, load_task
-from tradespace.waiting import WAYS
 from untested import untested
 
 MOST_WHEN_BUSY, MOST_WHEN_QUIET = 4.0, 1.05

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from tradespace.measuring import machine as module
+from tradespace.spinning import VARIABLE
 
 ROME = {"avx2": True, "fma3": True}
 GENOA = {**ROME, "avx512_f": True, "avx512_vnni": True, "avx512_bf16": True, "amx_tile": False}
@@ -13,7 +14,7 @@ NEOVERSE_V1 = {"neon": True, "fp16_arith": True, "bf16": True, "i8mm": True, "do
 @pytest.fixture
 def line(monkeypatch, tmp_path):
     """(what torch knows of the processor, /proc/cpuinfo or None) -> this machine's line."""
-    for name in module.CAPS:
+    for name in (*module.CAPS, VARIABLE):
         monkeypatch.delenv(name, raising=False)
 
     def made(known, cpuinfo="processor\t: 0\nmodel name\t: AMD EPYC\nmodel name\t: another\n"):
@@ -22,9 +23,11 @@ def line(monkeypatch, tmp_path):
             file.write_text(cpuinfo)
         monkeypatch.setattr(module, "CPUINFO", file)
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known)
-        return module.machine.__wrapped__()
+        module._here.cache_clear()
+        return module.machine()
 
-    return made
+    yield made
+    module._here.cache_clear()
 
 
 @pytest.fixture
@@ -137,3 +140,9 @@ def test_an_accelerator_is_named_where_torch_names_it(line, monkeypatch, names, 
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: torch.device("cuda"))
     monkeypatch.setattr(torch, "get_device_module", lambda _: SimpleNamespace(**names))
     assert told in line(ROME)
+
+
+def test_how_threads_wait_is_part_of_it(monkeypatch, line):
+    assert line(ROME).endswith(", threads wait briefly")
+    monkeypatch.setenv(VARIABLE, "spin")
+    assert module.machine().endswith(", threads spin")

@@ -6,7 +6,8 @@ import pytest
 import tradespace.measuring.engine as engine
 import tradespace.surface.sweep as sweeping
 from tradespace.config import Config, grid
-from tradespace.measuring.measurement import Failure, Measurement, Slice
+from tradespace.measuring.measurement import Failure, Measurement, Score, Slice
+from tradespace.measuring.worker import variant
 from tradespace.surface.columns import configs_of
 from tradespace.surface.confirm import MOST_TRIES
 from tradespace.surface.derived import with_products
@@ -31,6 +32,7 @@ class Second:
         for config in configs:
             self.asked.append(config.batch_size)
             self.tasks.append(task)
+            given.get("scores", {})[variant(config)] = Score(whole=True)
             yield self.measurement(task, config), True
 
     def measurement(self, task, config):
@@ -55,7 +57,7 @@ def measured_by(monkeypatch, rounds):
     """Put `rounds` in the place of the measuring process, and forget what this kernel has measured so far."""
     monkeypatch.setattr(engine, "measure_rounds", rounds)
     monkeypatch.setattr(sweeping, "measure_rounds", rounds)
-    monkeypatch.setattr(sweeping, "_interrupted", {})
+    sweeping._folder.cache_clear()
 
 
 @pytest.fixture
@@ -216,7 +218,7 @@ def test_confirming_does_not_forget_a_sweep_that_was_interrupted(surface, tiny, 
     configs = [Config("narrow", threads=1, batch_size=b) for b in (1, 2)]
 
     def interrupted(task, configs, **given):
-        yield from second.rounds(task, configs[:1])
+        yield from second.rounds(task, configs[:1], **given)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sweeping, "measure_rounds", interrupted)

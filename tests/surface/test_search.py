@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from torch import nn, zeros
 from tradespace.config import Config
-from tradespace.measuring.measurement import Failure, Measurement, Slice
+from tradespace.measuring.measurement import Failure, Measurement, Score, Slice
+from tradespace.measuring.worker import variant
 from tradespace.surface.columns import COLUMNS, configs_of, load_surface, save_surface
 from tradespace.surface.hypervolume import hypervolume
 from tradespace.surface.search import OBJECTIVES, Search, predicted
@@ -304,7 +305,7 @@ def test_before_anything_is_told_nothing_is_said_to_be_measured(small):
 
 
 @pytest.fixture
-def told(monkeypatch, planted, tmp_path):
+def told(monkeypatch, planted):
     """The rounds of a planted measuring process that takes no time; `fail` and `interrupt` say of what and where."""
 
     class Rounds:
@@ -320,6 +321,7 @@ def told(monkeypatch, planted, tmp_path):
                 if len(self.asked) >= self.interrupt:
                     raise KeyboardInterrupt
                 self.asked.append(config)
+                given["scores"][variant(config)] = Score(whole=True)
                 yield self.measurement(task, config), True
 
         def measurement(self, task, config):
@@ -332,7 +334,7 @@ def told(monkeypatch, planted, tmp_path):
 
     rounds = Rounds()
     monkeypatch.setattr(sweeping, "measure_rounds", rounds.measure)
-    monkeypatch.setattr(sweeping, "_folder", lambda: tmp_path)
+    sweeping._folder.cache_clear()
     return rounds
 
 
@@ -448,7 +450,7 @@ def test_repeats_are_merged(tiny, told):
 
 def test_the_bar_tells_by_how_much_predictions_are_off(tiny, told, capsys):
     sweeping.sweep(tiny, told.configs, budget=1e9, search="adaptive")
-    assert "predicted to " in capsys.readouterr().err
+    assert "predictions off by " in capsys.readouterr().err
 
 
 def test_without_a_test_set_it_searches_too(monkeypatch, inline):
@@ -520,7 +522,7 @@ def test_somebody_has_to_say_of_what(surface_of):
         ({"search": "adaptative"}, r"^search: wanted one of all, adaptive; got 'adaptative'\. Did you mean 'adaptive'"),
         ({"search": None}, r"^search: wanted one of all, adaptive; got None"),
         ({"search": "adaptive"}, r"^budget: wanted seconds for search='adaptive'.*got None, 'adaptive'"),
-        ({"search": "all", "budget": 5}, r"^budget: wanted seconds for search='adaptive', and nothing else; got 5"),
+        ({"search": "all", "budget": 5}, r"^budget: wanted seconds for search='adaptive', and none for 'all'; got 5"),
         ({"budget": 5}, r"^budget: wanted seconds"),
         *(({"search": "adaptive", "budget": b}, r"^budget: wanted .*") for b in (0, -1, math.nan, math.inf, "5", True)),
     ],

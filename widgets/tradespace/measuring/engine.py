@@ -28,8 +28,8 @@ from tradespace.measuring.statistics import FEWEST_SLICES
 from tradespace.measuring.work import STOP_FROM_SLICES, Work
 from tradespace.prepare import untimed
 from tradespace.recording import FOLDER, recording
+from tradespace.spinning import OPENMP, VARIABLE, WAYS, how_threads_wait
 from tradespace.tasks.task import Task
-from tradespace.waiting import OPENMP, VARIABLE, WAYS, how_threads_wait
 
 # Raised when a change to the loop makes older timings or accuracies incomparable: stored ones are then measured again.
 LOOP_VERSION = 3

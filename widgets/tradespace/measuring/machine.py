@@ -13,6 +13,7 @@ import torch
 
 from tradespace.config import most_threads, physical_cores, quota
 from tradespace.recording import recording
+from tradespace.spinning import how_threads_wait
 
 CPUINFO = Path("/proc/cpuinfo")
 
@@ -22,6 +23,7 @@ INSTRUCTIONS = {
     "NEON": ("neon",), "SVE": ("sve",), "SVE2": ("sve2",), "DOTPROD": ("dot",), "I8MM": ("i8mm",),
     "BF16": ("avx512_bf16", "bf16"), "FP16": ("avx512_fp16", "fp16_arith"), "AMX": ("amx_tile",), "SME": ("sme",),
 }  # fmt: skip
+WAITING = {"brief": "threads wait briefly", "spin": "threads spin"}
 IMPLIED = {"AVX2": "AVX-512", "SVE": "SVE2"}
 
 # With these the libraries use other instructions than the processor's best: what is measured then is another machine.
@@ -31,20 +33,24 @@ CAPS = (
 )  # fmt: skip
 
 
-@cache
 def machine() -> str:
     """This machine in a line: processor and its vector instructions, cores, memory, accelerator, system and torch.
 
-    As in `AMD EPYC (AVX-512, VNNI, BF16), 2 cores (2 threads), 24 GiB, Linux, torch 2.13.0+cpu`. Two lines that differ
-    are two machines; what cannot be told is left out. The versions of other packages are not in it, since each Config
-    needs others: `prepare.versions` tells them.
+    As in `AMD EPYC (AVX-512, VNNI, BF16), 2 cores (2 threads), 24 GiB, Linux, torch 2.13.0+cpu, threads wait briefly`:
+    the last is what `ts.waiting` sets. Two lines that differ are two machines; what cannot be told is left out.
+    The versions of other packages are not in it, since each Config needs others: `prepare.versions` tells them.
 
     In recorded mode, the machine that was recorded: no chart is without it, so each says that it was recorded.
     """
     if played := recording():
         return f"recorded {played.measured_at[:10]} on {played.machine}"
+    return ", ".join([_here(), WAITING[how_threads_wait()], *_settings()])
+
+
+@cache
+def _here() -> str:
     parts = [_processor(), _cores(), _memory(), _accelerator(), platform.system(), f"torch {torch.__version__}"]
-    return ", ".join(filter(None, [*parts, *_settings()]))
+    return ", ".join(filter(None, parts))
 
 
 def now() -> str:
