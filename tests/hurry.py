@@ -1,6 +1,6 @@
 """Put before a notebook's first cell: it measures as a learner would, on less.
 
-A tenth of a second a point or, where it is disturbed, two; and every fifth item of the test data.
+A tenth of a second a point or, where it is disturbed, two; and every tenth item of the test data.
 """
 
 from dataclasses import replace
@@ -11,8 +11,9 @@ from tradespace.measuring import engine
 begin, load = engine._Point.__init__, tasks.load_task
 
 
-def hurried(point, engine_, task, config, ci, budget_s, scores):
-    begin(point, engine_, task, config, ci, min(budget_s, 0.1), scores)
+def hurried(point, *args, **kwargs):
+    begin(point, *args, **kwargs)
+    point._budget_s = min(point._budget_s, 0.1)
 
 
 def sampled(name):
@@ -20,7 +21,7 @@ def sampled(name):
 
     def load_data():
         data = task.load_data()
-        return replace(data, test=tuple(part[::5] for part in data.test))
+        return replace(data, test=tuple(part[::10] for part in data.test))
 
     return replace(task, load_data=load_data)
 

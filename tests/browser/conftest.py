@@ -401,7 +401,7 @@ def run_notebook(browser: Browser, lab_server: LabServer) -> Iterator[Callable[.
             notebook = Notebook(page, lab_server, errors)
             notebook.open(name)
             page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
-            notebook.run_all(timeout_s=420)
+            notebook.run_all(timeout_s=1_800)
             assert notebook.errors() == []
             return notebook
 

@@ -294,25 +294,3 @@ def test_another_task_and_back(explorer):
     explorer.control("task").select_option("fashion")
     expect(explorer.words).to_contain_text("resnet4, fp32, eager, batch 1,", timeout=60_000)
     explorer.expect_points(points)
-
-
-def test_a_measurement_is_cancelled_and_a_killed_process_costs_one_point(explorer, measuring_processes):
-    # fp16 on the largest network, many at a time, is slow on any CPU: time enough to cancel, and to kill.
-    explorer.go_to(model_size="resnet32", batch_size=256, precision="fp16")
-    explorer.expect_measuring()
-    assert re.search(r"[\d,]+ samples, about \d+\.\d s left", explorer.progress.inner_text())
-    explorer.cancel.click()
-    expect(explorer.progress).to_have_text("cancelled")
-    expect(explorer.cancel).to_be_disabled()
-
-    explorer.go_to(threads=1)
-    explorer.expect_measuring()
-    for process in measuring_processes():
-        process.kill()
-    expect(explorer.progress).to_contain_text("the measuring process died", timeout=60_000)
-    expect(explorer.words).to_contain_text("crashed")
-    explorer.screenshot("explorer-crashed.png")
-
-    explorer.go_to(model_size="resnet4", precision="int8", batch_size=8)
-    explorer.expect_measured()
-    assert len(measuring_processes()) == 1

@@ -8,6 +8,8 @@ pytestmark = pytest.mark.browser
 CELLS = (
     """%env TRADESPACE_RECORDED=1
 import tradespace as ts
+from tradespace.measuring import engine
+engine.PROCESS.faster = 1_000
 task = ts.load_task("fashion")
 surface = ts.sweep(task, ts.grid(task, model="resnet8", precision=["fp32", "int8"], batch_size=[1, 4, 16]))""",
     "explorer = ts.Explorer(task, surface)\nexplorer",

@@ -88,7 +88,7 @@ def load_surface(path: str | Path) -> pd.DataFrame:
         if not (numbers[name].between(0, MOST) & (numbers[name] % 1 == 0)).all():
             raise ValueError(f"{path}: a column of numbers holds something else: {name} is not whole")
     frame = frame.assign(**numbers).astype(TYPES)
-    for _, one in frame.iterrows():
-        choose(f"{path}: status", one["status"], STATUSES)
-        Config(**one[list(KNOBS)])
+    for status in frame["status"].unique():
+        choose(f"{path}: status", status, STATUSES)
+    configs_of(frame)
     return frame
