@@ -1,6 +1,7 @@
 """What a Config really is, asked of this process in the part of the measuring one."""
 
 import math
+import re
 
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ from torch import nn
 from tradespace.config import Config
 from tradespace.measuring import describe as describe_module
 from tradespace.measuring.describe import FACTS, KNOBS, describe
+from tradespace.prepare import eager, openvino
 from tradespace.tasks import Task
 
 MACS = 2 * 36 * 9, 72 * 3  # of the model "narrow": a convolution of two filters, and the head
@@ -44,20 +46,33 @@ def test_what_runs_in_which_type_is_told(tiny, inline, precision, convolution, h
     assert told["layers"] == 2
     assert told["quantized_layers"] == [convolution, head].count("int8")
     assert told["quantized_macs"] == pytest.approx(macs["int8"] / sum(MACS))
-    assert {part.split(":")[0] for part in told["ran_as"].split("; ")} == {convolution, head}
+    assert {re.split("[: ]", part)[0] for part in told["ran_as"].split("; ")} == {convolution, head}
 
 
 def test_the_types_are_told_in_words_the_most_arithmetic_first(tiny, inline):
     assert row(tiny, inline, precision="bf16")["ran_as"] == "bf16: 2 layers, 100.0 % of the arithmetic"
     told = row(tiny, inline, precision="int8-dynamic")["ran_as"]
-    assert told == "fp32: 1 layer, 75.0 % of the arithmetic; int8: 1 layer, 25.0 %"
+    assert told == "fp32: 1 layer, 75.0 % of the arithmetic; int8 (7-bit activations): 1 layer, 25.0 %"
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_the_layers_of_another_runtime_are_its_own_and_the_arithmetic_is_the_same(tiny, inline, runtime):
     told = row(tiny, inline, precision="int8", runtime=runtime)
     assert (told["layers"], told["quantized_layers"], told["macs"]) == (2, 2, sum(MACS))
-    assert told["ran_as"] == "int8: 2 layers, 100.0 % of the arithmetic"
+    assert re.sub(r" \(7-bit weights\)", "", told["ran_as"]) == "int8: 2 layers, 100.0 % of the arithmetic"
+
+
+@pytest.mark.parametrize(
+    ("runtime", "module", "narrow"),
+    [("eager", eager, "int8 (7-bit activations)"), ("openvino", openvino, "int8 (7-bit weights)")],
+)
+@pytest.mark.parametrize("overflows", [True, False])
+def test_int8_of_seven_bits_is_told(tiny, inline, monkeypatch, runtime, module, narrow, overflows):
+    monkeypatch.setattr(module, "overflows", lambda: overflows)
+    monkeypatch.setattr(describe_module.worker, "_prepared", {})
+    told = row(tiny, inline, precision="int8", runtime=runtime)
+    assert told["ran_as"] == f"{narrow if overflows else 'int8'}: 2 layers, 100.0 % of the arithmetic"
+    assert told["quantized_layers"] == 2
 
 
 def test_size_and_preparation_are_those_of_the_config(tiny, inline):

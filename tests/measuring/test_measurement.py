@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -140,6 +141,25 @@ def test_a_clock_that_slows_down_is_throttling(mhz, flagged):
 def test_outputs_far_from_those_of_fp32_are_flagged(error, flagged):
     m = measured([1.0] * 8, facts=Facts(output_error=error))
     assert ("output_mismatch" in m.flags) is flagged
+
+
+@pytest.mark.parametrize(("error", "untrue"), [(0.02, False), (0.31, True), (math.nan, False)])
+def test_integers_that_are_not_computed_as_they_say_are_flagged_with_the_cause(error, untrue):
+    config = Config("m", precision="int8", runtime="onnxruntime", threads=1)
+    m = replace(measured([1.0] * 8, facts=Facts(output_error=0.01, truth_error=error)), config=config)
+    assert ("output_mismatch" in m.flags.split()) is untrue
+    cause = (
+        "ONNX Runtime computes this int8 model wrongly on this processor: its outputs differ by 31% from those of the "
+        "same integers in floating point, as when sums of 8-bit products overflow"
+    )
+    assert m.reason == (cause if untrue else "")
+    assert (cause in str(m)) is untrue
+    assert m.status == "ok"
+
+
+def test_why_a_model_failed_comes_before_what_is_wrong_with_its_outputs():
+    m = Measurement("t", Config("m"), facts=Facts(truth_error=0.5), failure=Failure("crashed", "of SIGKILL"))
+    assert (m.reason, m.flags) == ("of SIGKILL", "")
 
 
 def test_memory_is_the_peak_of_a_call_and_the_weights():

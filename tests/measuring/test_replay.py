@@ -20,7 +20,9 @@ RIGHT = np.arange(30) % 3 > 0
 def taken(ms, slices=14, config=ONE, **changes):
     """A Measurement whose slices can be told apart: each is a nanosecond slower than the one before."""
     timed = tuple(Slice(np.full(5, round(ms * 1e6) + i), 5, round(5e6 * ms), wall_ns=1, mhz=9.0) for i in range(slices))
-    made = Measurement("tiny", config, timed, RIGHT, Facts(1.0, 2.0, 0.1), machine="another", measured_at="2026-01-01")
+    made = Measurement(
+        "tiny", config, timed, RIGHT, Facts(1.0, 2.0, 0.1, 0.0), machine="another", measured_at="2026-01-01"
+    )
     return replace(made, **changes)
 
 

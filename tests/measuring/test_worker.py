@@ -21,7 +21,7 @@ LABELS = torch.arange(300) % 2
 @pytest.fixture
 def key(monkeypatch):
     """A task that this process, in the part of the measuring one, has been given."""
-    for name in ("_tasks", "_sources", "_prepared", "_running", "_scored", "_scoring"):
+    for name in ("_tasks", "_sources", "_prepared", "_running", "_scored", "_scoring", "_truth_errors"):
         monkeypatch.setattr(worker, name, {})
     task = ts.Task.from_model(torch.nn.Linear(4, 2), example=X[:1], test=(X, LABELS))
     worker.learn("key", cloudpickle.dumps(task))
@@ -315,6 +315,57 @@ def test_the_outputs_of_a_compressed_model_are_compared_with_those_of_fp32(key):
     rounded = worker.make_ready(key, ts.Config("model", precision="bf16", threads=1))
     assert exact.output_error == 0
     assert 0 < rounded.output_error < 0.02
+
+
+@pytest.fixture
+def integers(key, monkeypatch):
+    """(function) -> a model that gives the first two numbers of each item, and in floating point what the function gives.
+
+    It gives back a list that grows each time the model is asked for in floating point.
+    """
+    asked = []
+
+    def prepared(in_float):
+        def in_floating_point():
+            asked.append(in_float)
+            return in_float
+
+        session = Session(lambda batch: batch[:, :2].clone(), lambda: [])
+        made = Prepared(Converted(lambda threads, batch_size: session, 1.0, in_floating_point), 2.0)
+        monkeypatch.setattr(worker, "prepare", lambda source, config: made)
+        return asked
+
+    return prepared
+
+
+def test_outputs_are_compared_with_those_of_the_same_integers_in_floating_point(key, integers):
+    integers(lambda batch: batch[:, :2] / 1.25)
+    facts = worker.make_ready(key, ts.Config("model", precision="int8-dynamic", threads=1, batch_size=8))
+    assert facts.truth_error == pytest.approx(0.25)
+    assert facts.output_error == 0
+
+
+def test_that_is_done_once_for_all_batch_sizes(key, integers):
+    asked = integers(lambda batch: batch[:, :2] / 1.25)
+    for batch_size in (1, 8):
+        config = ts.Config("model", precision="int8-dynamic", threads=1, batch_size=batch_size)
+        assert worker.make_ready(key, config).truth_error == pytest.approx(0.25)
+    assert len(asked) == 1
+
+
+def test_what_cannot_be_computed_in_floating_point_is_not_known(key, integers):
+    integers(lambda batch: 1 / 0)
+    facts = worker.make_ready(key, ts.Config("model", precision="int8-dynamic", threads=1))
+    assert np.isnan(facts.truth_error)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "w4"])
+def test_without_integers_there_is_nothing_to_hold_outputs_against(key, precision):
+    assert np.isnan(worker.make_ready(key, ts.Config("model", precision=precision, threads=1)).truth_error)
+
+
+def test_the_integers_of_this_processor_are_what_they_stand_for(key):
+    assert worker.make_ready(key, ts.Config("model", precision="int8-dynamic", threads=1)).truth_error < 0.01
 
 
 def test_the_error_of_outputs_is_relative():

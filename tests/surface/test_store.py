@@ -26,7 +26,7 @@ PATIENCE_S = 120
 
 def measured(latency_ms=2.0, slices=8, **changes):
     one = Slice(np.full(20, round(latency_ms * 1e6)), 20, round(20 * latency_ms * 1e6), wall_ns=7, mhz=2600.0)
-    m = Measurement("t", Config("m", threads=1), (one,) * slices, np.array([True, False]), Facts(1.0, 2.0, 0.1))
+    m = Measurement("t", Config("m", threads=1), (one,) * slices, np.array([True, False]), Facts(1.0, 2.0, 0.1, 0.0))
     return replace(m, machine="this one", measured_at="2026-01-01T00:00:00+00:00", **changes)
 
 

@@ -37,8 +37,9 @@ def describe(task: Task, config: Config | Iterable[Config], *, executor: Executo
         Columns `model pruning precision runtime`; `parameters`, and how many of them are not zero (`nonzero`); `macs`,
         the multiply-accumulates for one item; `model_mb` on disk; `prepare_s`; `layers`, how many multiply;
         `quantized_layers`, how many of them in integers or fp8, and `quantized_macs`, their share of the arithmetic;
-        `ran_as`, all types in words, `?` for what the runtime merged and does not tell of; `reason`, why there is
-        nothing to tell, or no time. Recurrent layers are not counted.
+        `ran_as`, all types in words, with what is left of int8 where sums of it could overflow (`int8 (7-bit weights)`)
+        and `?` for what the runtime merged and does not tell of; `reason`, why there is nothing to tell, or no time.
+        Recurrent layers are not counted.
 
     Raises
     ------
@@ -50,7 +51,7 @@ def describe(task: Task, config: Config | Iterable[Config], *, executor: Executo
     >>> import tradespace as ts
     >>> table = ts.describe(ts.load_task("fashion"), ts.Config("resnet8", precision="int8-dynamic"))
     >>> table["ran_as"][0]
-    'fp32: 9 layers, 100.0 % of the arithmetic; int8: 1 layer, 0.01 %'
+    'fp32: 9 layers, 100.0 % of the arithmetic; int8 (7-bit activations): 1 layer, 0.01 %'
     """
     configs = check(task, [config] if isinstance(config, Config) else config)
     engine = Engine(task, executor)
@@ -93,11 +94,12 @@ def _with_rest(layers: list[Layer], macs: int) -> list[Layer]:
 
 def _in_words(layers: list[Layer], macs: int) -> str:
     """The types, those that do most of the arithmetic first."""
-    found = {layer.precision for layer in layers}
-    of_type = {name: [layer for layer in layers if layer.precision == name] for name in found}
-    done = {name: sum(layer.macs for layer in of_type[name]) / macs for name in found}
+    of_type: dict[str, list[Layer]] = {}
+    for layer in layers:
+        of_type.setdefault(f"{layer.precision} ({layer.note})" if layer.note else layer.precision, []).append(layer)
+    done = {name: sum(layer.macs for layer in of_type[name]) / macs for name in of_type}
     parts = []
-    for name in sorted(found, key=lambda name: (-done[name], name)):
+    for name in sorted(of_type, key=lambda name: (-done[name], name)):
         number, share = len(of_type[name]), 100 * done[name]
         digits = 1 if share >= 1 else 2
         parts.append(f"{name}: {number} layer{'s' * (number != 1)}, {share:.{digits}f} %")

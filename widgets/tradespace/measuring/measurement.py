@@ -23,6 +23,9 @@ ONE_TURN_NS = 4_000_000  # what Linux gives a thread before it looks for another
 DRIFT_SIGNIFICANCE = 0.01
 THROTTLED_BELOW = 0.9
 MISMATCH_ABOVE = 0.1
+# Runtimes round at other places than the graph says, which shifts outputs by up to 2 %.
+UNTRUE_ABOVE = 0.05
+RUNTIME_NAMES = {"eager": "PyTorch", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
 
 
 @dataclass(frozen=True)
@@ -103,11 +106,15 @@ class Facts:
     model_mb, prepare_s : float
     output_error : float
         Root mean square difference of its outputs from those of the fp32 model, over the latter's root mean square.
+    truth_error : float
+        The same from what its own integers stand for: the rounded model computed in floating point. NaN where it has
+        none.
     """
 
     model_mb: float = math.nan
     prepare_s: float = math.nan
     output_error: float = math.nan
+    truth_error: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -336,7 +343,7 @@ class Measurement:
             "drifting": abs(self.drift) > self.ci,
             "contended": self.disturbed > CONTENDED_ABOVE,
             "throttled": self.throttled,
-            "output_mismatch": self.facts.output_error > MISMATCH_ABOVE,
+            "output_mismatch": self.facts.output_error > MISMATCH_ABOVE or self.untrue,
         }
         return " ".join(word for word, is_raised in raised.items() if is_raised)
 
@@ -346,9 +353,23 @@ class Measurement:
         return self.failure.status if self.failure else "ok"
 
     @property
+    def untrue(self) -> bool:
+        """Whether the runtime does not compute what its integers say."""
+        return self.facts.truth_error > UNTRUE_ABOVE
+
+    @property
     def reason(self) -> str:
-        """Why there is no number, in a sentence; empty if there is one."""
-        return self.failure.reason if self.failure else ""
+        """Why there is no number, or why its outputs are wrong, in a sentence; else empty."""
+        if self.failure:
+            return self.failure.reason
+        if not self.untrue:
+            return ""
+        runtime = RUNTIME_NAMES.get(self.config.runtime, self.config.runtime)
+        return (
+            f"{runtime} computes this {self.config.precision} model wrongly on this processor: its outputs differ by "
+            f"{self.facts.truth_error:.0%} from those of the same integers in floating point, "
+            "as when sums of 8-bit products overflow"
+        )
 
     def __repr__(self) -> str:
         if self.failure:
@@ -380,7 +401,7 @@ class Measurement:
             "drifting": f"latency changed by {self.drift:+.0%} while it was measured",
             "contended": f"other work or a quota took its cores in {self.disturbed:.0%} of the slices",
             "throttled": "the clock of its device slowed down",
-            "output_mismatch": f"its outputs differ from those of fp32 by {self.facts.output_error:.0%}",
+            "output_mismatch": self.reason or f"its outputs differ from those of fp32 by {self.facts.output_error:.0%}",
         }
         return "With caution: " + "; ".join(doubts[word] for word in self.flags.split()) + "."
 

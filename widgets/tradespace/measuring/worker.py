@@ -3,6 +3,7 @@
 Each function returns a `Failure` rather than raising, so that whatever a model does becomes a row of the surface.
 """
 
+import math
 import os
 import pickle
 import signal
@@ -44,6 +45,7 @@ _running: dict[tuple[str, Config], "Running"] = {}
 _scoring: dict[tuple[str, Config], Session] = {}
 # Of each variant, by the number of its first item in the order of scoring, each batch that was scored.
 _scored: dict[tuple[str, Config], dict[int, np.ndarray]] = {}
+_truth_errors: dict[tuple[str, Config], float] = {}
 
 
 @dataclass
@@ -125,7 +127,22 @@ def make_ready(key: str, config: Config) -> Facts | Failure:
     batches = [_batch(task, config, start) for start in starts]
     outputs = torch.cat([_checked_call(session, batch) for batch in batches])
     expected = torch.cat([_checked_call(reference, batch) for batch in batches])
-    return Facts(_ready(key, config).model_mb, _session(key, config).prepare_s, output_error(outputs, expected))
+    name = key, variant(config)
+    if name not in _truth_errors:
+        _truth_errors[name] = _truth_error(_ready(key, config), batches, outputs)
+    facts = _ready(key, config).model_mb, _session(key, config).prepare_s, output_error(outputs, expected)
+    return Facts(*facts, _truth_errors[name])
+
+
+def _truth_error(ready: Prepared, batches: list[torch.Tensor], outputs: torch.Tensor) -> float:
+    """How far `outputs` are from those of the same rounded model in floating point; NaN where that cannot be run."""
+    if ready.in_float is None:
+        return math.nan
+    try:
+        in_float = ready.in_float()
+        return output_error(outputs, torch.cat([in_float(batch.clone()) for batch in batches]))
+    except Exception:  # a check that cannot be made says nothing about the model
+        return math.nan
 
 
 def _checked_call(session: Session, batch: torch.Tensor) -> torch.Tensor:

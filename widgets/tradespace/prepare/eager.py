@@ -1,11 +1,16 @@
 """PyTorch as it comes: one kernel launched after another by Python."""
 
+import copy
 import io
 import warnings
+from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.ao.nn import quantized
+from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.conv import _ConvNd
 from torch.utils.flop_counter import FlopCounterMode
@@ -14,7 +19,8 @@ from tradespace.config import Config
 from tradespace.errors import Unsupported
 from tradespace.prepare import cuda, weights
 from tradespace.prepare.fold import fold
-from tradespace.prepare.session import UNCALIBRATED, Converted, Layer, Session
+from tradespace.prepare.quiet import quiet
+from tradespace.prepare.session import UNCALIBRATED, Call, Converted, Layer, Session, noted
 from tradespace.prepare.source import Source
 
 FLOATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -22,6 +28,7 @@ WEIGHTS = tuple(f"w{bits}{kind}" for kind in ("", "-tensor") for bits in (8, 6, 
 PRECISIONS = (*FLOATS, "int8", "int8-dynamic", *WEIGHTS, "fp8", "int4")
 # The other CPU engines of torch 2.13 warn hundreds of times and have twice oneDNN's error.
 INT8_ENGINE = "onednn"
+SEVEN_BITS = "7-bit activations"
 LOOKED_UP = (nn.Embedding, nn.EmbeddingBag, quantized.Embedding, quantized.EmbeddingBag)
 
 
@@ -65,20 +72,53 @@ def convert(source: Source, config: Config) -> Converted:
         cuda.quantize(module, config.precision)
     elif config.precision == "int8-dynamic":
         module = _dynamic_int8(source.module())
+        return _converted(module, source, config, _saved_mb(module), lambda: _dynamic_in_float(module), SEVEN_BITS)
     else:
-        module = _static_int8(source)
+        module, in_float = _static_int8(source)
+        return _converted(module, source, config, _saved_mb(module), in_float, SEVEN_BITS if overflows() else "")
     return _converted(module, source, config, _saved_mb(module))
 
 
-def _converted(module: nn.Module, source: Source, config: Config, model_mb: float) -> Converted:
+def begin(config: Config) -> None:
+    """Find out, once for all models, what they will be rounded to."""
+    if config.precision == "int8" and config.device == "cpu":
+        overflows()
+
+
+@cache
+def overflows() -> bool:
+    """Whether the largest products of unsigned and signed bytes, added up by PyTorch's engine, come out wrong here.
+
+    They do on x86 processors without VNNI, and where `ONEDNN_MAX_CPU_ISA` hides it: pairs are added in 16 bits there.
+    """
+    unsigned, signed, terms = 255.0, 127.0, 64
+    torch.backends.quantized.engine = INT8_ENGINE
+    with quiet():
+        weights = torch.quantize_per_tensor(torch.full((16, terms), signed), 1.0, 0, torch.qint8)
+        layer = quantized.Linear(terms, 16)
+        layer.set_weight_bias(weights, None)
+        exact = unsigned * signed * terms
+        layer.scale, layer.zero_point = exact / unsigned, 0
+        inputs = torch.quantize_per_tensor(torch.full((1, terms), unsigned), 1.0, 0, torch.quint8)
+        return bool((layer(inputs).dequantize() < 0.99 * exact).any())
+
+
+def _converted(
+    module: nn.Module,
+    source: Source,
+    config: Config,
+    model_mb: float,
+    in_float: Callable[[], Call] | None = None,
+    note: str = "",
+) -> Converted:
     example = source.example.to(config.device)
 
     def layers() -> list[Layer]:
-        return layers_of(module, example)
+        return noted(layers_of(module, example), note)
 
     # Threads are torch's own setting, and any batch size will do.
     session = Session(module.eval(), layers)
-    return Converted(lambda threads, batch_size: session, model_mb)
+    return Converted(lambda threads, batch_size: session, model_mb, in_float)
 
 
 class InFloat(nn.Module):
@@ -128,20 +168,59 @@ def _dynamic_int8(model: nn.Module) -> nn.Module:
     return converted
 
 
-def _static_int8(source: Source) -> nn.Module:
-    """int8 weights and activations, with ranges observed on the calibration inputs (Jacob et al., 2018)."""
+class _LinearInFloat(nn.Module):
+    """A dynamic int8 layer computed in floating point: its rounded inputs by its rounded weights."""
+
+    def __init__(self, layer: quantized.dynamic.Linear) -> None:
+        super().__init__()
+        self.weight, self.bias = layer.weight().dequantize(), layer.bias()
+
+    def forward(self, x: Tensor) -> Tensor:
+        # As torch's dynamic layers do, on every processor: to seven bits.
+        scale, zero_point = torch._choose_qparams_per_tensor(x, True)
+        inputs = torch.fake_quantize_per_tensor_affine(x, scale, zero_point, 0, 127)
+        return F.linear(inputs, self.weight, self.bias)
+
+
+def _dynamic_in_float(module: nn.Module) -> Call:
+    """`module`, int8-dynamic, computed in floating point. What enters recurrent layers is not rounded there."""
+    twin = copy.deepcopy(module)
+    for name, layer in list(twin.named_modules()):
+        if isinstance(layer, quantized.dynamic.Linear):
+            twin.set_submodule(name, _LinearInFloat(layer))
+        elif isinstance(layer, quantized.dynamic.LSTM | quantized.dynamic.GRU):
+            twin.set_submodule(name, _recurrent_in_float(layer))
+    return twin.eval()
+
+
+def _recurrent_in_float(layer: Any) -> nn.Module:
+    options = ("num_layers", "bias", "batch_first", "dropout", "bidirectional")
+    kind: type[nn.RNNBase] = getattr(nn, type(layer).__name__)
+    plain = kind(layer.input_size, layer.hidden_size, **{name: getattr(layer, name) for name in options})
+    rounded = {name: value.dequantize() for name, value in layer.get_weight().items()}
+    plain.load_state_dict({**rounded, **layer.get_bias()})
+    return plain
+
+
+def _static_int8(source: Source) -> tuple[nn.Module, Callable[[], Call]]:
+    """int8 weights and activations, with ranges observed on the calibration inputs (Jacob et al., 2018); and the same
+    in floating point.
+
+    Where sums of bytes would overflow, activations have seven bits: what torch itself does for its other x86 engine.
+    """
     from torch.ao.quantization import get_default_qconfig_mapping
-    from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
+    from torch.ao.quantization.quantize_fx import convert_fx, convert_to_reference_fx, prepare_fx
 
     torch.backends.quantized.engine = INT8_ENGINE
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        mapping = get_default_qconfig_mapping(INT8_ENGINE)
+        mapping = get_default_qconfig_mapping("x86" if overflows() else INT8_ENGINE)
         try:
             observed = prepare_fx(nn.Sequential(source.module()), mapping, example_inputs=(source.example,))
             with torch.inference_mode():
                 for batch in source.calibration:
                     observed(batch.clone())  # a model that works in place would change the next one's inputs
+            twin = copy.deepcopy(observed)
             converted = convert_fx(observed)
             with torch.inference_mode():
                 converted(source.example.clone())
@@ -150,7 +229,14 @@ def _static_int8(source: Source) -> nn.Module:
             raise Unsupported(f"PyTorch's static int8 (torch.fx) cannot convert this model: {reason}") from error
     if not any(weight.dtype == torch.qint8 for weight in map(_weight, converted.modules()) if weight is not None):
         raise Unsupported("int8 quantizes layers that multiply by weights, and found none in this model")
-    return converted
+
+    def in_float() -> Call:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            reference: Call = convert_to_reference_fx(twin).eval()
+        return reference
+
+    return converted, in_float
 
 
 def layers_of(module: nn.Module, example: Tensor) -> list[Layer]:

@@ -51,9 +51,11 @@ def to_onnx(module: nn.Module, example: Tensor, varying: tuple[int, ...]) -> byt
     return model
 
 
-def to_static_int8(model: bytes, calibration: tuple[Tensor, ...]) -> bytes:
+def to_static_int8(model: bytes, calibration: tuple[Tensor, ...], reduce_range: bool = False) -> bytes:
     """`model` with int8 weights (a step for each channel) and unsigned 8-bit activations, as pairs of
     QuantizeLinear and DequantizeLinear that a runtime fuses with the layers between them.
+
+    With `reduce_range` weights are integers from -64 to 64, so that two products fit in 16 bits.
 
     Sums and pools between layers are integers too, unless the model normalises them in fp32 (LayerNorm): there rounding
     every sum costs accuracy. Left to its defaults the quantizer would round everything, masks and embeddings included.
@@ -78,6 +80,7 @@ def to_static_int8(model: bytes, calibration: tuple[Tensor, ...]) -> bytes:
             op_types_to_quantize=[*MULTIPLY, *(() if normalises else BETWEEN)],
             nodes_to_exclude=_behind_maxima(nodes),
             per_channel=True,
+            reduce_range=reduce_range,
         )
         return _with_integers(quantized.read_bytes(), "QuantizeLinear", "int8")
 
@@ -103,6 +106,32 @@ def to_dynamic_int8(model: bytes) -> bytes:
         return _with_integers(quantized.read_bytes(), "MatMulInteger", "int8-dynamic")
 
 
+def in_float(model: bytes) -> bytes:
+    """`model` with its products of integers as products of the same numbers in floating point.
+
+    To be run without optimisations, which would fuse what lies between QuantizeLinear and DequantizeLinear into
+    integers again.
+    """
+    import onnx
+
+    proto = onnx.load_from_string(model)
+    one, nodes = "in_float_one", []
+    for node in proto.graph.node:
+        if node.op_type == "MatMulInteger":
+            # Operands A and B, and their zero points behind them.
+            floats = [f"{node.output[0]}_{side}" for side in "ab"]
+            for i, name in enumerate(floats):
+                integers = [node.input[i], one, *node.input[i + 2 : i + 3]]
+                nodes.append(onnx.helper.make_node("DequantizeLinear", integers, [name]))
+            node = onnx.helper.make_node("MatMul", floats, node.output)
+        nodes.append(node)
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+    proto.graph.initializer.append(onnx.helper.make_tensor(one, onnx.TensorProto.FLOAT, (), [1.0]))
+    changed: bytes = proto.SerializeToString()
+    return changed
+
+
 def _with_integers(model: bytes, kind: str, precision: str) -> bytes:
     """`model`, if it has a node of that kind: else the quantizer found nothing to do, and left it in fp32."""
     import onnx
@@ -113,10 +142,11 @@ def _with_integers(model: bytes, kind: str, precision: str) -> bytes:
 
 
 def _behind_maxima(nodes: Iterable[Any]) -> list[str]:
-    """Layers fed by a ReduceMax. OpenVINO 2026.4 merges the rounding between the two into the maximum, wrongly."""
+    """Layers fed by a ReduceMax. OpenVINO 2026.4 merges the rounding between the two into the maximum, wrongly, also
+    where several maxima are joined between them."""
     maxima = {output for node in nodes if node.op_type == "ReduceMax" for output in node.output}
     for node in nodes:
-        if node.op_type in ("Reshape", "Squeeze", "Flatten") and node.input[0] in maxima:
+        if node.op_type in ("Reshape", "Squeeze", "Flatten", "Concat") and maxima.intersection(node.input):
             maxima.update(node.output)
     return [node.name for node in nodes if node.op_type in MULTIPLY and maxima.intersection(node.input)]
 

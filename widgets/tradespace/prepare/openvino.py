@@ -4,11 +4,13 @@ import math
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from tradespace.config import Config
-from tradespace.prepare.session import UNCALIBRATED, Call, Converted, Layer, Session
+from tradespace.prepare.onnxruntime import float_call
+from tradespace.prepare.session import UNCALIBRATED, Call, Converted, Layer, Session, noted
 from tradespace.prepare.source import Source
 
 # Precision -> what OpenVINO calls the type to compute in. Left to itself it takes bf16 where the processor has it,
@@ -17,6 +19,7 @@ HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
 PRECISIONS = tuple(HINTS)
 NAMES = {"f32": "fp32", "f16": "fp16", "u8": "int8", "i8": "int8"}
 MOST_COPIED = 4096
+SEVEN_BITS = "7-bit weights"
 KINDS = ("Convolution", "Deconvolution", "FullyConnected", "MatMul")
 
 
@@ -35,16 +38,46 @@ def unsupported(config: Config, calibrated: bool) -> str | None:
 
 def convert(source: Source, config: Config) -> Converted:
     """The model of `source` exported to ONNX, in int8 if asked, and read by OpenVINO."""
-    model = source.onnx("int8" if config.precision == "int8" else "fp32")
-
+    integers = config.precision == "int8"
+    narrow = integers and overflows()
+    model = source.onnx("int8-7bit" if narrow else "int8" if integers else "fp32")
     example = tuple(source.example.shape)
     lengths = tuple(-1 if axis in source.varying else length for axis, length in enumerate(example))
 
     def open_session(threads: int, batch_size: int | None) -> Session:
         compiled = _compiled(model, (batch_size or -1, *lengths[1:]), HINTS[config.precision], threads)
-        return Session(_call(compiled), lambda: layers_of(_compiled(model, example, HINTS[config.precision], threads)))
 
-    return Converted(open_session, len(model) / 1e6)
+        def layers() -> list[Layer]:
+            found = layers_of(_compiled(model, example, HINTS[config.precision], threads))
+            return noted(found, SEVEN_BITS) if narrow else found
+
+        return Session(_call(compiled), layers)
+
+    return Converted(open_session, len(model) / 1e6, (lambda: float_call(model)) if integers else None)
+
+
+def begin(config: Config) -> None:
+    """Find out, once for all models, what they will be rounded to."""
+    if config.precision == "int8":
+        overflows()
+
+
+@cache
+def overflows() -> bool:
+    """Whether the largest products of unsigned and signed bytes, added up by OpenVINO, come out wrong here.
+
+    They do on x86 processors without VNNI, and where `ONEDNN_MAX_CPU_ISA` hides it: pairs are added in 16 bits there.
+    """
+    import openvino
+    from openvino import opset13 as ops
+
+    unsigned, signed, terms = 255.0, 127, 64
+    inputs = ops.parameter([1, terms], np.float32)
+    rounded = ops.fake_quantize(inputs, 0.0, unsigned, 0.0, unsigned, 256)
+    weights = ops.convert(ops.constant(np.full((terms, 16), signed, np.int8)), "f32")
+    product = ops.matmul(rounded, ops.multiply(weights, ops.constant(np.float32(1))), False, False)
+    call = _call(_core().compile_model(openvino.Model([product], [inputs]), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}))
+    return bool((call(torch.full((1, terms), unsigned)) < 0.99 * unsigned * signed * terms).any())
 
 
 def _compiled(model: bytes, shape: tuple[int, ...], hint: str, threads: int) -> Any:

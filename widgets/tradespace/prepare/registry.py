@@ -10,7 +10,7 @@ import torch
 
 from tradespace.config import PRECISIONS, Config
 from tradespace.prepare import compiled, cuda, eager, onnxruntime, openvino
-from tradespace.prepare.session import Converted, Session
+from tradespace.prepare.session import Call, Converted, Session
 from tradespace.prepare.source import Source
 from tradespace.tasks.task import Task
 
@@ -41,7 +41,7 @@ class Runtime:
 
 
 RUNTIMES = {
-    "eager": Runtime(eager.PRECISIONS, eager.unsupported, eager.convert),
+    "eager": Runtime(eager.PRECISIONS, eager.unsupported, eager.convert, begin=eager.begin),
     "compile": Runtime(compiled.PRECISIONS, compiled.unsupported, compiled.convert, begin=compiled.begin),
     "onnxruntime": Runtime(
         onnxruntime.PRECISIONS, onnxruntime.unsupported, onnxruntime.convert, ("onnx", "onnxruntime", "onnxscript")
@@ -51,6 +51,7 @@ RUNTIMES = {
         openvino.unsupported,
         openvino.convert,
         ("onnx", "onnxruntime", "onnxscript", "openvino"),
+        openvino.begin,
     ),
 }
 
@@ -73,6 +74,11 @@ class Prepared:
     def model_mb(self) -> float:
         """Size on disk of the weights, in 10^6 bytes."""
         return self.converted.model_mb
+
+    @property
+    def in_float(self) -> Callable[[], Call] | None:
+        """Makes the same rounded model, to be computed in floating point; None where nothing is in integers."""
+        return self.converted.in_float
 
     def session(self, threads: int, batch_size: int | None) -> Session:
         """The model ready for batches of that size, or of any; how many threads it may use holds for most runtimes."""

@@ -1,7 +1,7 @@
 """What preparing gives: a model converted for one runtime, sessions of it that can be called, the layers that ran."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -20,11 +20,19 @@ class Layer:
         What the runtime calls it, and the type it multiplies in: `fp32 bf16 fp16 int8 ...`.
     macs : int
         Multiply-accumulates for one item.
+    note : str
+        Where a type is not used to its full range, what is left of it: `7-bit weights`.
     """
 
     kind: str
     precision: str
     macs: int
+    note: str = ""
+
+
+def noted(layers: list[Layer], note: str) -> list[Layer]:
+    """`layers`, those in int8 with the note."""
+    return [replace(layer, note=note) if layer.precision == "int8" else layer for layer in layers]
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,11 @@ class Converted:
         (threads, batch size, or None for batches of any size) -> `Session`.
     model_mb : float
         Size on disk of the weights as this runtime loads them, in 10^6 bytes.
+    in_float : callable, optional
+        () -> the same rounded model computed in floating point, by plain kernels that no processor's 8-bit arithmetic
+        enters: what the integers stand for. There where the precision has integer kernels.
     """
 
     open: Callable[[int, int | None], Session]
     model_mb: float
+    in_float: Callable[[], Call] | None = None

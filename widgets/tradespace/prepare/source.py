@@ -52,7 +52,8 @@ class Source:
         return copy.deepcopy(self._module)
 
     def onnx(self, precision: str) -> bytes:
-        """The model as an ONNX file of any batch size, at `fp32`, `int8` or `int8-dynamic`."""
+        """The model as an ONNX file of any batch size, at `fp32`, `int8`, `int8-dynamic`, or `int8-7bit`: int8 with
+        weights of seven bits."""
         steps = ["fp32"] if precision == "fp32" else ["fp32", precision]
         for step in steps:
             if step not in self._exports:
@@ -70,8 +71,8 @@ class Source:
     def _export(self, precision: str) -> bytes:
         if precision == "fp32":
             return export.to_onnx(self._module, self.example, self.varying)
-        if precision == "int8":
-            return export.to_static_int8(self._made("fp32"), self.calibration)
+        if precision in ("int8", "int8-7bit"):
+            return export.to_static_int8(self._made("fp32"), self.calibration, precision == "int8-7bit")
         return export.to_dynamic_int8(self._made("fp32"))
 
     def _made(self, precision: str) -> bytes:

@@ -72,7 +72,7 @@ def plot_verdict(a: Measurement, b: Measurement) -> "Figure":
 
 
 def _why(a: Measurement, b: Measurement) -> str:
-    reasons = [f"{name}: {one.reason.rstrip('.')}" for name, one in zip(SIDES, (a, b), strict=True) if one.reason]
+    reasons = [f"{name}: {one.reason.rstrip('.')}" for name, one in zip(SIDES, (a, b), strict=True) if one.failure]
     return f". {'; '.join(reasons)}." if reasons else " yet."
 
 

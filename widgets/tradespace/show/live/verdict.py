@@ -154,7 +154,7 @@ def _side(name: str, one: Measurement) -> dict[str, Any]:
     return {
         "name": name,
         "title": in_brief(one.config),
-        "text": one.reason or middle.text,
+        "text": one.reason if one.failure else middle.text,
         "colour": colour,
         "symbol": SYMBOLS[marker],
         "medians_ms": [float(np.median(a_slice.samples_ns)) / 1e6 for a_slice in one.slices],
