@@ -14,6 +14,7 @@ from tradespace.config import Config
 from tradespace.prepare import export
 from tradespace.prepare.session import UNCALIBRATED, Call, Converted, Layer, Session
 from tradespace.prepare.source import Source
+from tradespace.spinning import ONNXRUNTIME_SPIN_US, how_threads_wait
 
 PRECISIONS = ("fp32", "int8", "int8-dynamic")
 ERRORS_ONLY = 3
@@ -52,6 +53,9 @@ def _session(model: bytes, threads: int, disabled: tuple[str, ...] = (), **optio
     wanted.intra_op_num_threads = threads
     wanted.log_severity_level = ERRORS_ONLY
     wanted.add_session_config_entry(*NO_OVERFLOW)
+    spin_us = ONNXRUNTIME_SPIN_US[how_threads_wait()]
+    if spin_us is not None:
+        wanted.add_session_config_entry("session.intra_op.spin_duration_us", str(spin_us))
     for name, value in options.items():
         setattr(wanted, name, value)
     return onnxruntime.InferenceSession(

@@ -12,6 +12,7 @@ from tradespace.config import Config
 from tradespace.prepare.onnxruntime import float_call
 from tradespace.prepare.session import UNCALIBRATED, Call, Converted, Layer, Session, noted
 from tradespace.prepare.source import Source
+from tradespace.spinning import OPENVINO_BINDS, how_threads_wait
 
 # Precision -> what OpenVINO calls the type to compute in. Left to itself it takes bf16 where the processor has it,
 # and calls that fp32; beside int8 layers, too, what stays in floating point stays fp32.
@@ -84,7 +85,12 @@ def _compiled(model: bytes, shape: tuple[int, ...], hint: str, threads: int) -> 
     """`model` compiled for inputs of `shape`, in which -1 stands for any length."""
     read = _core().read_model(model)
     read.reshape(list(shape))
-    options = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
+    options = {
+        "INFERENCE_PRECISION_HINT": hint,
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": 1,
+        "ENABLE_CPU_PINNING": OPENVINO_BINDS[how_threads_wait()],
+    }
     return _core().compile_model(read, "CPU", options)
 
 
