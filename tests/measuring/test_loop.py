@@ -137,3 +137,12 @@ def test_warm_up_of_a_call_that_never_settles_is_cut_at_its_cap():
 
     warm_up(call, device, device.clock, cap_s=0.5)
     assert 0.5e9 <= device.now < 1.5e9
+
+
+def test_a_slice_after_another_config_throws_a_call_away_and_one_that_need_not_does_not():
+    calls = []
+    for rewarm in (True, False):
+        device = FakeDevice(asynchronous=False, work_ns=10**9)
+        timed = time_slice(device.call, device, 1, 0.001, device.clock, rewarm=rewarm)
+        calls.append(device.calls - len(timed.samples_ns))
+    assert calls == [1, 0]

@@ -56,7 +56,7 @@ def _batches(configs: list[Config]) -> np.ndarray:
 
 def warming_up_s(call_s: float) -> float:
     """Seconds of calls before the first slice: one to see its memory, and more until the latency is steady."""
-    return 2 * call_s + min(10 * call_s, max(0.5, call_s))
+    return call_s + min(10 * call_s, max(0.5, call_s))
 
 
 def sampling_s(call_s: float, budget_s: float) -> float:

@@ -76,13 +76,15 @@ def time_slice(
     batch_size: int,
     seconds: float,
     clock: Clock = time.perf_counter_ns,
+    rewarm: bool = True,
 ) -> Slice:
     """About `seconds` of timing: latency call by call, and throughput back to back.
 
-    Where calls return only when their work is done, the two are the same loop and it is run once. Another Config
-    was measured just before, so the first calls, which find its data in the caches, are thrown away.
+    Where calls return only when their work is done, the two are the same loop and it is run once. Where another Config
+    was measured just before, the first calls, which find its data in the caches, are thrown away: `rewarm`.
     """
-    latencies_ns(call, device, REWARM_S, clock)
+    if rewarm:
+        latencies_ns(call, device, REWARM_S, clock)
     before, start = usage(), clock()
     samples = latencies_ns(call, device, seconds, clock)
     wall, after = clock() - start, usage()

@@ -29,6 +29,8 @@ from tradespace.prepare import Layer, Prepared, Session, Source, prepare, unsupp
 from tradespace.tasks.task import Task, scoring_order, whole
 
 WATCH_S = 2.0
+# What the caches hold is read again in some milliseconds: nothing beside a call that takes longer than this.
+LONG_CALL_S = 0.1
 CHECKED_ITEMS = 32
 ROTATED_BATCHES = 4
 # Where items differ in length, and so in cost, a few of them would stand badly for all.
@@ -61,12 +63,15 @@ class Running:
         Numbers the calls, on and on over all slices, so that each slice feeds other inputs.
     warm : bool
         Whether its latency was steady once.
+    call_s : float
+        Median of its first slice.
     """
 
     session: Session
     prepare_s: float
     turns: Iterator[int] = field(default_factory=count)
     warm: bool = False
+    call_s: float = 0.0
 
 
 def end_with(kernel: int) -> None:
@@ -174,14 +179,15 @@ def run_slice(key: str, config: Config, seconds: float) -> Slice | Failure:
     """Time `config` for about `seconds`; the first time, once its latency is steady."""
     where, running = device(config.device), _session(key, config)
     if running.warm:
-        return time_slice(_caller(key, config), where, config.batch_size, seconds)
+        return time_slice(_caller(key, config), where, config.batch_size, seconds, rewarm=running.call_s < LONG_CALL_S)
     start = time.perf_counter_ns()
     memory_mb = where.peak_mb(lambda: _caller(key, config)(0))
     call = _caller(key, config)
     warm_up(call, where)
     running.warm = True
     warm_up_ns = time.perf_counter_ns() - start
-    timed = time_slice(call, where, config.batch_size, seconds)
+    timed = time_slice(call, where, config.batch_size, seconds, rewarm=False)
+    running.call_s = float(np.median(timed.samples_ns)) / 1e9
     return replace(timed, warm_up_ns=warm_up_ns, memory_mb=memory_mb)
 
 
