@@ -11,6 +11,7 @@ import cost
 import drag
 import explorer
 import gains
+import int8_truth
 import interval_coverage
 import live_search
 import overhead
@@ -31,6 +32,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "robustness": robustness.run,
     "cost": cost.run,
     "accuracy": accuracy_table.run,
+    "int8_truth": int8_truth.run,
     "search": search.run,
     "live_search": live_search.run,
     "drag": drag.run,
