@@ -13,6 +13,7 @@ import drag
 import eta
 import explorer
 import gains
+import int8_truth
 import interval_coverage
 import live_search
 import overhead
@@ -37,6 +38,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "eta": eta.run,
     "resume": resume.run,
     "accuracy": accuracy_table.run,
+    "int8_truth": int8_truth.run,
     "search": search.run,
     "live_search": live_search.run,
     "drag": drag.run,

@@ -319,7 +319,7 @@ def test_the_outputs_of_a_compressed_model_are_compared_with_those_of_fp32(key):
 
 @pytest.fixture
 def integers(key, monkeypatch):
-    """(function) -> a model that gives the first two numbers of an item, and in floating point what the function gives.
+    """(function) -> a model that gives the first two numbers of each item; in floating point, what the function gives.
 
     It gives back a list that grows each time the model is asked for in floating point.
     """

@@ -73,13 +73,13 @@ def test_what_this_processor_lacks_is_a_row_with_the_reason_and_what_it_has_is_n
         assert row["ran_as"].startswith(f"{precision}: 3 layers, 100.0 %")
 
 
-def test_bf16_is_bf16_in_every_layer_and_does_round(case):
-    if "bf16" in LACKING:
-        return  # refused, as the test above holds
+@pytest.mark.parametrize("precision", [name for name in TOLERANCE if name not in ("fp32", *LACKING)])
+def test_a_lower_precision_does_round_and_runs_in_no_other_type(case, precision):
     inputs = case.inputs(7)
+    session = case.session("openvino", precision)
     # A few tiny layers may be merged with what surrounds them, and are not told of then.
-    assert {layer.precision for layer in case.session("openvino", "bf16").layers()} <= {"bf16"}
-    assert not torch.equal(case.session("openvino", "bf16").call(inputs), case.session("openvino", "fp32").call(inputs))
+    assert {layer.precision for layer in session.layers()} <= {precision}
+    assert not torch.equal(session.call(inputs), case.session("openvino", "fp32").call(inputs))
 
 
 def test_int8_layers_are_int8(images):

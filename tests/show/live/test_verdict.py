@@ -252,9 +252,9 @@ def test_the_words_hold_the_numbers(ratio, low, high):
 
 
 def test_accuracy_in_words():
-    def said(difference, p, only_a, only_b, judged):
+    def said(difference, p, only_a, only_b, 1_000, judged):
         return accuracy_in_words(
-            AccuracyComparison(difference, difference - 0.01, difference + 0.01, p, only_a, only_b, judged)
+            AccuracyComparison(difference, difference - 0.01, difference + 0.01, p, only_a, only_b, 1_000, judged)
         )
 
     assert (

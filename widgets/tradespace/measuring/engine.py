@@ -25,7 +25,7 @@ from tradespace.measuring.machine import machine, now
 from tradespace.measuring.measurement import Failure, Measurement, Score, Slice
 from tradespace.measuring.replay import Process, Replay
 from tradespace.measuring.statistics import FEWEST_SLICES
-from tradespace.measuring.work import STOP_FROM_SLICES, Work
+from tradespace.measuring.work import STOP_FROM_SLICES, Limits, Work
 from tradespace.prepare import untimed
 from tradespace.recording import FOLDER, recording
 from tradespace.spinning import OPENMP, VARIABLE, WAYS, how_threads_wait
@@ -179,12 +179,10 @@ class _Point:
         engine: Engine,
         measurement: Measurement,
         scores: Scores,
-        *,
-        budget_s: float,
-        score_s: float,
+        limits: Limits,
     ) -> None:
         self._engine, self._scores = engine, scores
-        self._budget_s, self._score_s = budget_s, score_s
+        self._budget_s, self._score_s, self._test_items = limits.budget_s, limits.score_s, limits.test_items
         self.measurement = measurement
         self.variant = worker.variant(measurement.config)
         self.untimed = untimed(measurement.config)
@@ -224,7 +222,7 @@ class _Point:
             self._take((*self.measurement.slices, answer) if isinstance(answer, Slice) else answer, "slices")
 
     def score_slice(self) -> None:
-        score = self._scores.get(self.variant, Score())
+        score = self._scores.get(self.variant, Score(whole=not self._test_items))
         if not score.done(self._score_s):
             began = time.perf_counter()
             config, known = self.measurement.config, len(score.correct)
@@ -234,7 +232,9 @@ class _Point:
                 self._take(answer, "failure")
                 return
             spent_s = score.spent_s + time.perf_counter() - began
-            score = Score(np.concatenate([score.correct, answer]), spent_s, whole=not len(answer))
+            correct = np.concatenate([score.correct, answer])
+            # In recorded mode there may be fewer results than items.
+            score = Score(correct, spent_s, whole=len(correct) == self._test_items or not len(answer))
             self._scores[self.variant] = score
         if score.done(self._score_s):
             self._scored = True
@@ -286,9 +286,9 @@ def measure_rounds(
     shuffle = random.Random(seed).shuffle
     scores, slices = {} if scores is None else scores, slices or {}
     begun = (Measurement(task.name, config, slices.get(config, ()), ci=ci, machine=machine()) for config in configs)
-    waiting = [_Point(engine, measurement, scores, budget_s=budget_s, score_s=score_s) for measurement in begun]
-    test_items = len(task.test[1]) if task.test is not None else 0
-    work.plan(waiting, scores, budget_s=budget_s, score_s=score_s, test_items=test_items)
+    limits = Limits(budget_s, score_s, len(task.test[1]) if task.test else 0)
+    waiting = [_Point(engine, measurement, scores, limits) for measurement in begun]
+    work.plan(waiting, scores, limits)
     shuffle(waiting)
     points: list[_Point] = []
     too_large: dict[Config, int] = {}

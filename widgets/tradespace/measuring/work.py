@@ -5,6 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Protocol
 
@@ -28,6 +29,15 @@ PREPARING_S = {"eager": (0.3, 0.05), "compile": (15.0, 10.0), "onnxruntime": (3.
 CALL_S = 0.03
 # Beside its samples a slice takes the calls that are thrown away, and the way to the measuring process and back.
 OVERHEAD = 1.1
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most seconds of samples a Config, the most seconds of scoring a variant, and how many test items there are."""
+
+    budget_s: float
+    score_s: float
+    test_items: int
 
 
 class Point(Protocol):
@@ -72,18 +82,10 @@ class Work:
         self._timed: list[tuple[float, float]] = []
         self._slices = self._undisturbed = 0
 
-    def plan(
-        self,
-        points: Iterable[Point],
-        scores: Mapping[Config, Score],
-        *,
-        budget_s: float,
-        score_s: float,
-        test_items: int,
-    ) -> None:
+    def plan(self, points: Iterable[Point], scores: Mapping[Config, Score], limits: Limits) -> None:
         """What is to be measured: `points` and `scores` are looked at again whenever the rest is estimated."""
         self._points, self._scores = list(points), scores
-        self._budget_s, self._score_s, self._test_items = budget_s, score_s, test_items
+        self._budget_s, self._score_s, self._test_items = limits.budget_s, limits.score_s, limits.test_items
 
     @contextmanager
     def stage(self, name: str, point: Point) -> Iterator[None]:

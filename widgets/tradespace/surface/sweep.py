@@ -96,7 +96,7 @@ def sweep(
     ([1, 8], ['ok', 'ok'])
     """
     checked = list(dict.fromkeys(check(task, configs)))
-    limits = Limits(positive("ci", ci), positive("budget_s", budget_s), positive("score_s", score_s))
+    limits = Closeness(positive("ci", ci), positive("budget_s", budget_s), positive("score_s", score_s))
     choose("search", search, SEARCHES)
     if (search == "adaptive") != (budget is not None):
         raise ValueError(
@@ -115,15 +115,15 @@ def sweep(
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How closely each point is measured."""
+class Closeness:
+    """How closely each point is measured, as for `measure`."""
 
     ci: float
     budget_s: float
     score_s: float
 
 
-def _unfinished(identities: Identities, limits: Limits, search: str, budget: float | None) -> Path:
+def _unfinished(identities: Identities, limits: Closeness, search: str, budget: float | None) -> Path:
     """Where a sweep without a store keeps what it measures until it has come to its end."""
     asked = {"points": sorted(map(_key, identities.values())), "search": [search, budget], **asdict(limits)}
     return _folder() / f"{_key(asked)}.sqlite"
@@ -203,7 +203,7 @@ class _Sweep:
         task: Task,
         identities: Identities,
         store: Store,
-        limits: Limits,
+        limits: Closeness,
         executor: Executor | None,
         bar: _Progress,
     ) -> None:

@@ -80,7 +80,7 @@ def accuracy_in_words(compared: AccuracyComparison) -> str:
 
     Examples
     --------
-    >>> print(accuracy_in_words(AccuracyComparison(-0.002, -0.006, 0.002, 0.4, 30, 24, "can't tell")))
+    >>> print(accuracy_in_words(AccuracyComparison(-0.002, -0.006, 0.002, 0.4, 30, 24, 10_000, "can't tell")))
     Accuracy: B lost 0.20 points (-0.60 to +0.20), p = 0.4: not significant.
     """
     if compared.only_a == compared.only_b == 0:
