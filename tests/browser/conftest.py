@@ -41,7 +41,7 @@ CHROMIUM_FLAGS = [
 expect.set_options(timeout=30_000)
 # Without a kernel's name JupyterLab stops to ask for one.
 METADATA = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-MEASURED_MS = 60_000
+MEASURED_MS = 180_000
 NO_CHROMIUM = "no Chromium on the PATH: `apt-get install chromium`, or install Google Chrome"
 
 
