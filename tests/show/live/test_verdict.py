@@ -252,7 +252,7 @@ def test_the_words_hold_the_numbers(ratio, low, high):
 
 
 def test_accuracy_in_words():
-    def said(difference, p, only_a, only_b, 1_000, judged):
+    def said(difference, p, only_a, only_b, judged):
         return accuracy_in_words(
             AccuracyComparison(difference, difference - 0.01, difference + 0.01, p, only_a, only_b, 1_000, judged)
         )

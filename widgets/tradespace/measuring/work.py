@@ -33,7 +33,7 @@ OVERHEAD = 1.1
 
 @dataclass(frozen=True)
 class Limits:
-    """The most seconds of samples a Config, the most seconds of scoring a variant, and how many test items there are."""
+    """Seconds of samples a Config and of scoring a variant, at most; and how many test items there are."""
 
     budget_s: float
     score_s: float
