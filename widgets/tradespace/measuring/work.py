@@ -198,7 +198,7 @@ class Work:
         took = self._took.get(stage)
         if not took:
             return otherwise
-        # The very first also starts the measuring process.
+        # The first of its kind also starts a process, or imports a runtime.
         return fmean(took[1:] if len(took) > 1 else took)
 
 
