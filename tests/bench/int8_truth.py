@@ -9,6 +9,7 @@ import torch
 import tradespace as ts
 from report import Finding, print_table
 from torch import Tensor
+from tradespace.config import most_threads
 from tradespace.errors import Unsupported
 from tradespace.measuring.measurement import UNTRUE_ABOVE
 from tradespace.prepare import Source, prepare, unsupported
@@ -32,7 +33,7 @@ def run(quick: bool) -> list[Finding]:
     plain = measured(quick)
     environment = os.environ | CAPPED
     command = [sys.executable, __file__, *(["--quick"] if quick else [])]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     capped = json.loads(done.stdout.splitlines()[-1])
     print_table(HEADER, [_cells(one, other) for one, other in zip(plain, capped, strict=True)])
     return [_departure("as it is", plain), _departure("capped", capped), _lost(plain)]
@@ -40,7 +41,7 @@ def run(quick: bool) -> list[Finding]:
 
 def measured(quick: bool) -> list[dict[str, object]]:
     """One entry for each model, runtime and precision that runs here."""
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(most_threads())
     found = []
     for name in TASKS:
         task = load_task(name)
@@ -48,7 +49,7 @@ def measured(quick: bool) -> list[dict[str, object]]:
             source = Source(task, model, "none")
             exact = score(task, outputs(task, prepare(source, ts.Config(model)).session(1, None).call, quick))
             for runtime, precision in INTEGERS:
-                entry = one(task, source, ts.Config(model, precision=precision, runtime=runtime, threads=1), quick)
+                entry = one(task, source, ts.Config(model, precision=precision, runtime=runtime), quick)
                 if entry:
                     found.append({**entry, "fp32": exact})
                     print(*found[-1].values(), file=sys.stderr, flush=True)
@@ -64,7 +65,7 @@ def one(task: Task, source: Source, config: ts.Config, quick: bool) -> dict[str,
     except Unsupported:
         return None
     assert made.in_float is not None, "every one of these precisions has integers"
-    session = made.session(1, None)
+    session = made.session(most_threads(), None)
     found = outputs(task, session.call, quick)
     held = min(HELD_QUICKLY if quick else HELD, len(found))
     truth = outputs(task, made.in_float(), quick, held)
