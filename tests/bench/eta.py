@@ -11,7 +11,7 @@ from tradespace.tasks import Task, load_task
 
 WITHIN, FROM, LOOKED_AT = 0.25, 0.25, (0.0, 0.1, 0.25, 0.5, 0.75)
 # As in notebook 00.
-CI, BUDGET_S, MOST_S, MOST_TIMES = 0.05, 0.5, 90.0, 3.0
+CI, BUDGET_S, SCORE_S, MOST_S, MOST_TIMES = 0.05, 0.3, 2.0, 90.0, 3.0
 
 
 def run(quick: bool) -> list[Finding]:
@@ -33,8 +33,14 @@ def timed(task: Task, configs: list[Config]) -> tuple[list[tuple[float, float]],
     """(seconds done, seconds left by the estimate) over the sweep, and how long it took."""
     PROCESS.kill()
     seen: list[tuple[float, float]] = []
-    work = Work(lambda: seen.append((work.done_s, sum(work.left_s().values()))))
-    for _ in measure_rounds(task, configs, ci=CI, budget_s=BUDGET_S, work=work):
+
+    def look() -> None:
+        # As often as a progress bar would: estimating takes some milliseconds.
+        if not seen or work.done_s - seen[-1][0] > 0.5:
+            seen.append((work.done_s, sum(work.left_s().values())))
+
+    work = Work(look)
+    for _ in measure_rounds(task, configs, ci=CI, budget_s=BUDGET_S, score_s=SCORE_S, work=work):
         pass
     return seen, work.done_s
 

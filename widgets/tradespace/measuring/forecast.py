@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from tradespace.config import Config
+from tradespace.measuring.loop import WARM_UP_CAP_S
 from tradespace.measuring.statistics import FEWEST_SLICES
 
 SLICES_A_BUDGET = 24
@@ -56,7 +57,7 @@ def _batches(configs: list[Config]) -> np.ndarray:
 
 def warming_up_s(call_s: float) -> float:
     """Seconds of calls before the first slice: one to see its memory, and more until the latency is steady."""
-    return call_s + min(10 * call_s, max(0.5, call_s))
+    return call_s + (min(10 * call_s, WARM_UP_CAP_S) if call_s < WARM_UP_CAP_S else 0.0)
 
 
 def sampling_s(call_s: float, budget_s: float) -> float:

@@ -23,7 +23,7 @@ from tradespace.config import Config
 from tradespace.errors import Unsupported
 from tradespace.measuring.device import device
 from tradespace.measuring.energy import energy_j_per_item, find_counter
-from tradespace.measuring.loop import time_slice, warm_up
+from tradespace.measuring.loop import WARM_UP_CAP_S, time_slice, warm_up
 from tradespace.measuring.measurement import Facts, Failure, Slice
 from tradespace.prepare import Layer, Prepared, Session, Source, prepare, unsupported
 from tradespace.tasks.task import Task, scoring_order, whole
@@ -183,7 +183,9 @@ def run_slice(key: str, config: Config, seconds: float) -> Slice | Failure:
     start = time.perf_counter_ns()
     memory_mb = where.peak_mb(lambda: _caller(key, config)(0))
     call = _caller(key, config)
-    warm_up(call, where)
+    # A call as long as all warming up may take was warm-up enough.
+    if time.perf_counter_ns() - start < WARM_UP_CAP_S * 1e9:
+        warm_up(call, where)
     running.warm = True
     warm_up_ns = time.perf_counter_ns() - start
     timed = time_slice(call, where, config.batch_size, seconds, rewarm=False)
