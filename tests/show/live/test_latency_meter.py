@@ -6,6 +6,7 @@ import os
 import queue
 import signal
 import threading
+import time
 from contextlib import suppress
 
 import numpy as np
@@ -266,7 +267,12 @@ def test_the_interrupt_of_the_kernel_ends_it(meter, rounds):
 
 
 def test_a_cell_that_waits_can_be_interrupted_and_that_stops_it(meter):
-    threading.Timer(0.3, _thread.interrupt_main).start()
+    def interrupt():
+        while not meter.running:
+            time.sleep(0.01)
+        _thread.interrupt_main()
+
+    threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         meter.wait()
     assert not meter.running

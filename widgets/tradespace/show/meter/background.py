@@ -83,9 +83,9 @@ class MeasuringWidget(anywidget.AnyWidget):
     def wait(self) -> Self:
         """Wait for the end, in a cell that needs the result; if nothing was started yet, start."""
         with self._changed:
-            if not self._began:
-                self.start()
             try:
+                if not self._began:
+                    self.start()
                 while self.running:
                     self._changed.wait(TURN_S)
             except KeyboardInterrupt:
