@@ -186,7 +186,7 @@ class _Point:
         self.measurement = measurement
         self.variant = worker.variant(measurement.config)
         self.untimed = untimed(measurement.config)
-        self.ready = self.warm = self._scored = self._exhausted = False
+        self.ready = self.warm = self.scored = self._exhausted = False
 
     @property
     def failed(self) -> bool:
@@ -201,13 +201,8 @@ class _Point:
         return self.untimed is not None or known or m.spent_s >= enough_s or self._exhausted
 
     @property
-    def scored(self) -> bool:
-        """Whether no more test items are wanted; what was known before this point began counts."""
-        return self._scored
-
-    @property
     def finished(self) -> bool:
-        return self.failed or (self.timed and self._scored)
+        return self.failed or (self.timed and self.scored)
 
     def make_ready(self) -> None:
         self.ready = True
@@ -237,7 +232,7 @@ class _Point:
             score = Score(correct, spent_s, whole=len(correct) == self._test_items or not len(answer))
             self._scores[self.variant] = score
         if score.done(self._score_s):
-            self._scored = True
+            self.scored = True
             self._take(score.correct if len(score.correct) else None, "correct")
 
     def measure_energy(self) -> None:

@@ -21,7 +21,7 @@ def forecast_calls(known_s: Mapping[Config, float], asked: Iterable[Config]) -> 
     """Seconds of a call of each Config that is `asked`: as measured, or as expected from the others.
 
     The logarithm of a call's seconds is taken for a sum of effects of the model, of precision and runtime together and
-    of the batch size (ridge regression: Hoerl and Kennard, 1970). NaN while no call is known.
+    of the batch size (ridge regression: Hoerl and Kennard, 1970). At least one call has to be known.
 
     Examples
     --------
@@ -30,8 +30,6 @@ def forecast_calls(known_s: Mapping[Config, float], asked: Iterable[Config]) -> 
     True
     """
     wanted = list(dict.fromkeys(asked))
-    if not known_s:
-        return dict.fromkeys(wanted, math.nan)
     every = [*known_s, *wanted]
     features = np.hstack([_levels([(c.model, c.pruning) for c in every]), _batches(every)])
     features = np.hstack([features, _levels([(c.precision, c.runtime, c.device) for c in every])])

@@ -108,8 +108,10 @@ def sweep(
     kept = Store(unfinished if store is None else store)
     with kept.held_open(), _Progress(len(checked), progress, budget) as bar:
         measuring = _Sweep(task, identities, kept, limits, executor, bar)
-        whole = _adaptive(measuring, budget, bar) if budget is not None else measuring.measure(checked)
-    if store is None and whole:
+        if budget is None:
+            measuring.measure(checked)
+        interrupted = budget is not None and _adaptive(measuring, budget, bar)
+    if store is None and not interrupted:
         _forget(unfinished)
     return table(bar.rows[config] for config in checked if config in bar.rows)
 
@@ -143,7 +145,7 @@ def _forget(path: Path) -> None:
 
 
 def _adaptive(measuring: "_Sweep", budget_s: float, bar: "_Progress") -> bool:
-    """Measure what may be on the frontier until the time is up: whether nobody interrupted it."""
+    """Measure what may be on the frontier until the time is up, or somebody interrupts: whether somebody did."""
     finder, now = Search(measuring.configs, measuring.limits.budget_s), time.monotonic()
     end = now + budget_s
     try:
@@ -153,8 +155,8 @@ def _adaptive(measuring: "_Sweep", budget_s: float, bar: "_Progress") -> bool:
             finder.tell(table(bar.rows[config] for config in asked), now - before)
             bar.note = f", predictions off by {finder.error():.0%}"
     except KeyboardInterrupt:
-        return False
-    return True
+        return True
+    return False
 
 
 class _Progress:
@@ -215,7 +217,7 @@ class _Sweep:
         self._scores = {name: score for name, score in found.items() if score is not None}
         self._kept = dict(self._scores)
 
-    def measure(self, configs: list[Config]) -> bool:
+    def measure(self, configs: list[Config]) -> None:
         """Add the rows of `configs`: those that are known, then those that have to be measured."""
         for config in configs:
             if (found := self._known(config)) is not None:
@@ -240,7 +242,6 @@ class _Sweep:
             if finished:
                 self._bar.rows[config] = row(measurement)
                 self._store.save(self._keys[config], self._identities[config], measurement, self.limits.budget_s)
-        return True
 
     def _known(self, config: Config) -> dict[str, object] | None:
         """The row of a point that need not be measured again, if there is one."""
