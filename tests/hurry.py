@@ -6,7 +6,7 @@ A tenth of a second a point or, where it is disturbed, two; and every tenth item
 from dataclasses import replace
 
 from tradespace import tasks
-from tradespace.measuring import engine
+from tradespace.measuring import engine, forecast
 
 begin, load = engine._Point.__init__, tasks.load_task
 
@@ -27,4 +27,4 @@ def sampled(name):
 
 
 engine._Point.__init__, tasks.load_task = hurried, sampled
-engine.MOST_BUDGETS, engine.SLICE_LIMITS_S = 2, (0.01, 0.3)
+engine.MOST_BUDGETS, forecast.SLICE_LIMITS_S = 2, (0.01, 0.3)

@@ -11,7 +11,7 @@ from tradespace.tasks import Task, load_task
 
 WITHIN, FROM, LOOKED_AT = 0.25, 0.25, (0.0, 0.1, 0.25, 0.5, 0.75)
 # As in notebook 00.
-CI, BUDGET_S, SCORE_S, MOST_S, MOST_TIMES = 0.05, 0.3, 2.0, 90.0, 3.0
+CI, BUDGET_S, SCORE_S, MOST_S, MOST_TIMES = 0.05, 0.25, 1.5, 90.0, 3.0
 
 
 def run(quick: bool) -> list[Finding]:

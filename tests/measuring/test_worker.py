@@ -21,7 +21,7 @@ LABELS = torch.arange(300) % 2
 @pytest.fixture
 def key(monkeypatch):
     """A task that this process, in the part of the measuring one, has been given."""
-    for name in ("_tasks", "_sources", "_prepared", "_running", "_scored", "_scoring", "_truth_errors"):
+    for name in ("_tasks", "_sources", "_prepared", "_running", "_scored", "_scoring", "_truth_errors", "_expected"):
         monkeypatch.setattr(worker, name, {})
     task = ts.Task.from_model(torch.nn.Linear(4, 2), example=X[:1], test=(X, LABELS))
     worker.learn("key", cloudpickle.dumps(task))

@@ -20,7 +20,7 @@ import numpy as np
 from tradespace.config import Config, check
 from tradespace.errors import choose, positive
 from tradespace.measuring import worker
-from tradespace.measuring.forecast import MOST_BUDGETS, SLICES_A_BUDGET
+from tradespace.measuring.forecast import MOST_BUDGETS, slice_s
 from tradespace.measuring.machine import machine, now
 from tradespace.measuring.measurement import Failure, Measurement, Score, Slice
 from tradespace.measuring.replay import Process, Replay
@@ -33,7 +33,6 @@ from tradespace.tasks.task import Task
 
 # Raised when a change to the loop makes older timings or accuracies incomparable: stored ones are then measured again.
 LOOP_VERSION = 3
-SLICE_LIMITS_S = (0.02, 0.3)
 SCORE_SLICE_S = 0.3
 SCORE_S = 5.0
 # A variant is scored when this many slices of it are taken: by then its speed is known, and so how long scoring takes.
@@ -209,9 +208,7 @@ class _Point:
         self._take(self._engine.request(worker.make_ready, self.measurement.config), "facts")
 
     def time_slice(self) -> None:
-        shortest, longest = SLICE_LIMITS_S
-        seconds = min(max(self._budget_s / SLICES_A_BUDGET, shortest), longest)
-        answer = self._engine.request(worker.run_slice, self.measurement.config, seconds)
+        answer = self._engine.request(worker.run_slice, self.measurement.config, slice_s(self._budget_s))
         self.warm, self._exhausted = True, answer is None
         if answer is not None:
             self._take((*self.measurement.slices, answer) if isinstance(answer, Slice) else answer, "slices")

@@ -6,15 +6,21 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from tradespace.config import Config
-from tradespace.measuring.loop import WARM_UP_CAP_S
+from tradespace.measuring.loop import LONG_CALL_S, REWARM_S, WARM_UP_CAP_S
 from tradespace.measuring.statistics import FEWEST_SLICES
 
 SLICES_A_BUDGET = 24
+SLICE_LIMITS_S = (0.025, 0.3)
+# To the measuring process and back, and to read the counters of all threads.
+WAY_S = 0.004
 # Below six slices the median has no 95 % interval: a Config that is slow, or disturbed by other work on the machine,
 # may take up to four budgets to get six good ones.
 MOST_BUDGETS = 4
 # Strength of the belief that a knob makes no difference, in calls that say so.
 RIDGE = 0.1
+# Until larger batches were timed, a call is thought to grow with this power of the batch size: between not at all,
+# where it is all overhead, and in proportion, where it is all arithmetic.
+GROWTH = 0.7
 
 
 def forecast_calls(known_s: Mapping[Config, float], asked: Iterable[Config]) -> dict[Config, float]:
@@ -33,10 +39,12 @@ def forecast_calls(known_s: Mapping[Config, float], asked: Iterable[Config]) -> 
     every = [*known_s, *wanted]
     features = np.hstack([_levels([(c.model, c.pruning) for c in every]), _batches(every)])
     features = np.hstack([features, _levels([(c.precision, c.runtime, c.device) for c in every])])
-    seen, logs = features[: len(known_s)], np.log(list(known_s.values()))
+    growth = GROWTH * np.log([config.batch_size for config in every])
+    seen, logs = features[: len(known_s)], np.log(list(known_s.values())) - growth[: len(known_s)]
     inverse = np.linalg.inv(seen.T @ seen + RIDGE * np.eye(features.shape[1]))
     middle = logs.mean()
-    expected = np.exp(middle + features[len(known_s) :] @ (inverse @ (seen.T @ (logs - middle))))
+    differences = features[len(known_s) :] @ (inverse @ (seen.T @ (logs - middle)))
+    expected = np.exp(middle + growth[len(known_s) :] + differences)
     return {config: known_s.get(config, float(one)) for config, one in zip(wanted, expected, strict=True)}
 
 
@@ -55,11 +63,22 @@ def _batches(configs: list[Config]) -> np.ndarray:
 
 def warming_up_s(call_s: float) -> float:
     """Seconds of calls before the first slice: one to see its memory, and more until the latency is steady."""
-    return call_s + (min(10 * call_s, WARM_UP_CAP_S) if call_s < WARM_UP_CAP_S else 0.0)
+    return max(min(11 * call_s, WARM_UP_CAP_S + call_s / 2), call_s)
+
+
+def slice_s(budget_s: float) -> float:
+    """Seconds of samples that a slice is asked for."""
+    shortest, longest = SLICE_LIMITS_S
+    return min(max(budget_s / SLICES_A_BUDGET, shortest), longest)
 
 
 def sampling_s(call_s: float, budget_s: float) -> float:
     """Seconds of samples until the budget is spent, by whole calls."""
-    slice_s = max(call_s, budget_s / SLICES_A_BUDGET)
-    slices = max(math.ceil(budget_s / slice_s), min(FEWEST_SLICES, math.ceil(MOST_BUDGETS * budget_s / slice_s)))
-    return slices * slice_s
+    one_s = math.ceil(slice_s(budget_s) / call_s) * call_s
+    slices = max(math.ceil(budget_s / one_s), min(FEWEST_SLICES, math.ceil(MOST_BUDGETS * budget_s / one_s)))
+    return slices * one_s
+
+
+def beside_s(call_s: float) -> float:
+    """Seconds that a slice takes beside its samples: the way there and back, and calls that are thrown away."""
+    return WAY_S + (max(call_s, REWARM_S) if call_s < LONG_CALL_S else 0.0)

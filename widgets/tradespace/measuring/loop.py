@@ -11,10 +11,12 @@ from tradespace.measuring.system import usage
 
 Clock = Callable[[], int]
 
-WARM_UP_CAP_S = 0.5
+WARM_UP_CAP_S = 0.3
 WARM_UP_WINDOW = 5
 WARM_UP_TOLERANCE = 0.1
 REWARM_S = 0.005
+# What the caches hold is read again in some milliseconds: nothing beside a call that takes longer than this.
+LONG_CALL_S = 0.1
 
 
 def latencies_ns(call: Callable[[int], object], device: Device, seconds: float, clock: Clock) -> list[int]:

@@ -3,7 +3,7 @@
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import fmean
@@ -12,9 +12,10 @@ from typing import Protocol
 from tradespace.config import Config
 from tradespace.measuring.forecast import (
     MOST_BUDGETS,
-    SLICES_A_BUDGET,
+    beside_s,
     forecast_calls,
     sampling_s,
+    slice_s,
     warming_up_s,
 )
 from tradespace.measuring.measurement import Measurement, Score
@@ -23,12 +24,16 @@ from tradespace.measuring.statistics import FEWEST_SLICES
 # Stopping at the first narrow interval flatters it: not before it is taken over so many slices.
 STOP_FROM_SLICES = 12
 
-# What is expected before anything is known, in seconds on a laptop of two cores: to prepare the first Config of a model
-# in a runtime and each further one, and one call. After the first few, those measured here take their place.
-PREPARING_S = {"eager": (0.3, 0.05), "compile": (15.0, 10.0), "onnxruntime": (3.0, 0.1), "openvino": (4.0, 0.2)}
+# What is expected before anything is known, in seconds on a laptop of two cores: to export a model, which is done once
+# for the runtimes that want it; to prepare the first Config of a variant in a runtime and each further one; and one
+# call. After the first few, those measured here take their place; of one alone, it is not known how much was importing.
+EXPORTED = ("onnxruntime", "openvino")
+PREPARING_S = {
+    **{"export": 4.0, "eager": 0.5, "compile": 15.0, "onnxruntime": 0.5, "openvino": 0.5},
+    **{"eager again": 0.05, "compile again": 10.0, "onnxruntime again": 0.05, "openvino again": 0.2},
+}
+STARTING_S = 5.0
 CALL_S = 0.03
-# Beside its samples a slice takes the calls that are thrown away, and the way to the measuring process and back.
-OVERHEAD = 1.1
 
 
 @dataclass(frozen=True)
@@ -72,12 +77,12 @@ class Work:
         self._budget_s = self._score_s = math.nan
         self._test_items = 0
         self._prepared: set[Config] = set()
-        # Of each stage, what it took and what had been expected of it.
-        self._took: defaultdict[tuple[object, ...], list[float]] = defaultdict(list)
+        # Of each stage and kind of preparing, what it took.
+        self._took: defaultdict[str, list[float]] = defaultdict(list)
         self._call_s: dict[Config, float] = {}
         self._sampled: list[tuple[float, float]] = []
         self._warmed: list[tuple[float, float]] = []
-        self._timed: list[tuple[float, float]] = []
+        self._beside: list[tuple[float, float]] = []
         self._slices = self._undisturbed = 0
 
     def plan(self, points: Iterable[Point], scores: Mapping[Config, Score], limits: Limits) -> None:
@@ -89,23 +94,23 @@ class Work:
     def stage(self, name: str, point: Point) -> Iterator[None]:
         """A stage of the work on `point`: `preparing`, `timing`, `scoring` or `finishing`."""
         config, warm = point.measurement.config, point.warm
-        sampled_s, new = point.measurement.spent_s, point.variant not in self._prepared
+        sampled_s = point.measurement.spent_s
         self.doing = f"{name} {config.model} {config.precision} {config.runtime}, batch {config.batch_size}"
         self._changed()
         began = time.monotonic()
         yield
         took_s, sampled_s = time.monotonic() - began, point.measurement.spent_s - sampled_s
         if name == "preparing":
-            self._took[name, config.runtime, new].append(took_s)
+            self._took[_kind(point.variant, self._prepared)].append(took_s)
             self._prepared.add(point.variant)
         elif name == "timing" and point.measurement.slices:
             self._call_s[config] = point.measurement.latency_p50_ms / 1e3
             if warm:
-                self._timed.append((took_s, sampled_s))
+                self._beside.append((took_s - sampled_s, beside_s(self._call_s[config])))
             else:
                 self._warmed.append((took_s - sampled_s, warming_up_s(self._call_s[config])))
         elif name == "finishing":
-            self._took[name,].append(took_s)
+            self._took[name].append(took_s)
             self._end(point)
         self._changed()
 
@@ -138,10 +143,9 @@ class Work:
         seconds, prepared = 0.0, set(self._prepared)
         for point in self._points:
             if not point.ready:
-                new = point.variant not in prepared
+                kind = _kind(point.variant, prepared)
                 prepared.add(point.variant)
-                expected = PREPARING_S[point.variant.runtime][not new]
-                seconds += self._usual_s("preparing", point.variant.runtime, new, otherwise=expected)
+                seconds += self._usual_s(kind, PREPARING_S[kind])
         return seconds
 
     def _timing_s(self, call_s: Mapping[Config, float]) -> float:
@@ -152,12 +156,13 @@ class Work:
         left_s = {point.measurement.config: self._sampling_left_s(point, share) for point in begun}
         whole = [(p.measurement.spent_s + left_s[p.measurement.config], self._expected_s(p, call_s)) for p in begun]
         longer = _ratio([*self._sampled, *whole], 1.0)
-        seconds = len(self._points) * self._usual_s("finishing", otherwise=0.0)
+        seconds = len(self._points) * self._usual_s("finishing", 0.0)
         for point in self._points:
             config = point.measurement.config
             if not point.timed:
                 sampling = left_s.get(config, longer * self._expected_s(point, call_s))
-                seconds += _ratio(self._timed, OVERHEAD) * sampling
+                number = sampling / max(call_s[config], slice_s(self._budget_s))
+                seconds += sampling + number * _ratio(self._beside, 1.0) * beside_s(call_s[config])
                 seconds += 0.0 if point.warm else _ratio(self._warmed, 1.0) * warming_up_s(call_s[config])
         return seconds
 
@@ -171,11 +176,12 @@ class Work:
             return 0.0
         left_s = time_left_s(measurement, self._budget_s)
         if measurement.undisturbed < FEWEST_SLICES:
-            budgets = FEWEST_SLICES / max(undisturbed * SLICES_A_BUDGET, FEWEST_SLICES / MOST_BUDGETS)
+            slices_a_budget = self._budget_s / slice_s(self._budget_s)
+            budgets = FEWEST_SLICES / max(undisturbed * slices_a_budget, FEWEST_SLICES / MOST_BUDGETS)
             expected_s = sampling_s(measurement.spent_s / len(measurement.slices), self._budget_s)
             left_s = max(max(budgets, 1.0) * self._budget_s, expected_s) - measurement.spent_s
-        slice_s = measurement.spent_s / len(measurement.slices)
-        return math.ceil(max(left_s / slice_s, 1.0) - 1e-9) * slice_s
+        one_s = measurement.spent_s / len(measurement.slices)
+        return math.ceil(max(left_s / one_s, 1.0) - 1e-9) * one_s
 
     def _scoring_s(self, call_s: Mapping[Config, float]) -> float:
         """Each variant at the rate that it is timed at, or is expected to be."""
@@ -192,12 +198,21 @@ class Work:
                 seconds += min(items / rate, self._score_s - score.spent_s)
         return seconds
 
-    def _usual_s(self, *stage: object, otherwise: float) -> float:
-        took = self._took.get(stage)
+    def _usual_s(self, kind: str, otherwise: float) -> float:
+        took = self._took.get(kind)
         if not took:
             return otherwise
         # The first of its kind also starts a process, or imports a runtime.
-        return fmean(took[1:] if len(took) > 1 else took)
+        return fmean(took[1:]) if len(took) > 1 else max(took[0] - STARTING_S, min(took[0], otherwise))
+
+
+def _kind(variant: Config, prepared: Set[Config]) -> str:
+    """Which of `PREPARING_S` it is to prepare `variant`, when those were prepared."""
+    if variant in prepared:
+        return f"{variant.runtime} again"
+    exported = {(one.model, one.pruning) for one in prepared if one.runtime in EXPORTED}
+    new = variant.runtime in EXPORTED and (variant.model, variant.pruning) not in exported
+    return "export" if new else variant.runtime
 
 
 def _ratio(seconds: Sequence[tuple[float, float]], otherwise: float) -> float:

@@ -23,18 +23,18 @@ from tradespace.config import Config
 from tradespace.errors import Unsupported
 from tradespace.measuring.device import device
 from tradespace.measuring.energy import energy_j_per_item, find_counter
-from tradespace.measuring.loop import WARM_UP_CAP_S, time_slice, warm_up
+from tradespace.measuring.loop import LONG_CALL_S, WARM_UP_CAP_S, time_slice, warm_up
 from tradespace.measuring.measurement import Facts, Failure, Slice
 from tradespace.prepare import Layer, Prepared, Session, Source, prepare, unsupported
 from tradespace.tasks.task import Task, scoring_order, whole
 
 WATCH_S = 2.0
-# What the caches hold is read again in some milliseconds: nothing beside a call that takes longer than this.
-LONG_CALL_S = 0.1
 CHECKED_ITEMS = 32
 ROTATED_BATCHES = 4
 # Where items differ in length, and so in cost, a few of them would stand badly for all.
 ROTATED_LENGTHS, ROTATED_VARYING_BATCHES = 256, 16
+# Trimming hundreds of texts takes as long as a slice. Larger inputs are quick to make anew, and many to keep.
+KEPT_BATCHES_BYTES = 2**20
 SCORE_BATCH = 100
 OUT_OF_MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
 
@@ -48,6 +48,8 @@ _scoring: dict[tuple[str, Config], Session] = {}
 # Of each variant, by the number of its first item in the order of scoring, each batch that was scored.
 _scored: dict[tuple[str, Config], dict[int, np.ndarray]] = {}
 _truth_errors: dict[tuple[str, Config], float] = {}
+# By Config in fp32 and eager PyTorch: what others are compared with.
+_expected: dict[tuple[str, Config], torch.Tensor] = {}
 
 
 @dataclass
@@ -65,6 +67,8 @@ class Running:
         Whether its latency was steady once.
     call_s : float
         Median of its first slice.
+    batches : list of Tensor
+        Its inputs, if they are small enough to be kept from slice to slice.
     """
 
     session: Session
@@ -72,6 +76,7 @@ class Running:
     turns: Iterator[int] = field(default_factory=count)
     warm: bool = False
     call_s: float = 0.0
+    batches: list[torch.Tensor] = field(default_factory=list)
 
 
 def end_with(kernel: int) -> None:
@@ -126,16 +131,16 @@ def make_ready(key: str, config: Config) -> Facts | Failure:
     session = _session(key, config).session
     # Pruned alike: this is about what rounding and runtime did to the outputs, not about what was cut off.
     exact = replace(config, precision="fp32", runtime="eager")
-    reference = _ready(key, exact).session(exact.threads, exact.batch_size)
     # In batches of the size asked for, since a model may take no other.
     starts = range(0, CHECKED_ITEMS, config.batch_size)
     batches = [_batch(task, config, start) for start in starts]
-    outputs = torch.cat([_checked_call(session, batch) for batch in batches])
-    expected = torch.cat([_checked_call(reference, batch) for batch in batches])
+    outputs = _checked_outputs(session, batches)
+    if (key, exact) not in _expected:
+        _expected[key, exact] = _checked_outputs(_ready(key, exact).session(exact.threads, exact.batch_size), batches)
     name = key, variant(config)
     if name not in _truth_errors:
         _truth_errors[name] = _truth_error(_ready(key, config), batches, outputs)
-    facts = _ready(key, config).model_mb, _session(key, config).prepare_s, output_error(outputs, expected)
+    facts = _ready(key, config).model_mb, _session(key, config).prepare_s, output_error(outputs, _expected[key, exact])
     return Facts(*facts, _truth_errors[name])
 
 
@@ -150,11 +155,15 @@ def _truth_error(ready: Prepared, batches: list[torch.Tensor], outputs: torch.Te
         return math.nan
 
 
-def _checked_call(session: Session, batch: torch.Tensor) -> torch.Tensor:
-    outputs = session.call(batch.clone())
-    if outputs.shape[:1] != (len(batch),):
-        raise ValueError(f"outputs: wanted one output an item, {len(batch)} in all; got shape {tuple(outputs.shape)}")
-    return outputs
+def _checked_outputs(session: Session, batches: list[torch.Tensor]) -> torch.Tensor:
+    found = []
+    for batch in batches:
+        outputs = session.call(batch.clone())
+        if outputs.shape[:1] != (len(batch),):
+            wanted = f"wanted one output an item, {len(batch)} in all"
+            raise ValueError(f"outputs: {wanted}; got shape {tuple(outputs.shape)}")
+        found.append(outputs)
+    return torch.cat(found)
 
 
 def output_error(outputs: torch.Tensor, expected: torch.Tensor) -> float:
@@ -183,9 +192,10 @@ def run_slice(key: str, config: Config, seconds: float) -> Slice | Failure:
     start = time.perf_counter_ns()
     memory_mb = where.peak_mb(lambda: _caller(key, config)(0))
     call = _caller(key, config)
-    # A call as long as all warming up may take was warm-up enough.
-    if time.perf_counter_ns() - start < WARM_UP_CAP_S * 1e9:
-        warm_up(call, where)
+    # That call was the first of warming up, and perhaps enough of it.
+    left_s = WARM_UP_CAP_S - (time.perf_counter_ns() - start) / 1e9
+    if left_s > 0:
+        warm_up(call, where, cap_s=left_s)
     running.warm = True
     warm_up_ns = time.perf_counter_ns() - start
     timed = time_slice(call, where, config.batch_size, seconds, rewarm=False)
@@ -262,7 +272,9 @@ def _caller(key: str, config: Config) -> Callable[[int], object]:
     """A function of the call's number that runs one batch, inputs rotating, on as many threads as `config` says."""
     torch.set_num_threads(config.threads)
     running = _session(key, config)
-    call, turns, batches = running.session.call, running.turns, _batches(_tasks[key], config)
+    call, turns, batches = running.session.call, running.turns, running.batches or _batches(_tasks[key], config)
+    if sum(batch.nbytes for batch in batches) <= KEPT_BATCHES_BYTES:
+        running.batches = batches
     return lambda _: call(batches[next(turns) % len(batches)])
 
 

@@ -3,7 +3,8 @@
 import copy
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -216,7 +217,8 @@ def _static_int8(source: Source) -> tuple[nn.Module, Callable[[], Call]]:
         warnings.simplefilter("ignore")
         mapping = get_default_qconfig_mapping("x86" if overflows() else INT8_ENGINE)
         try:
-            observed = prepare_fx(nn.Sequential(source.module()), mapping, example_inputs=(source.example,))
+            with _without_stack_traces():
+                observed = prepare_fx(nn.Sequential(source.module()), mapping, example_inputs=(source.example,))
             with torch.inference_mode():
                 for batch in source.calibration:
                     observed(batch.clone())  # a model that works in place would change the next one's inputs
@@ -237,6 +239,17 @@ def _static_int8(source: Source) -> tuple[nn.Module, Callable[[], Call]]:
         return reference
 
     return converted, in_float
+
+
+@contextmanager
+def _without_stack_traces() -> Iterator[None]:
+    """Let torch.fx not note where in the source each operation came from: for that it imports all of torch.compile."""
+    before = torch.fx.config.do_not_emit_stack_traces
+    torch.fx.config.do_not_emit_stack_traces = True
+    try:
+        yield
+    finally:
+        torch.fx.config.do_not_emit_stack_traces = before
 
 
 def layers_of(module: nn.Module, example: Tensor) -> list[Layer]:
