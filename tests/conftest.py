@@ -22,6 +22,7 @@ from tradespace.measuring.worker import variant
 from tradespace.surface import sweep
 from tradespace.surface.columns import NUMBERS, WHOLE, table
 from tradespace.tasks import Task, load_task
+from xdist.scheduler import LoadScopeScheduling
 
 # It is for notebooks, and changes what it is run in.
 collect_ignore = ["hurry.py"]
@@ -29,6 +30,19 @@ collect_ignore = ["hurry.py"]
 # A busy machine is no failure; and every run looks at other examples.
 settings.register_profile("patient", deadline=None, max_examples=50)
 settings.load_profile("patient")
+
+
+class BrowserTogether(LoadScopeScheduling):
+    """Tests spread one by one over pytest's workers, but those of the browser on one: they share pages and kernels."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "browser" if nodeid.startswith("tests/browser/") else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return BrowserTogether(config, log)
+
 
 ROW = {
     **dict.fromkeys(NUMBERS, 0.5),

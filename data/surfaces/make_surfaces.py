@@ -1,24 +1,31 @@
 """Measure the recorded surfaces of this folder on this machine, which should have nothing else to do.
 
-    python data/surfaces/make_surfaces.py                 # all, 50 minutes on two cores
-    python data/surfaces/make_surfaces.py --task fashion  # one
+    python data/surfaces/make_surfaces.py                   # all, an hour and a half on two cores
+    python data/surfaces/make_surfaces.py --task fashion    # one
+    python data/surfaces/make_surfaces.py --suffix -avx2    # into fashion-avx2.csv, ...
     python data/surfaces/make_surfaces.py --store x.sqlite  # resumable
 
 Every axis of a task: sizes, pruning, precisions, runtimes, threads, batch sizes; and, at one batch size, the points
-that only accuracy is known of.
+that only accuracy is known of. First each for a moment; then, for longer, those that may be on a frontier.
 """
 
 import argparse
+import tempfile
 import time
 from pathlib import Path
 
+import pandas as pd
 import tradespace as ts
 from tradespace.config import PRUNINGS, physical_cores
 from tradespace.prepare.eager import WEIGHTS
+from tradespace.surface.columns import configs_of
+from tradespace.surface.objectives import OBJECTIVES
 
 HERE = Path(__file__).parent
 # Accuracy is that of the whole test set, however long that takes.
 CI, BUDGET_S, SCORE_S = 0.05, 0.25, 3_600
+# For what may be on a frontier.
+LONGER_S = 3.0
 CHANNELS = {
     "fashion": ["channels-25", "channels-50", "channels-75"],
     "glosses": ["channels-50"],
@@ -49,7 +56,7 @@ EXAMPLE = {"fashion": "resnet16", "glosses": "encoder64", "glosses-bucketed": "e
 LARGE = {"glosses-bucketed": ["encoder128", "encoder384"]}
 
 
-def configs_of(task: ts.Task) -> list[ts.Config]:
+def points_of(task: ts.Task) -> list[ts.Config]:
     """The dense grid, then what each further axis adds at one batch size."""
     name = task.name
     threads = sorted({1, physical_cores()})
@@ -66,17 +73,34 @@ def configs_of(task: ts.Task) -> list[ts.Config]:
     return configs + ts.grid(task, model=PRUNED[name], precision=WEIGHTS, batch_size=64)
 
 
+def near_a_frontier(surface: pd.DataFrame) -> list[ts.Config]:
+    """What may be on the frontier of all, or of one of the parts that lessons look at."""
+    whole = surface[surface["pruning"] == "none"]
+    parts = [surface, whole, *(part for _, part in whole.groupby("runtime"))]
+    judged = [ts.frontier_confidence(part, *OBJECTIVES) for part in parts]
+    return list(dict.fromkeys(config for part in judged for config in configs_of(part[part["verdict"] != "off"])))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--task", nargs="*", default=list(TIMED), help="tasks to measure")
+    parser.add_argument("--suffix", default="", help="of the files' names: the kind of processor")
     parser.add_argument("--store", type=Path, help="where to keep points, to go on after an interruption")
     arguments = parser.parse_args()
-    for name in arguments.task:
-        task, start = ts.load_task(name), time.perf_counter()
-        surface = ts.sweep(task, configs_of(task), ci=CI, budget_s=BUDGET_S, score_s=SCORE_S, store=arguments.store)
-        ts.save_surface(surface, HERE / f"{name}.csv")
-        print(f"{name}: {len(surface)} rows in {time.perf_counter() - start:.0f} s")
-        print(surface["status"].value_counts().to_string())
+    with tempfile.TemporaryDirectory() as folder:
+        store = arguments.store or Path(folder) / "surfaces.sqlite"
+        for name in arguments.task:
+            task, start = ts.load_task(name), time.perf_counter()
+            known = {"ci": CI, "score_s": SCORE_S, "store": store}
+            configs = points_of(task)
+            near = near_a_frontier(ts.sweep(task, configs, budget_s=BUDGET_S, **known))
+            print(f"{name}: {len(near)} may be on a frontier")
+            ts.sweep(task, near, budget_s=LONGER_S, **known)
+            # Everything is in the store now.
+            surface = ts.sweep(task, configs, budget_s=BUDGET_S, **known)
+            ts.save_surface(surface, HERE / f"{name}{arguments.suffix}.csv")
+            print(f"{name}: {len(surface)} rows in {time.perf_counter() - start:.0f} s")
+            print(surface["status"].value_counts().to_string())
 
 
 if __name__ == "__main__":

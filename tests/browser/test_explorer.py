@@ -83,7 +83,7 @@ def test_it_opens_on_a_measured_point_with_all_views_drawn(explorer):
     expect(explorer.words).to_contain_text("Highest throughput, without limits:")
     assert explorer.tiles.locator(".value").all_inner_texts().count("?") <= 1
     assert explorer.count_points() >= 50
-    assert explorer.root.locator(".tradespace-batch-curve path.point").count() > 0
+    expect(explorer.root.locator(".tradespace-batch-curve path.point")).not_to_have_count(0)
     assert explorer.canvas.evaluate(DRAWN) > 20
     explorer.screenshot("explorer-first.png")
 

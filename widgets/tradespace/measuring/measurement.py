@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from scipy import stats
 
 from tradespace.config import Config
 from tradespace.measuring.statistics import (
@@ -316,6 +315,8 @@ class Measurement:
 
         A trend: Kendall's rank correlation of time and slice median, significant at 1 %; its size by Theil and Sen.
         """
+        from scipy import stats
+
         medians = self.slice_medians_ms
         if len(medians) < FEWEST_SLICES or np.ptp(medians) == 0:
             return 0.0

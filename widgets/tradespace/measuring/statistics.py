@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+
+# scipy.stats is imported where it is used: that takes a second or two, and the measuring process never needs it.
 
 CONFIDENCE = 0.95
 # Of this few, the largest and the smallest just reach 95 %: there is less to know from fewer.
@@ -32,6 +33,8 @@ def median_interval(slices: Sequence[np.ndarray]) -> tuple[float, float]:
     >>> median_interval([np.array([1.0])] * 5)
     (nan, nan)
     """
+    from scipy import stats
+
     k = len(slices)
     if k < FEWEST_SLICES:
         return math.nan, math.nan
@@ -83,6 +86,8 @@ def percentile(samples: np.ndarray, q: int) -> float:
 
 def _least_rank(n: int, fraction: float) -> int:
     """The largest k for which the k-th smallest of n values lies above the quantile at most 2.5 % of the time."""
+    from scipy import stats
+
     tail = (1 - CONFIDENCE) / 2
     k = int(stats.binom.ppf(tail, n, fraction))
     return k + 1 if stats.binom.cdf(k, n, fraction) <= tail else k
@@ -113,5 +118,7 @@ def proportion_interval(successes: int, n: int) -> tuple[float, float]:
     >>> f"{low:.3f} to {high:.3f}"
     '0.915 to 0.925'
     """
+    from scipy import stats
+
     interval = stats.binomtest(successes, n).proportion_ci(CONFIDENCE, method="wilson")
     return float(interval.low), float(interval.high)
