@@ -4,12 +4,13 @@ A tenth of a second a point or, where it is disturbed, two; and every tenth item
 second.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
-from tradespace import tasks
+from tradespace import config, tasks
 from tradespace.measuring import engine, forecast
 
-begin, load = engine._Point.__init__, tasks.load_task
+begin, load, grid = engine._Point.__init__, tasks.load_task, config.grid
 
 
 def hurried(point, *args, **kwargs):
@@ -27,5 +28,10 @@ def sampled(name):
     return replace(task, load_data=load_data)
 
 
-engine._Point.__init__, tasks.load_task = hurried, sampled
+def thinned(task, *, batch_size=1, **knobs):
+    sizes = list(batch_size) if isinstance(batch_size, Iterable) else [batch_size]
+    return grid(task, batch_size=sizes[::2] if len(sizes) > 4 else sizes, **knobs)
+
+
+engine._Point.__init__, tasks.load_task, config.grid = hurried, sampled, thinned
 engine.MOST_BUDGETS, forecast.SLICE_LIMITS_S = 2, (0.01, 0.3)
