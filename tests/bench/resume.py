@@ -21,7 +21,7 @@ ts.sweep(task, configs, store=sys.argv[1], ci=1e-9, budget_s=float(sys.argv[2]),
 
 def run(quick: bool) -> list[Finding]:
     """Once whole; once killed and begun again, in a store of its own."""
-    arguments = ["0.2", "resnet4"] if quick else ["2.0", "resnet4,resnet8,resnet16"]
+    arguments = ["0.2", "resnet4"] if quick else ["3.0", "resnet4,resnet8,resnet16"]
     with tempfile.TemporaryDirectory() as folder:
         whole_s = seconds(Path(folder) / "whole.sqlite", arguments)
         killed = begin(Path(folder) / "killed.sqlite", arguments)
