@@ -2,7 +2,7 @@
 
     python data/surfaces/make_surfaces.py                   # all, an hour and a half on two cores
     python data/surfaces/make_surfaces.py --task fashion    # one
-    python data/surfaces/make_surfaces.py --suffix -avx2    # into fashion-avx2.csv, ...
+    python data/surfaces/make_surfaces.py --processor avx2  # into fashion-avx2.csv, ...
     python data/surfaces/make_surfaces.py --store x.sqlite  # resumable
 
 Every axis of a task: sizes, pruning, precisions, runtimes, threads, batch sizes; and, at one batch size, the points
@@ -84,7 +84,7 @@ def near_a_frontier(surface: pd.DataFrame) -> list[ts.Config]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--task", nargs="*", default=list(TIMED), help="tasks to measure")
-    parser.add_argument("--suffix", default="", help="of the files' names: the kind of processor")
+    parser.add_argument("--processor", help="the kind that this is, for the files' names")
     parser.add_argument("--store", type=Path, help="where to keep points, to go on after an interruption")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -98,7 +98,8 @@ def main() -> None:
             ts.sweep(task, near, budget_s=LONGER_S, **known)
             # Everything is in the store now.
             surface = ts.sweep(task, configs, budget_s=BUDGET_S, **known)
-            ts.save_surface(surface, HERE / f"{name}{arguments.suffix}.csv")
+            kind = f"-{arguments.processor}" if arguments.processor else ""
+            ts.save_surface(surface, HERE / f"{name}{kind}.csv")
             print(f"{name}: {len(surface)} rows in {time.perf_counter() - start:.0f} s")
             print(surface["status"].value_counts().to_string())
 
