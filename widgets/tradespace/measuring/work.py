@@ -156,14 +156,15 @@ class Work:
         left_s = {point.measurement.config: self._sampling_left_s(point, share) for point in begun}
         whole = [(p.measurement.spent_s + left_s[p.measurement.config], self._expected_s(p, call_s)) for p in begun]
         longer = _ratio([*self._sampled, *whole], 1.0)
+        beside, warming = _ratio(self._beside, 1.0), _ratio(self._warmed, 1.0)
         seconds = len(self._points) * self._usual_s("finishing", 0.0)
         for point in self._points:
             config = point.measurement.config
             if not point.timed:
                 sampling = left_s.get(config, longer * self._expected_s(point, call_s))
                 number = sampling / max(call_s[config], slice_s(self._budget_s))
-                seconds += sampling + number * _ratio(self._beside, 1.0) * beside_s(call_s[config])
-                seconds += 0.0 if point.warm else _ratio(self._warmed, 1.0) * warming_up_s(call_s[config])
+                seconds += sampling + number * beside * beside_s(call_s[config])
+                seconds += 0.0 if point.warm else warming * warming_up_s(call_s[config])
         return seconds
 
     def _expected_s(self, point: Point, call_s: Mapping[Config, float]) -> float:
