@@ -24,6 +24,8 @@ lab: .venv/installed
 app: .venv/installed
 	$(BIN)/voila notebooks/app.ipynb
 
+# Tests start a hundred processes: without bytecode each would compile the package again.
+test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/installed-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check

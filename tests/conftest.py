@@ -9,6 +9,7 @@ from concurrent.futures import Executor, Future
 # all that computes takes ten times as long. It is read when torch is imported, and passed on to kernels and workers.
 os.environ["OMP_WAIT_POLICY"] = "passive"
 
+import loky
 import numpy as np
 import pandas as pd
 import pytest
@@ -42,6 +43,12 @@ class BrowserTogether(LoadScopeScheduling):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     return BrowserTogether(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """One a core, and one more: that of the browser mostly waits."""
+    return loky.cpu_count(only_physical_cores=True) + 1
 
 
 ROW = {

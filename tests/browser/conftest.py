@@ -317,6 +317,12 @@ class ExplorerPage:
         """What a slider says beside it."""
         return self.control(name).get_attribute("aria-valuetext") or ""
 
+    def settle(self) -> None:
+        """Wait until the kernel has answered all that was pressed."""
+        # A widget sends one message and keeps the next until that one is answered: two turns, then.
+        for _ in range(2):
+            self.notebook.execute("")
+
     def expect_measured(self) -> None:
         expect(self.tiles.first).to_have_attribute("data-origin", "measured", timeout=MEASURED_MS)
         expect(self.cancel).to_be_disabled(timeout=MEASURED_MS)

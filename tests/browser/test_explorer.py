@@ -34,18 +34,15 @@ DRAWN = """canvas => {
 }"""
 
 
-# The surface of notebook 00, as if it had been measured here: that would take a minute.
+# Recorded, as if it had been measured here: that would take a minute.
 CELLS = (
     (Path(__file__).parents[1] / "hurry.py").read_text(encoding="utf-8"),
     """import tradespace as ts
 from tradespace.measuring.machine import machine
-from tradespace.surface.columns import KNOBS
 task = ts.load_task("fashion")
-sizes, precisions = ["resnet4", "resnet8", "resnet16", "resnet32"], ["fp32", "bf16", "int8"]
 threads = min(2, ts.Config("resnet4").threads)
-configs = ts.grid(task, model=sizes, precision=precisions, threads=threads, batch_size=[1, 4, 16, 64, 256])
-recorded = ts.load_recorded("fashion").set_index(list(KNOBS))
-surface = recorded.loc[[tuple(vars(config).values()) for config in configs]].reset_index()""",
+measured = "runtime == 'eager' and pruning == 'none' and precision in ['fp32', 'bf16', 'int8'] and threads == @threads"
+surface = ts.load_recorded("fashion").query(f"{measured} and batch_size in [1, 4, 16, 64, 256]")""",
     "ts.Explorer(task, surface.assign(machine=machine()))",
 )
 
@@ -68,6 +65,7 @@ def explorer(workbook, threads):
     for limit, (_, loose) in LIMITS.items():
         page.press(limit, loose)
     page.go_to(model_size="resnet4", pruning="none", precision="fp32", runtime="eager", batch_size=1, threads=threads)
+    page.settle()
     expect(page.words).to_contain_text("resnet4, fp32, eager, batch 1,")
     page.expect_measured()
     yield page

@@ -1,9 +1,12 @@
 """The widgets of the lessons in JupyterLab: controls to both ends, measurements begun and ended, a guess locked."""
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import expect
 
 CELLS = (
+    (Path(__file__).parents[1] / "hurry.py").read_text(encoding="utf-8"),
     "import tradespace as ts\ntask = ts.load_task('fashion')\nsmall = ts.Config('resnet4', batch_size=8)",
     "meter = ts.LatencyMeter(task, small, budget_s=0.5)\nmeter",
     "verdict = ts.Verdict(task, small, ts.Config('resnet8', batch_size=8), budget_s=0.5)\nverdict",
