@@ -4,14 +4,16 @@ BIN = .venv/bin
 ALLOW_ROOT = $$([ "$$(id -u)" = 0 ] && echo --allow-root)
 PACKAGE = pyproject.toml requirements.txt $(wildcard widgets/jupyter/*/* widgets/jupyter/*/*/*)
 
-.PHONY: help lab app test bench format js screenshot clean
+.PHONY: help lab app test check pytest bench format js screenshot clean
 .DELETE_ON_ERROR:
 .SILENT:
 
 help:
 	echo "make lab         install on first use, then open the first notebook"
 	echo "make app         the Explorer alone, as a web page without code"
-	echo "make test        style, types, imports between rooms, tests"
+	echo "make test        all that has to hold: check and pytest, side by side"
+	echo "make check       style, types, imports between rooms"
+	echo "make pytest      tests"
 	echo "make bench       put what the workbook claims to the proof (an hour on a quiet machine)"
 	echo "make format      put source and notebooks into the house style"
 	echo "make js          build the charts' JavaScript (needs Node)"
@@ -27,10 +29,15 @@ app: .venv/installed
 # Tests start a hundred processes: without bytecode each would compile the package again.
 test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/installed-test
+	$(MAKE) --jobs=2 check pytest
+
+check: .venv/installed-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+pytest: .venv/installed-test
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadscope
 
 bench: .venv/installed-test

@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parents[3] / "data" / "surfaces"
 
 
 def list_recorded() -> list[str]:
-    """The names that `load_recorded` takes, each that of a task.
+    """The names that `load_recorded` takes: of a task or, where it was measured again elsewhere, of task and processor.
 
     Examples
     --------
