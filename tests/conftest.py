@@ -59,6 +59,12 @@ ROW = {
 }
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """In every run networks begin with the same weights."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def surface_of() -> Callable[..., pd.DataFrame]:
     """(dict of changes to an ordinary row, ...) -> a complete surface of as many rows."""

@@ -137,6 +137,14 @@ def test_a_point_exactly_is_within_a_point(ladder):
     assert fewest_bits(4, ladder).passed
 
 
+def test_what_floating_point_says_of_a_point_exactly_is_right_too(ladder):
+    ladder.loc[ladder["precision"] == "fp32", "accuracy"] = 0.92
+    ladder.loc[ladder["precision"] == "w4", "accuracy"] = 0.91
+    assert 0.92 - 0.91 > 0.01
+    assert fewest_bits(4, ladder).passed
+    assert fewest_bits(6, ladder).passed
+
+
 @pytest.mark.parametrize("task", ["fashion", "glosses"])
 def test_on_recorded_tables_there_is_one_answer(task):
     recorded = ts.load_recorded(task).query("runtime == 'eager' and pruning == 'none'")

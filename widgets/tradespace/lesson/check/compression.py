@@ -107,7 +107,9 @@ def fewest_bits(bits: Any, ladder: pd.DataFrame) -> Judgement:
         (width for width in kept if all(wider in kept for wider in lost if wider > width)),
         default=best,
     )
-    if not match[2] and said in (best, steady):
+    # Of a loss of a point exactly, floating point says that it is within one, or that it is not.
+    strict = min((width for width in kept if lost[width] <= POINT), default=best)
+    if not match[2] and said in (best, steady, strict):
         below = max((width for width in lost if width < said), default=None)
         then = f", and w{below} is {_points(lost[below])}" if below is not None else ""
         return right(f"w{said} is {_points(lost[said])} fp32{then}{' it' * bool(then)}.")
