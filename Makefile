@@ -4,7 +4,7 @@ BIN = .venv/bin
 ALLOW_ROOT = $$([ "$$(id -u)" = 0 ] && echo --allow-root)
 PACKAGE = pyproject.toml requirements.txt $(wildcard widgets/jupyter/*/* widgets/jupyter/*/*/*)
 
-.PHONY: help lab app test check pytest bench format js screenshot clean
+.PHONY: help lab app test check check-js pytest bench format js screenshot clean
 .DELETE_ON_ERROR:
 .SILENT:
 
@@ -12,11 +12,11 @@ help:
 	echo "make lab         install on first use, then open the first notebook"
 	echo "make app         the Explorer alone, as a web page without code"
 	echo "make test        all that has to hold: check and pytest, side by side"
-	echo "make check       style, types, imports between rooms"
+	echo "make check       style, types, imports between rooms; the charts' JavaScript too, where Node is"
 	echo "make pytest      tests"
 	echo "make bench       put what the workbook claims to the proof (an hour on a quiet machine)"
 	echo "make format      put source and notebooks into the house style"
-	echo "make js          build the charts' JavaScript (needs Node)"
+	echo "make js          check, test and build the charts' JavaScript (needs Node)"
 	echo "make screenshot  take the picture of the Explorer again (needs Chromium)"
 	echo "make clean       remove caches (.venv stays)"
 
@@ -31,11 +31,19 @@ test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/installed-test
 	$(MAKE) --jobs=2 check pytest
 
-check: .venv/installed-test
+check: .venv/installed-test check-js
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+# A learner's machine need not have Node; the one that runs CI has to.
+check-js:
+	if command -v npm >/dev/null; then \
+		$(MAKE) --no-print-directory widgets/node_modules/.package-lock.json && \
+		cd widgets && npm run --silent check && npm run --silent test && npm run --silent build -- --check; \
+	elif [ "$$CI" = true ]; then echo "make check: wanted npm on the PATH; Debian's packages are nodejs and npm" >&2; exit 1; \
+	else echo "JavaScript is not checked: there is no npm on the PATH"; fi
 
 pytest: .venv/installed-test
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadscope
@@ -46,9 +54,11 @@ bench: .venv/installed-test
 format: .venv/installed-test
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+	if command -v npm >/dev/null; then \
+		$(MAKE) --no-print-directory widgets/node_modules/.package-lock.json && cd widgets && npm run --silent format; fi
 
 js:
-	cd widgets && npm ci && npm run build
+	cd widgets && npm ci && npm run check && npm test && npm run build
 
 screenshot: .venv/installed-test
 	$(BIN)/python tests/browser/make_screenshot.py
@@ -59,6 +69,10 @@ clean:
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
+
+# npm writes this file last.
+widgets/node_modules/.package-lock.json: widgets/package-lock.json
+	cd widgets && npm ci --silent
 
 .venv/installed: $(PACKAGE) | $(BIN)/python
 	echo "Installing into .venv (about 1 GB; some minutes the first time)"

@@ -11,7 +11,7 @@ function render({ model, el }) {
   const prefix = `control-${Math.random().toString(36).slice(2)}`;
   const parts = new Map();
 
-  const why = (name, option) => (model.get("disabled")[name] ?? {})[option];
+  const why = (name, option) => model.get("disabled")[name]?.[option];
 
   function write(name, value) {
     model.set("values", { ...model.get("values"), [name]: value });
@@ -27,7 +27,8 @@ function render({ model, el }) {
   // The nearest option that can be had, onwards in the direction of the move, else back.
   function reachable(spec, wanted, from) {
     const step = wanted >= from ? 1 : -1;
-    const ahead = [], behind = [];
+    const ahead = [],
+      behind = [];
     for (let i = wanted; i >= 0 && i < spec.options.length; i += step) ahead.push(i);
     for (let i = wanted; i >= 0 && i < spec.options.length; i -= step) behind.push(i);
     return [...ahead, ...behind].find((option) => !why(spec.name, option)) ?? from;
@@ -36,16 +37,30 @@ function render({ model, el }) {
   function slider(row, spec) {
     const last = spec.options.length - 1;
     const track = row.append("div").attr("class", "track");
-    const input = track.append("input").attr("type", "range").attr("id", `${prefix}-${spec.name}`)
-      .attr("min", 0).attr("max", last).attr("step", 1).attr("title", spec.tooltip).attr("data-lm-suppress-shortcuts", true);
+    const input = track
+      .append("input")
+      .attr("type", "range")
+      .attr("id", `${prefix}-${spec.name}`)
+      .attr("min", 0)
+      .attr("max", last)
+      .attr("step", 1)
+      .attr("title", spec.tooltip)
+      .attr("data-lm-suppress-shortcuts", true);
     const few = last <= 24;
-    const ticks = track.append("div").attr("class", "ticks").attr("aria-hidden", true).selectAll("span")
-      .data(few ? spec.options : []).join("span").style("left", (_, i) => `${(100 * i) / Math.max(1, last)}%`);
+    const ticks = track
+      .append("div")
+      .attr("class", "ticks")
+      .attr("aria-hidden", true)
+      .selectAll("span")
+      .data(few ? spec.options : [])
+      .join("span")
+      .style("left", (_, i) => `${(100 * i) / Math.max(1, last)}%`);
     // The slider says it itself, as its aria-valuetext.
     const said = row.append("span").attr("class", "said").attr("aria-hidden", true);
     const note = row.append("p").attr("class", "why").attr("role", "note").attr("hidden", true);
     const moved = () => {
-      const wanted = +input.property("value"), got = reachable(spec, wanted, model.get("values")[spec.name]);
+      const wanted = +input.property("value"),
+        got = reachable(spec, wanted, model.get("values")[spec.name]);
       if (got !== wanted) {
         note.text(`${spec.options[wanted]}: ${why(spec.name, wanted)}`).attr("hidden", null);
         input.property("value", got);
@@ -58,33 +73,51 @@ function render({ model, el }) {
     input.on("pointerup pointercancel change blur", () => hold(false));
     let shown = null;
     const show = () => {
-      const value = model.get("values")[spec.name], disabled = model.get("disabled")[spec.name];
+      const value = model.get("values")[spec.name],
+        disabled = model.get("disabled")[spec.name];
       if (+input.property("value") !== value) input.property("value", value);
       if (shown?.value === value && shown.disabled === disabled) return;
       shown = { value, disabled };
       input.attr("aria-valuetext", spec.options[value]);
       said.text(spec.options[value]).attr("title", spec.options[value]);
-      ticks.attr("class", (_, i) => (why(spec.name, i) ? "off" : i === value ? "on" : null))
+      ticks
+        .attr("class", (_, i) => (why(spec.name, i) ? "off" : i === value ? "on" : null))
         .attr("title", (text, i) => (why(spec.name, i) ? `${text}: ${why(spec.name, i)}` : text));
     };
     return show;
   }
 
   function menu(row, spec) {
-    const field = row.append("select").attr("id", `${prefix}-${spec.name}`).attr("title", spec.tooltip)
+    const field = row
+      .append("select")
+      .attr("id", `${prefix}-${spec.name}`)
+      .attr("title", spec.tooltip)
       .attr("data-lm-suppress-shortcuts", true);
-    field.selectAll("option").data(spec.options).join("option").attr("value", (_, i) => i).text((text) => text);
+    field
+      .selectAll("option")
+      .data(spec.options)
+      .join("option")
+      .attr("value", (_, i) => i)
+      .text((text) => text);
     field.on("change", () => write(spec.name, +field.property("value")));
     return () => {
       field.property("value", model.get("values")[spec.name]);
-      field.selectAll("option").property("disabled", (_, i) => Boolean(why(spec.name, i)))
+      field
+        .selectAll("option")
+        .property("disabled", (_, i) => Boolean(why(spec.name, i)))
         .attr("title", (_, i) => why(spec.name, i) ?? null);
     };
   }
 
   function number(row, spec) {
-    const field = row.append("input").attr("type", "number").attr("id", `${prefix}-${spec.name}`)
-      .attr("min", spec.least).attr("max", spec.most).attr("step", spec.step).attr("title", spec.tooltip)
+    const field = row
+      .append("input")
+      .attr("type", "number")
+      .attr("id", `${prefix}-${spec.name}`)
+      .attr("min", spec.least)
+      .attr("max", spec.most)
+      .attr("step", spec.step)
+      .attr("title", spec.tooltip)
       .attr("data-lm-suppress-shortcuts", true);
     field.on("change", () => {
       const value = +field.property("value");
@@ -113,7 +146,9 @@ function render({ model, el }) {
     showAll();
   }
 
-  const showAll = () => parts.forEach((show) => show());
+  const showAll = () => {
+    for (const show of parts.values()) show();
+  };
   const handlers = { "change:groups": build, "change:values": showAll, "change:disabled": showAll };
   for (const [event, handler] of Object.entries(handlers)) model.on(event, handler);
   build();

@@ -6,21 +6,27 @@
 import { axisBottom } from "d3-axis";
 import { scaleLinear, scaleLog } from "d3-scale";
 import { select } from "d3-selection";
-import { decades, known, plain, roundTicks, symbolPath } from "./shared/plot.js";
+import { known, plain } from "./pure/numbers.js";
+import { symbolPath } from "./pure/symbols.js";
+import { decades, roundTicks } from "./pure/ticks.js";
 
 const SPANS = new Set(["strong", "em", "code"]);
 const LARGEST = 1e100;
 const NO_NUMBER = "Wanted: a number, such as 2.5";
 const NO_CHOICE = "Wanted: one of these";
-const GUESS = symbolPath("symbolDiamond", 110), ANSWER = symbolPath("symbolCircle", 130);
+const GUESS = symbolPath("symbolDiamond", 110),
+  ANSWER = symbolPath("symbolCircle", 130);
 let cards = 0;
 
 function render({ model, el }) {
   const id = `tradespace-predict-${Math.random().toString(36).slice(2)}-${cards++}`;
   const { question, unit, options } = model.get("asked");
   const choice = options.length > 0;
-  const root = select(el).append("div").attr("class", "tradespace tradespace-predict")
-    .attr("role", "group").attr("aria-labelledby", `${id}-question`);
+  const root = select(el)
+    .append("div")
+    .attr("class", "tradespace tradespace-predict")
+    .attr("role", "group")
+    .attr("aria-labelledby", `${id}-question`);
   // Enter and arrows pressed in here are no shortcuts of JupyterLab.
   root.on("keydown", (event) => {
     if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
@@ -31,39 +37,72 @@ function render({ model, el }) {
     for (const [kind, text] of spans) paragraph.append(SPANS.has(kind) ? kind : "span").text(text);
   }
   const form = root.append("form").attr("novalidate", true);
+  /** @type {import("d3-selection").Selection<HTMLInputElement, any, any, any>} */
   const inputs = choice ? makeChoice() : makeNumber();
   const problem = form.append("p").attr("class", "problem").attr("id", `${id}-problem`).attr("role", "alert");
   const buttons = form.append("div").attr("class", "buttons");
-  buttons.append("button").attr("type", "submit").text("Lock my guess")
+  buttons
+    .append("button")
+    .attr("type", "submit")
+    .text("Lock my guess")
     .attr("title", "It cannot be changed afterwards; then the answer is shown");
-  buttons.append("button").attr("type", "button").text("Skip").on("click", () => tell({ skip: true }))
+  buttons
+    .append("button")
+    .attr("type", "button")
+    .text("Skip")
+    .on("click", () => tell({ skip: true }))
     .attr("title", "See the answer without a guess; the card says that it was skipped");
   const svg = root.append("svg").attr("role", "img").attr("aria-label", "Guess and measurement on one axis");
   const status = root.append("p").attr("role", "status").attr("tabindex", -1);
-  const again = root.append("button").attr("type", "button").attr("class", "again").text("Try again")
-    .attr("title", "Ask for the answer again, once what it needs has been measured").on("click", () => tell({ again: true }));
+  const again = root
+    .append("button")
+    .attr("type", "button")
+    .attr("class", "again")
+    .text("Try again")
+    .attr("title", "Ask for the answer again, once what it needs has been measured")
+    .on("click", () => tell({ again: true }));
 
   function makeNumber() {
     const field = form.append("div").attr("class", "number");
-    const input = field.append("input").attr("type", "number").attr("step", "any").attr("autocomplete", "off")
-      .attr("aria-labelledby", `${id}-question ${id}-unit`).attr("aria-describedby", `${id}-problem`);
+    const input = field
+      .append("input")
+      .attr("type", "number")
+      .attr("step", "any")
+      .attr("autocomplete", "off")
+      .attr("aria-labelledby", `${id}-question ${id}-unit`)
+      .attr("aria-describedby", `${id}-problem`);
     field.append("span").attr("id", `${id}-unit`).text(unit);
     return input;
   }
 
   function makeChoice() {
-    const set = form.append("div").attr("class", "choice").attr("role", "radiogroup")
-      .attr("aria-labelledby", `${id}-question`).attr("aria-describedby", `${id}-problem`);
+    const set = form
+      .append("div")
+      .attr("class", "choice")
+      .attr("role", "radiogroup")
+      .attr("aria-labelledby", `${id}-question`)
+      .attr("aria-describedby", `${id}-problem`);
     const rows = set.selectAll("label").data(options).join("label");
-    rows.append("input").attr("type", "radio").attr("name", id).property("value", (option) => option);
+    rows
+      .append("input")
+      .attr("type", "radio")
+      .attr("name", id)
+      .property("value", (option) => option);
     const words = rows.append("span");
     words.append("span").text((option) => option);
     words.append("span").attr("class", "tags");
-    return rows.select("input");
+    return /** @type {any} */ (rows.select("input"));
   }
 
   function guessed() {
-    if (choice) return inputs.filter(function () { return this.checked; }).data()[0] ?? null;
+    if (choice)
+      return (
+        inputs
+          .filter(function () {
+            return this.checked;
+          })
+          .data()[0] ?? null
+      );
     const number = inputs.property("valueAsNumber");
     return Number.isFinite(number) && Math.abs(number) < LARGEST ? number : null;
   }
@@ -116,43 +155,65 @@ function render({ model, el }) {
 
   function drawAnswer() {
     const { guess, answer } = model.get("state");
-    svg.attr("hidden", answer && !choice ? null : true).selectAll("*").remove();
+    svg
+      .attr("hidden", answer && !choice ? null : true)
+      .selectAll("*")
+      .remove();
     if (choice) tagOptions(guess, answer?.value);
     // Without a width the card has no place on the page yet.
     else if (answer && status.node().clientWidth) drawAxis(guess, answer);
   }
 
   function tagOptions(guess, value) {
-    form.selectAll("label").select(".tags").each(function (option) {
-      const tags = [];
-      if (option === guess) tags.push(["guess", GUESS, "your guess"]);
-      if (option === value) tags.push(["answer", ANSWER, "measured"]);
-      const place = select(this).text(null);
-      for (const [name, path, text] of tags) {
-        const tag = place.append("span");
-        tag.append("svg").attr("viewBox", "-10 -10 20 20").attr("aria-hidden", true)
-          .append("path").attr("class", name).attr("d", path);
-        tag.append("span").text(text);
-      }
-    });
+    form
+      .selectAll("label")
+      .select(".tags")
+      .each(function (option) {
+        const tags = [];
+        if (option === guess) tags.push(["guess", GUESS, "your guess"]);
+        if (option === value) tags.push(["answer", ANSWER, "measured"]);
+        const place = select(this).text(null);
+        for (const [name, path, text] of tags) {
+          const tag = place.append("span");
+          tag
+            .append("svg")
+            .attr("viewBox", "-10 -10 20 20")
+            .attr("aria-hidden", true)
+            .append("path")
+            .attr("class", name)
+            .attr("d", path);
+          tag.append("span").text(text);
+        }
+      });
   }
 
   function drawAxis(guess, { value, low, high }) {
     const { log } = model.get("state");
-    const width = status.node().clientWidth, em = parseFloat(getComputedStyle(root.node()).fontSize);
+    const width = status.node().clientWidth,
+      em = parseFloat(getComputedStyle(root.node()).fontSize);
     const rows = [1, 2.2, 3.6, 5.1, 5.8, 9].map((row) => (known(guess) ? row : row - 2.4));
     const [above, first, second, below, bottom, height] = rows.map((row) => row * em);
     svg.attr("width", width).attr("height", height);
     const numbers = [guess, value, low, high].filter(known);
-    const least = Math.min(...numbers), most = Math.max(...numbers), room = 0.15 * (most - least) || 0.15 * Math.abs(value) || 1;
-    const x = (log ? scaleLog : scaleLinear)().range([2 * em, width - 2 * em])
+    const least = Math.min(...numbers),
+      most = Math.max(...numbers),
+      room = 0.15 * (most - least) || 0.15 * Math.abs(value) || 1;
+    const x = (log ? scaleLog : scaleLinear)()
+      .range([2 * em, width - 2 * em])
       .domain(log ? decades([least, most]) : [least - room, most + room]);
     const many = Math.max(2, Math.floor(width / (6 * em)));
     const round = log ? roundTicks(x, many) : [];
     const ticks = round.length > 2 ? round : x.ticks(Math.min(many, 6));
-    svg.append("g").attr("class", "axis").attr("transform", `translate(0,${bottom})`)
+    svg
+      .append("g")
+      .attr("class", "axis")
+      .attr("transform", `translate(0,${bottom})`)
       .call(axisBottom(x).tickValues(ticks).tickFormat(plain).tickSizeOuter(0));
-    svg.append("text").attr("class", "axis-label").attr("x", width / 2).attr("y", bottom + 2.8 * em)
+    svg
+      .append("text")
+      .attr("class", "axis-label")
+      .attr("x", width / 2)
+      .attr("y", bottom + 2.8 * em)
       .text(`${unit || "answer"}${log ? ", logarithmic axis" : ""}`);
     if (known(guess)) mark("guess", GUESS, guess, first, above, `your guess ${plain(guess)}`);
     if (known(low) && known(high)) {
@@ -162,8 +223,18 @@ function render({ model, el }) {
     mark("answer", ANSWER, value, second, below, `measured ${plain(value)}`);
 
     function mark(name, path, number, y, textY, text) {
-      svg.append("line").attr("class", "drop").attr("x1", x(number)).attr("x2", x(number)).attr("y1", y).attr("y2", bottom);
-      svg.append("path").attr("class", name).attr("d", path).attr("transform", `translate(${x(number)},${y})`);
+      svg
+        .append("line")
+        .attr("class", "drop")
+        .attr("x1", x(number))
+        .attr("x2", x(number))
+        .attr("y1", y)
+        .attr("y2", bottom);
+      svg
+        .append("path")
+        .attr("class", name)
+        .attr("d", path)
+        .attr("transform", `translate(${x(number)},${y})`);
       const words = svg.append("text").attr("class", "name").attr("y", textY).text(text);
       const half = words.node().getComputedTextLength() / 2;
       words.attr("x", Math.max(half, Math.min(width - half, x(number))));

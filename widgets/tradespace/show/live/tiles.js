@@ -14,11 +14,14 @@ function render({ model, el }) {
   }
 
   function draw() {
-    const tiles = list.selectAll("div.tile").data(model.get("tiles")).join((enter) => {
-      const tile = enter.append("div").attr("class", "tile");
-      for (const part of PARTS) tile.append("span").attr("class", part);
-      return tile;
-    });
+    const tiles = list
+      .selectAll("div.tile")
+      .data(model.get("tiles"))
+      .join((enter) => {
+        const tile = enter.append("div").attr("class", "tile");
+        for (const part of PARTS) tile.append("span").attr("class", part);
+        return tile;
+      });
     tiles.attr("data-origin", (tile) => tile.origin);
     tiles.each(function (tile) {
       const label = tile.unit ? `${tile.label}, ${tile.unit}` : tile.label;

@@ -1,15 +1,28 @@
 // Saving a chart as a file of its own: SVG with its styles written out, or PNG drawn from that.
-import { symbolPath } from "./plot.js";
+import { symbolPath } from "../pure/symbols.js";
 
 const STYLES = [
-  "fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "opacity",
-  "font-family", "font-size", "font-weight", "text-anchor", "display",
+  "fill",
+  "fill-opacity",
+  "stroke",
+  "stroke-width",
+  "stroke-opacity",
+  "stroke-dasharray",
+  "opacity",
+  "font-family",
+  "font-size",
+  "font-weight",
+  "text-anchor",
+  "display",
 ];
-const TOP = 34, LINE = 20, SCALE = 2;
+const TOP = 34,
+  LINE = 20,
+  SCALE = 2;
 
 export function download(name, type, content) {
   const link = document.createElement("a");
-  link.href = content instanceof Blob ? URL.createObjectURL(content) : URL.createObjectURL(new Blob([content], { type }));
+  link.href =
+    content instanceof Blob ? URL.createObjectURL(content) : URL.createObjectURL(new Blob([content], { type }));
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
@@ -29,8 +42,11 @@ export function downloadPng(name, svg) {
 
 // The text of an SVG that needs no page around it: a legend of `marks` above, `lines` of words below.
 export function standalone(node, marks, lines) {
-  const width = node.clientWidth, height = node.clientHeight, space = "http://www.w3.org/2000/svg";
-  const copy = node.cloneNode(true), page = getComputedStyle(node.parentNode);
+  const width = node.clientWidth,
+    height = node.clientHeight,
+    space = "http://www.w3.org/2000/svg";
+  const copy = node.cloneNode(true),
+    page = getComputedStyle(node.parentNode);
   const originals = node.querySelectorAll("*");
   copy.querySelectorAll("*").forEach((element, i) => {
     const style = getComputedStyle(originals[i]);
@@ -38,7 +54,8 @@ export function standalone(node, marks, lines) {
   });
   const root = document.createElementNS(space, "svg");
   const total = TOP + height + LINE * (lines.length + 1);
-  for (const [name, value] of Object.entries({ width, height: total, viewBox: `0 0 ${width} ${total}` })) root.setAttribute(name, value);
+  for (const [name, value] of Object.entries({ width, height: total, viewBox: `0 0 ${width} ${total}` }))
+    root.setAttribute(name, value);
   const add = (tag, attributes, text) => {
     const element = document.createElementNS(space, tag);
     for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
@@ -46,7 +63,9 @@ export function standalone(node, marks, lines) {
     root.append(element);
     return element;
   };
-  const ground = page.getPropertyValue("--ground").trim() || "#fff", ink = page.color, font = "system-ui, sans-serif";
+  const ground = page.getPropertyValue("--ground").trim() || "#fff",
+    ink = page.color,
+    font = "system-ui, sans-serif";
   add("rect", { width, height: total, fill: ground });
   let left = 90;
   for (const [name, mark] of marks) {
