@@ -94,7 +94,7 @@ def convolution(channels: int) -> nn.Module:
 
 
 class InlineExecutor(Executor):
-    """Stands in for the measuring process: runs each request at once, here, and keeps a list of them.
+    """Stands in for the measuring process: runs each request at once, here, and keeps a list of those about a task.
 
     `interrupted` may be set to say when a request is met by the interrupt of a kernel.
     """
@@ -111,10 +111,20 @@ class InlineExecutor(Executor):
     def submit(self, function, /, *args, **kwargs):
         if function.__name__ == "run_slice" and self.interrupted():
             raise KeyboardInterrupt
-        self.requests.append((function.__name__, *args))
+        if args:
+            self.requests.append((function.__name__, *args))
         future = Future()
         future.set_result(function(*args, **kwargs))
         return future
+
+
+class ElsewhereExecutor(InlineExecutor):
+    """Stands in for a process on another host: what it says of its machine is not what this process says."""
+
+    def submit(self, function, /, *args, **kwargs):
+        with pytest.MonkeyPatch.context() as there:
+            there.setenv("ATEN_CPU_CAPABILITY", "default")
+            return super().submit(function, *args, **kwargs)
 
 
 @pytest.fixture
@@ -137,8 +147,15 @@ def inline():
     torch.set_num_threads(threads)
 
 
+@pytest.fixture
+def elsewhere(inline):
+    return ElsewhereExecutor()
+
+
 class FakeProcess(Executor):
     """Stands in for the measuring process, on a clock of its own: each request takes the seconds that it would.
+
+    What its machine is, it tells at once.
 
     Parameters
     ----------
@@ -174,12 +191,15 @@ class FakeProcess(Executor):
         return sum(asked == name for asked, _ in self.requests)
 
     def submit(self, function, /, *args, **kwargs):
+        future = Future()
+        if not args:
+            future.set_result("a fake")
+            return future
         if len(self.requests) >= self.interrupt_at:
             raise KeyboardInterrupt
         self.now_s += self.WAY_S
         config = args[1] if len(args) > 1 and isinstance(args[1], Config) else None
         self.requests.append((function.__name__, config))
-        future = Future()
         future.set_result(getattr(self, f"_{function.__name__}", lambda *_: None)(*args[1:]))
         return future
 

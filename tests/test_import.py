@@ -1,6 +1,8 @@
 import subprocess
 import sys
+from importlib.metadata import version
 
+import pytest
 import tradespace as ts
 
 
@@ -11,6 +13,20 @@ def python(program):
 def test_importing_the_package_imports_nothing_heavy():
     heavy = "{'torch', 'pandas', 'scipy', 'matplotlib', 'ipywidgets'}"
     assert python(f"import sys, tradespace; print({heavy} & set(sys.modules))") == "set()"
+
+
+def test_the_version_is_that_of_the_installed_package():
+    assert ts.__version__ == version("tradespace")
+
+
+def test_the_version_is_looked_up_only_when_asked_for():
+    program = "import sys, {}; print('importlib.metadata' in sys.modules)"
+    assert python(program.format("lazy_loader, tradespace")) == python(program.format("lazy_loader"))
+
+
+def test_a_name_that_is_not_public_is_refused():
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = ts.no_such_name
 
 
 def test_a_surface_is_solved_and_explored_without_torch():

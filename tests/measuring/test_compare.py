@@ -1,9 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 from tradespace.config import Config
 from tradespace.measuring.compare import compare, compare_accuracy
+from tradespace.measuring.engine import measure
 from tradespace.measuring.measurement import Failure, Measurement, Slice
+from tradespace.tasks import Task
 
 MS = 1_000_000
 
@@ -97,6 +102,40 @@ def test_accuracy_without_results_or_on_another_task_is_refused():
         compare_accuracy(scored([1, 0]), scored([1, 0], task="another"))
     with pytest.raises(ValueError, match=r"a: wanted a Measurement with test results; got Config"):
         compare_accuracy(measured([1.0] * 8), scored([1, 0]))
+
+
+@pytest.mark.parametrize(("function", "what"), [(compare, "samples"), (compare_accuracy, "test results")])
+def test_two_machines_and_two_tasks_are_refused(function, what):
+    a = replace(scored([1, 0]), machine="board", data="0f")
+    with pytest.raises(ValueError, match=rf"^b: wanted {what} of the same machine as a's, 'board'; got 'laptop'\. "):
+        function(a, replace(a, machine="laptop"))
+    with pytest.raises(ValueError, match=rf"^b: wanted {what} of the same task as a's, 't'; got 'another'$"):
+        function(a, replace(a, task="another"))
+    with pytest.raises(
+        ValueError, match=rf"^b: wanted {what} on the same inputs .* another task that is called 't' too"
+    ):
+        function(a, replace(a, data="1e"))
+
+
+@pytest.mark.parametrize("function", [compare, compare_accuracy])
+def test_where_the_data_is_not_known_the_name_of_the_task_decides(function):
+    a = replace(scored([1, 0]), data="0f")
+    assert function(a, replace(a, data="")) == function(replace(a, data=""), a) == function(a, a)
+
+
+def test_tasks_of_one_name_are_told_apart_by_their_data_and_not_by_their_weights(inline):
+    def measured_on(items, seed):
+        torch.manual_seed(seed)
+        task = Task.from_model(torch.nn.Linear(4, 2), example=torch.zeros(1, 4), test=items)
+        return measure(task, Config("model", threads=1), budget_s=0.02, executor=inline)
+
+    inputs, labels = torch.ones(8, 4), torch.zeros(8, dtype=torch.int64)
+    a, taught = (measured_on((inputs, labels), seed) for seed in (0, 1))
+    assert compare_accuracy(a, taught).items == compare_accuracy(a, a).items == 8
+    for items in [(inputs + 1, labels), (inputs, labels + 1)]:
+        for function in (compare, compare_accuracy):
+            with pytest.raises(ValueError, match=r"^b: wanted .* called 'mine' too"):
+                function(a, measured_on(items, 0))
 
 
 @pytest.mark.parametrize("margin", [0, -1, "2 %"])

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
 
 import cloudpickle
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 import tradespace as ts
 from tradespace.measuring import worker
 from tradespace.measuring.engine import PROCESS, Engine, measure_rounds
+from tradespace.measuring.machine import machine
 from tradespace.measuring.measurement import Score
 from tradespace.prepare.fold import fold
 from tradespace.prepare.weights import round_weights
@@ -125,6 +127,21 @@ def test_accuracy_is_that_of_the_model_on_its_test_set():
         expected = float((model(x).argmax(1) == labels).double().mean())
     assert m.accuracy == pytest.approx(expected)
     assert m.accuracy_n == 1_000
+
+
+def test_the_machine_is_that_of_the_process_that_measured(tiny, elsewhere):
+    m = ts.measure(tiny, ts.Config("narrow", threads=1), budget_s=0.02, executor=elsewhere)
+    assert m.machine == machine() + ", ATEN_CPU_CAPABILITY=default"
+
+
+@pytest.mark.parametrize("error", [BrokenProcessPool, TimeoutError])
+def test_of_a_process_that_died_or_hangs_no_machine_is_known(tiny, inline, error):
+    def fail(*_):
+        raise error
+
+    inline.submit = fail
+    m = ts.measure(tiny, ts.Config("narrow", threads=1), executor=inline)
+    assert (m.machine, m.status) == ("", "crashed" if error is BrokenProcessPool else "timeout")
 
 
 def test_the_configs_take_turns_in_rounds_whose_order_changes(inline):

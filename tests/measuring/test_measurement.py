@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tradespace.config import Config
-from tradespace.measuring.measurement import Facts, Failure, Measurement, Slice
+from tradespace.measuring.measurement import Facts, Failure, Measurement, Score, Slice
 
 MS = 1_000_000
 
@@ -173,3 +173,12 @@ def test_percentiles_have_intervals_from_their_floor_on():
     m = measured([1.0] * 6, samples_a_slice=200)
     assert m.latency_interval_ms(99) == (1.0, 1.0)
     assert all(math.isnan(end) for end in measured([1.0] * 6, samples_a_slice=5).latency_interval_ms(90))
+
+
+def test_measurements_slices_and_scores_compare_and_hash():
+    one, other = (replace(measured([1.0] * 6), correct=np.array([True, False])) for _ in range(2))
+    for a, b in [(one, other), (one.slices[0], other.slices[0]), (Score(one.correct), Score(other.correct))]:
+        assert a == a
+        assert a != b
+        assert {a: 1, b: 2}[a] == 1
+    assert [other, one].index(one) == 1

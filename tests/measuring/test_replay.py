@@ -12,6 +12,7 @@ from tradespace.measuring.archive import read_labels, read_measurement, write_me
 from tradespace.measuring.engine import Engine, measure_rounds
 from tradespace.measuring.measurement import Facts, Failure, Measurement, Slice
 from tradespace.measuring.replay import NOT_RECORDED, Replay
+from tradespace.recording import FOLDER
 
 ONE = Config("narrow", threads=1)
 RIGHT = np.arange(30) % 3 > 0
@@ -68,6 +69,14 @@ def test_a_file_gives_back_what_was_written(tmp_path):
     np.testing.assert_array_equal(back[0].correct, RIGHT)
     assert (back[0].energy_j_per_item, back[0].facts, back[0].slices[3].mhz) == (0.25, whole.facts, 9.0)
     assert (back[1].failure, back[1].correct) == (failed.failure, None)
+
+
+def test_a_file_keeps_the_fingerprint_of_the_data_and_older_files_have_none(tmp_path):
+    write_measurements(tmp_path / "some.zip", [taken(2.0, data="0f")])
+    [label] = read_labels(tmp_path / "some.zip")
+    assert read_measurement(tmp_path / "some.zip", 0, label).data == "0f"
+    older = FOLDER / "measurements.zip"
+    assert read_measurement(older, 0, read_labels(older)[0]).data == ""
 
 
 def test_it_is_measured_as_it_was_and_each_slice_counts_once(tiny, play):

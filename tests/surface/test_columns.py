@@ -1,4 +1,5 @@
 import math
+import re
 import subprocess
 import sys
 
@@ -10,7 +11,18 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from tradespace.config import Config
 from tradespace.measuring.measurement import Facts, Failure, Measurement, Slice
-from tradespace.surface.columns import COLUMNS, KNOBS, NUMBERS, WHOLE, WORDS, load_surface, row, save_surface
+from tradespace.surface import columns
+from tradespace.surface.columns import (
+    COLUMNS,
+    KNOBS,
+    NUMBERS,
+    WHOLE,
+    WORDS,
+    configs_of,
+    load_surface,
+    row,
+    save_surface,
+)
 
 AWKWARD = [
     *("NA", "<img>", "None", "nan", "null", "", "007", "1e5", "True", "a,b", 'say "hi"', "'", " spaced ", "naïve ☃"),
@@ -148,6 +160,38 @@ def test_what_is_no_number_in_a_column_of_numbers_is_refused(path, surface_of, c
     surface_of({}, {}).astype({column: object}).assign(**{column: content}).to_csv(path, index=False)
     with pytest.raises(ValueError, match=r"surface\.csv: a column of numbers holds something else"):
         load_surface(path)
+
+
+KNOB_VALUES = {
+    "model": ["resnet8", "resnet20", ""],
+    "pruning": ["none", "channels-50", "channel-50"],
+    "precision": ["fp32", "int8", "int9"],
+    "runtime": ["eager", "openvino", "tensorrt"],
+    "device": ["cpu", "cuda", "tpu"],
+    "threads": [1, 2, 0],
+    "batch_size": [1, 64, 0],
+}
+
+
+@given(rows=st.lists(st.fixed_dictionaries({name: st.sampled_from(v) for name, v in KNOB_VALUES.items()}), max_size=9))
+def test_the_first_row_that_is_no_config_is_refused_in_the_words_of_config(path, surface_of, rows):
+    surface = surface_of(*rows)
+    surface.to_csv(path, index=False)
+    try:
+        configs_of(surface)
+    except ValueError as refusal:
+        with pytest.raises(ValueError, match=f"^{re.escape(str(refusal))}$"):
+            load_surface(path)
+    else:
+        assert_frame_equal(load_surface(path), surface)
+
+
+def test_rows_that_hold_no_new_value_of_a_knob_make_no_config(path, surface_of, monkeypatch):
+    made = []
+    monkeypatch.setattr(columns, "Config", lambda *knobs: made.append(knobs))
+    surface_of(*({"threads": 1 + i % 2, "batch_size": 1 + i % 5} for i in range(100))).to_csv(path, index=False)
+    load_surface(path)
+    assert len(made) == 5
 
 
 def test_a_recorded_surface_needs_no_torch():

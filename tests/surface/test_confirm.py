@@ -153,6 +153,30 @@ def test_the_explanation_names_the_row_that_was_taken(surface, tiny, second):
     assert "batch 7" in repr(explain(confirmed(surface, tiny)))
 
 
+def test_a_second_measurement_of_the_same_value_is_told_too(surface, tiny, second):
+    assert "Measured again: throughput_per_s 800." in explain(confirmed(surface, tiny)).sentences
+
+
+@pytest.mark.parametrize("change", [lambda choice: choice.round(-3), lambda choice: choice.iloc[:0]])
+def test_what_is_done_to_a_confirmed_choice_changes_nothing_about_its_second_measurement(surface, tiny, second, change):
+    second.found[8] = {"per_s": 700.0}
+    choice = confirmed(surface, tiny)
+    assert explain(change(choice)).sentences == explain(choice).sentences
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda choice: choice.round(-3),
+        lambda choice: choice.iloc[:0],
+        lambda choice: choice.assign(throughput_per_s=1.0, batch_size=7),
+    ],
+)
+def test_a_choice_that_was_rounded_or_filtered_was_not_measured_again(surface, change):
+    choice = solve(surface, maximize("throughput_per_s"), [FAST])
+    assert "Measured again" not in repr(explain(change(choice)))
+
+
 def test_the_objectives_decide_which_is_tried_first(surface, tiny, second):
     choice = solve(surface, [maximize("accuracy"), minimize("throughput_per_s")], confirm=True, task=tiny)
     assert second.asked == [1]

@@ -95,7 +95,7 @@ def test_a_sweep_measures_what_is_missing_and_nothing_else(tmp_path, requests):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("machine", lambda: "another machine, torch 9.9"), ("LOOP_VERSION", 10**6)]
+    ("name", "value"), [("machine_of", lambda _: "another machine, torch 9.9"), ("LOOP_VERSION", 10**6)]
 )
 def test_another_machine_torch_or_loop_is_measured_anew_and_the_old_points_stay(
     tmp_path, requests, monkeypatch, name, value

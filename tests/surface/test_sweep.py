@@ -8,6 +8,7 @@ import torch
 from pandas.testing import assert_frame_equal
 from torch import Tensor, nn
 from tradespace.config import Config, grid, most_threads
+from tradespace.measuring.machine import machine
 from tradespace.prepare import registry
 from tradespace.surface.columns import COLUMNS, NUMBERS, WHOLE, load_surface, save_surface
 from tradespace.surface.sweep import sweep
@@ -142,6 +143,19 @@ def test_a_swept_surface_survives_its_file(tiny, inline, tmp_path):
     surface = sweep(tiny, configs, executor=inline, **QUICK)
     save_surface(surface, tmp_path / "surface.csv")
     assert_frame_equal(load_surface(tmp_path / "surface.csv"), surface, check_exact=True)
+
+
+def test_what_another_host_measured_is_of_its_machine_and_not_taken_for_that_of_this_one(
+    tiny, inline, elsewhere, tmp_path
+):
+    configs, store = grid(tiny, model="narrow", threads=1), tmp_path / "points.sqlite"
+    for executor, line in [(inline, machine()), (elsewhere, machine() + ", ATEN_CPU_CAPABILITY=default")]:
+        assert sweep(tiny, configs, executor=executor, store=store, **QUICK)["machine"].tolist() == [line]
+        assert executor.slices > 0
+    taken = inline.slices, elsewhere.slices
+    sweep(tiny, configs, executor=inline, store=store, **QUICK)
+    sweep(tiny, configs, executor=elsewhere, store=store, **QUICK)
+    assert (inline.slices, elsewhere.slices) == taken
 
 
 @pytest.mark.parametrize(("progress", "shown"), [(True, True), (False, False)])

@@ -45,6 +45,8 @@ from .surface.store import Store
 from .surface.sweep import sweep
 from .tasks import Task, list_tasks, load_task
 
+__version__: str
+
 __all__ = [
     "BatchCurve",
     "BatchFit",

@@ -28,6 +28,7 @@ def pack(measurement: Measurement) -> bytes:
         **{name: np.array([getattr(s, name) for s in slices]) for name in SLICE_NUMBERS},
         "facts": np.array(list(asdict(measurement.facts).values())),
         "ci": np.array(measurement.ci),
+        "data": np.array(measurement.data),
     }
     if measurement.correct is not None:
         arrays["scored"] = measurement.correct
@@ -62,6 +63,7 @@ def unpack(label: Mapping[str, Any], raw: bytes) -> Measurement:
         energy_j_per_item=float(label["energy_j_per_item"]),
         ci=float(arrays["ci"]),
         failure=failure,
+        data=str(arrays.get("data", "")),
         machine=str(label["machine"]),
         measured_at=str(label["measured_at"]),
     )

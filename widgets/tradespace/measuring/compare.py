@@ -58,7 +58,7 @@ def compare(a: Measurement, b: Measurement, *, margin: float = 0.02) -> Comparis
     Raises
     ------
     ValueError
-        If one of them was not measured.
+        If one of them was not measured, or they are of two machines or two tasks.
 
     Examples
     --------
@@ -70,6 +70,7 @@ def compare(a: Measurement, b: Measurement, *, margin: float = 0.02) -> Comparis
     """
     margin = positive("margin", margin)
     _check_measured(a, b)
+    _check_comparable(a, b, "samples")
     logs_a, logs_b = np.log(a.slice_medians_ms), np.log(b.slice_medians_ms)
     differences = np.sort(np.subtract.outer(logs_a, logs_b), axis=None)
     ratio = math.exp(float(np.median(differences)))
@@ -128,7 +129,7 @@ def compare_accuracy(a: Measurement, b: Measurement, *, margin: float = 0.005) -
     Raises
     ------
     ValueError
-        If one has no test results, or they are of different tasks.
+        If one has no test results, or they are of two machines or two tasks.
 
     Examples
     --------
@@ -142,8 +143,7 @@ def compare_accuracy(a: Measurement, b: Measurement, *, margin: float = 0.005) -
     for name, one in (("a", a), ("b", b)):
         if one.correct is None:
             raise ValueError(f"{name}: wanted a Measurement with test results; got {one!r}")
-    if a.task != b.task:
-        raise ValueError(f"b: wanted test results of the same task as a's, {a.task!r}; got {b.task!r}")
+    _check_comparable(a, b, "test results")
     assert a.correct is not None
     assert b.correct is not None
     n = min(a.accuracy_n, b.accuracy_n)
@@ -165,6 +165,21 @@ def _check_measured(a: Measurement, b: Measurement) -> None:
     for name, one in (("a", a), ("b", b)):
         if one.status != "ok" or not one.samples:
             raise ValueError(f"{name}: wanted a Measurement with samples; got {one!r}")
+
+
+def _check_comparable(a: Measurement, b: Measurement, what: str) -> None:
+    if a.machine != b.machine:
+        raise ValueError(
+            f"b: wanted {what} of the same machine as a's, {a.machine!r}; got {b.machine!r}. To compare machines all "
+            "the same, give them one name: dataclasses.replace(b, machine=a.machine)"
+        )
+    if a.task != b.task:
+        raise ValueError(f"b: wanted {what} of the same task as a's, {a.task!r}; got {b.task!r}")
+    if a.data and b.data and a.data != b.data:
+        raise ValueError(
+            f"b: wanted {what} on the same inputs and labels as a's; got those of another task that is called "
+            f"{b.task!r} too. Models of one task are compared: ts.Task.from_model({{'one': ..., 'other': ...}}, ...)"
+        )
 
 
 def _verdict(low: float, high: float, most: float) -> str:

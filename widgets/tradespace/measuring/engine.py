@@ -170,6 +170,16 @@ class Engine:
         return self._executor.submit(function, *args).result(self._limit_s)
 
 
+def machine_of(executor: Executor | None) -> str:
+    """The machine line of the process that measures; empty if that died or hangs. Without an executor, it is here."""
+    if executor is None:
+        return machine()
+    try:
+        return executor.submit(machine).result(LIMIT_S)
+    except (BrokenProcessPool, TimeoutError):
+        return ""
+
+
 class _Point:
     """A Config being measured."""
 
@@ -257,6 +267,7 @@ def measure_rounds(
     scores: Scores | None = None,
     slices: Mapping[Config, tuple[Slice, ...]] | None = None,
     work: Work | None = None,
+    where: str | None = None,
     seed: int = 0,
 ) -> Iterator[tuple[Measurement, bool]]:
     """Measure `configs`, yielding after every slice the Measurement it went into and whether that is finished.
@@ -273,13 +284,17 @@ def measure_rounds(
         Those that were taken earlier, of Configs whose measurement goes on.
     work : Work, optional
         Told how long everything takes.
+    where : str, optional
+        The machine line of the process that measures, if it is known; else that is asked.
     """
     engine, work = Engine(task, executor), work or Work()
     shuffle = random.Random(seed).shuffle
     scores, slices = {} if scores is None else scores, slices or {}
-    begun = (Measurement(task.name, config, slices.get(config, ()), ci=ci, machine=machine()) for config in configs)
+    where = machine_of(executor) if where is None else where
+    begun = (Measurement(task.name, config, slices.get(config, ()), ci=ci, machine=where) for config in configs)
     limits = Limits(budget_s, score_s, len(task.test[1]) if task.test else 0)
-    waiting = [_Point(engine, measurement, scores, limits) for measurement in begun]
+    data = task.data_fingerprint()
+    waiting = [_Point(engine, replace(measurement, data=data), scores, limits) for measurement in begun]
     work.plan(waiting, scores, limits)
     shuffle(waiting)
     points: list[_Point] = []
@@ -358,7 +373,8 @@ def measure(
         Accuracy is that of as many test items as can be scored in so many seconds, taken in one shuffled order that is
         the same for every model; `accuracy_n` tells how many they were.
     executor : concurrent.futures.Executor, optional
-        Where to measure; by default a process of its own on this machine.
+        Where to measure; by default a process of its own on this machine. Of one on another host, `machine` is that
+        host.
 
     Returns
     -------

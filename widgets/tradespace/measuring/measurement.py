@@ -27,7 +27,8 @@ UNTRUE_ABOVE = 0.05
 RUNTIME_NAMES = {"eager": "PyTorch", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
 
 
-@dataclass(frozen=True)
+# Of arrays `==` has no single answer: what holds them is equal to itself alone.
+@dataclass(frozen=True, eq=False)
 class Slice:
     """What the worker brings back from a few tenths of a second of one Config.
 
@@ -73,7 +74,7 @@ class Slice:
         return self.waited_ns > max(DISTURBED_ABOVE * self.wall_ns, ONE_TURN_NS)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Score:
     """Which test items a model classifies right, as far as they were scored.
 
@@ -124,7 +125,7 @@ class Failure:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Measurement:
     """The timing samples and the test results of one Config on one machine.
 
@@ -133,6 +134,9 @@ class Measurement:
 
     Statistics are taken over the slices that other work on the machine did not disturb, or the six least disturbed; the
     operating system's account of waiting decides, never the samples themselves.
+
+    A Measurement is equal to itself alone, so it may be an element of a set or a key of a dict; `compare` tells how two
+    differ.
 
     Parameters
     ----------
@@ -148,8 +152,19 @@ class Measurement:
     ci : float
         Asked width of the 95 % interval of the median latency, as a fraction of the median.
     failure : Failure, optional
+    data : str
+        The task's `data_fingerprint`, which tells tasks of one name apart; empty where it is not known.
     machine, measured_at : str
         What it was measured on, and when (ISO 8601, UTC).
+
+    Examples
+    --------
+    >>> one = Slice(np.array([2_000_000, 2_100_000, 1_900_000]), items=3, busy_ns=6_000_000)
+    >>> m = Measurement("mine", Config("resnet8", threads=1), slices=(one,) * 6)
+    >>> m.latency_p50_ms, m.throughput_per_s, m.samples
+    (2.0, 500.0, 18)
+    >>> m in {m}
+    True
     """
 
     task: str
@@ -160,6 +175,7 @@ class Measurement:
     energy_j_per_item: float = math.nan
     ci: float = 0.02
     failure: Failure | None = None
+    data: str = ""
     machine: str = ""
     measured_at: str = ""
 

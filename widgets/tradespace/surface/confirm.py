@@ -1,13 +1,14 @@
 """Measure a choice once more: of many points, the one that looked best was often lucky (the winner's curse)."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from tradespace.surface.columns import configs_of, table
 from tradespace.surface.columns import row as row_of
-from tradespace.surface.objectives import feasible
-from tradespace.surface.solve import PROBLEM, Problem, ranked
+from tradespace.surface.objectives import feasible, numbers
+from tradespace.surface.solve import PROBLEM, Confirmation, Problem, ranked
 
 if TYPE_CHECKING:
     from tradespace.tasks.task import Task
@@ -41,10 +42,11 @@ def confirmed(problem: Problem, task: "Task | None") -> pd.DataFrame:
         again = pd.concat([again, own], axis=1)
         again = again.assign(**{name: PRODUCTS[name][0](again) for name in own if name in PRODUCTS})
         if feasible(again, problem.constraints).all():
-            again.attrs[PROBLEM] = problem
+            value = float(numbers(again, problem.objectives[0].column)[0])
+            again.attrs[PROBLEM] = replace(problem, confirmation=Confirmation(int(row), value))
             return again
     none = surface.iloc[:0]
-    none.attrs[PROBLEM] = problem
+    none.attrs[PROBLEM] = replace(problem, confirmation=Confirmation())
     return none
 
 

@@ -71,24 +71,17 @@ def explain(choice: pd.DataFrame) -> Explanation:
         raise ValueError("choice: wanted what ts.solve() returned; got a frame that carries no problem along")
     kept = feasible(problem.surface, problem.constraints)
     order = ranked(problem, kept)
-    return _of_choice(problem, choice, order, int(kept.sum())) if len(order) else _of_none(problem, int(kept.sum()))
+    return _of_choice(problem, order, int(kept.sum())) if len(order) else _of_none(problem, int(kept.sum()))
 
 
-def _of_choice(problem: Problem, choice: pd.DataFrame, order: np.ndarray, count: int) -> Explanation:
+def _of_choice(problem: Problem, order: np.ndarray, count: int) -> Explanation:
     surface, objective = problem.surface, problem.objectives[0]
     values = numbers(surface, objective.column)
     best = values[order[0]]
     sentences = [
-        f"The best of {len(order)} feasible rows: {objective.column} {_short(best)}{_name(surface, order[0])}."
+        f"The best of {len(order)} feasible rows: {objective.column} {_short(best)}{_name(surface, order[0])}.",
+        *_of_confirmation(problem, order[0]),
     ]
-    taken = _row_of(surface, choice, order)
-    if not len(choice):
-        sentences.append("Measured again, neither it nor those next to it kept the constraints.")
-    elif taken != order[0]:
-        now = f"{objective.column} {_short(numbers(choice, objective.column)[0])}{_name(surface, taken)}"
-        sentences.append(f"Measured again, it did not keep the constraints. Taken instead: {now}.")
-    elif numbers(choice, objective.column)[0] != best:
-        sentences.append(f"Measured again: {objective.column} {_short(numbers(choice, objective.column)[0])}.")
     binding, rows = [], []
     for number, constraint in enumerate(problem.constraints):
         others = _all_but(problem.constraints, number)
@@ -109,6 +102,20 @@ def _of_choice(problem: Problem, choice: pd.DataFrame, order: np.ndarray, count:
             f"Nearest miss: {objective.column} {_short(values[miss[0]])}{_name(surface, miss[0])} with {words}."
         )
     return Explanation(count, tuple(binding), _frame(rows), surface.iloc[miss], tuple(sentences))
+
+
+def _of_confirmation(problem: Problem, best: int) -> list[str]:
+    """What measuring the best row once more came to; nothing if that was not done."""
+    confirmation = problem.confirmation
+    if confirmation is None:
+        return []
+    if confirmation.row is None:
+        return ["Measured again, neither it nor those next to it kept the constraints."]
+    now = f"{problem.objectives[0].column} {_short(confirmation.value)}"
+    if confirmation.row == best:
+        return [f"Measured again: {now}."]
+    taken = _name(problem.surface, confirmation.row)
+    return [f"Measured again, it did not keep the constraints. Taken instead: {now}{taken}."]
 
 
 def _of_none(problem: Problem, count: int) -> Explanation:
@@ -191,17 +198,6 @@ def _known(problem: Problem) -> np.ndarray:
 def _goals(problem: Problem, row: int) -> list[float]:
     """The objectives of a row, in order, larger being better."""
     return [float(gains(objective, problem.surface)[row]) for objective in problem.objectives]
-
-
-def _row_of(surface: pd.DataFrame, choice: pd.DataFrame, order: np.ndarray) -> int:
-    """The row that was taken: the first, unless another was after measuring again."""
-    knobs = [name for name in KNOBS if name in surface and name in choice]
-    if not len(choice) or len(knobs) < len(KNOBS):
-        return int(order[0])
-    for row in order:
-        if (surface[knobs].iloc[row] == choice[knobs].iloc[0]).all():
-            return int(row)
-    return int(order[0])
 
 
 def _short(value: float) -> str:

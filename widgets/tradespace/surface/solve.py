@@ -1,5 +1,6 @@
 """The choice: the best row among those that keep every constraint."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,22 @@ if TYPE_CHECKING:
 PROBLEM = "problem"
 
 
+@dataclass(frozen=True)
+class Confirmation:
+    """What measuring a choice once more came to.
+
+    Parameters
+    ----------
+    row : int or None
+        Number of the surface's row that kept the constraints then too; None if none of those tried did.
+    value : float
+        Its first objective in the second measurement; NaN if there is no row.
+    """
+
+    row: int | None = None
+    value: float = math.nan
+
+
 @dataclass(frozen=True, eq=False)
 class Problem:
     """What was asked of which surface; every choice carries it along, for `explain`.
@@ -25,11 +42,14 @@ class Problem:
     objectives : tuple of Objective
         The first counts; each next one decides between rows that tie in all before it.
     constraints : tuple of Constraint
+    confirmation : Confirmation, optional
+        If the choice was measured once more.
     """
 
     surface: pd.DataFrame
     objectives: tuple[Objective, ...]
     constraints: tuple[Constraint, ...]
+    confirmation: Confirmation | None = None
 
     def __deepcopy__(self, memo: object) -> "Problem":
         # pandas copies what a frame carries along with every frame made from it.

@@ -18,8 +18,7 @@ from tqdm.auto import tqdm
 
 from tradespace.config import Config, check
 from tradespace.errors import choose, positive
-from tradespace.measuring.engine import LOOP_VERSION, SCORE_S, measure_rounds
-from tradespace.measuring.machine import machine
+from tradespace.measuring.engine import LOOP_VERSION, SCORE_S, machine_of, measure_rounds
 from tradespace.measuring.measurement import Score
 from tradespace.measuring.work import Work, in_words
 from tradespace.measuring.worker import variant
@@ -73,7 +72,8 @@ def sweep(
     progress : bool
         Whether to draw a progress bar.
     executor : concurrent.futures.Executor, optional
-        Where to measure; by default a process of its own on this machine.
+        Where to measure; by default a process of its own on this machine. Of one on another host, `machine` is that
+        host.
     search : str
         `all`, or `adaptive`: measure only what may be on the frontier of latency, throughput and accuracy, as judged
         from what was measured so far, until `budget` is spent. Interrupted, it returns what it has. `predicted` tells
@@ -103,11 +103,12 @@ def sweep(
             f"budget: wanted seconds for search='adaptive', and none for 'all'; got {budget!r}, {search!r}"
         )
     budget = positive("budget", budget) if budget is not None else None
-    identities = _identities(task, checked)
+    where = machine_of(executor)
+    identities = _identities(task, checked, where)
     unfinished = _unfinished(identities, limits, search, budget)
     kept = Store(unfinished if store is None else store)
     with kept.held_open(), _Progress(len(checked), progress, budget) as bar:
-        measuring = _Sweep(task, identities, kept, limits, executor, bar)
+        measuring = _Sweep(task, identities, kept, limits, executor, where, bar)
         if budget is None:
             measuring.measure(checked)
         interrupted = budget is not None and _adaptive(measuring, budget, bar)
@@ -207,11 +208,12 @@ class _Sweep:
         store: Store,
         limits: Closeness,
         executor: Executor | None,
+        where: str,
         bar: _Progress,
     ) -> None:
         self.configs, self.limits = list(identities), limits
         self._task, self._store, self._executor, self._bar = task, store, executor, bar
-        self._identities = identities
+        self._identities, self._where = identities, where
         self._keys = {config: _key(identity) for config, identity in identities.items()}
         found = {variant(config): store.find_score(_key(_of_score(one))) for config, one in identities.items()}
         self._scores = {name: score for name, score in found.items() if score is not None}
@@ -233,6 +235,7 @@ class _Sweep:
             scores=self._scores,
             slices=slices,
             work=self._bar.work,
+            where=self._where,
         ):
             config = measurement.config
             if len(measurement.slices) > taken[config]:
@@ -265,11 +268,11 @@ def _key(identity: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
-def _identities(task: Task, configs: list[Config]) -> Identities:
+def _identities(task: Task, configs: list[Config], where: str) -> Identities:
     """For each Config, all that its row depends on."""
     weights = {(config.model, config.pruning) for config in configs}
     content = {names: task.fingerprint(*names) for names in weights}
-    here = {"task": task.name, "machine": machine(), "loop": LOOP_VERSION}
+    here = {"task": task.name, "machine": where, "loop": LOOP_VERSION}
     return {
         config: {**here, **versions(config), "content": content[config.model, config.pruning], **asdict(config)}
         for config in configs

@@ -2,7 +2,7 @@
 
 import copy
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -107,14 +107,22 @@ class Task:
     def fingerprint(self, model: str, pruning: str = "none") -> str:
         """A hash of what a result on `model` depends on: its layers, its weights and the task's data."""
         module = self.load_pruned(model, pruning) or self.load_model(model)
-        digest = hashlib.sha256(repr(module).encode())
         data = self.load_data()
         tensors = [*module.state_dict().values(), data.example, data.calibration, *(data.test or ())]
-        for tensor in tensors:
-            if isinstance(tensor, Tensor):
-                digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
-                digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()
+        return _digest(repr(module), tensors)
+
+    def data_fingerprint(self) -> str:
+        """A hash of what all models are timed and scored on: the inputs, and the labels if there are any.
+
+        Examples
+        --------
+        >>> items = torch.zeros(3, 4), torch.tensor([0, 1, 0])
+        >>> one, two = (Task.from_model(nn.Linear(4, n), example=torch.zeros(1, 4), test=items) for n in (2, 3))
+        >>> one.data_fingerprint() == two.data_fingerprint()
+        True
+        """
+        data = self.load_data()
+        return _digest("", [data.inputs, data.test and data.test[1]])
 
     @property
     def example(self) -> Tensor:
@@ -175,6 +183,15 @@ class Task:
         modules = {key: copy.deepcopy(module).eval() for key, module in modules.items()}
         data = Data(example, calibration, test)
         return cls(name, tuple(modules), partial(_copy_of, modules), partial(_given, data), correct)
+
+
+def _digest(text: str, tensors: Iterable[object]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for tensor in tensors:
+        if isinstance(tensor, Tensor):
+            digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
+            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _copy_of(modules: dict[str, nn.Module], name: str) -> nn.Module:

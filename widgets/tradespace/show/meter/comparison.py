@@ -17,9 +17,9 @@ def speed(a: Measurement, b: Measurement) -> Comparison | None:
 
 
 def accuracy(a: Measurement, b: Measurement) -> AccuracyComparison | None:
-    """How much more accurate `b` is; None while that is not known of both, on the same task."""
+    """How much more accurate `b` is; None while that is not known of both."""
     both = a.correct is not None and b.correct is not None
-    return compare_accuracy(a, b) if both and a.task == b.task else None
+    return compare_accuracy(a, b) if both else None
 
 
 def speed_in_words(compared: Comparison) -> str:
