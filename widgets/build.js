@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
 
-const folder = "tradespace/show/live";
+const folder = "tradespace/show";
 const { packages } = JSON.parse(readFileSync("package-lock.json", "utf8"));
 /** @param {string} path */
 const named = (path) => `${path.split("node_modules/").at(-1)} ${packages[path].version}`;
@@ -13,7 +13,7 @@ const named = (path) => `${path.split("node_modules/").at(-1)} ${packages[path].
 /** @param {string} name */
 async function bundle(name) {
   const { metafile, outputFiles } = await build({
-    entryPoints: [`${folder}/${name}`],
+    entryPoints: [`${folder}/${name}/widget.js`],
     bundle: true,
     format: "esm",
     minify: true,
@@ -33,8 +33,8 @@ async function bundle(name) {
 }
 
 const files = [{ path: `${folder}/bundle/LICENSE-d3`, content: readFileSync("node_modules/d3-scale/LICENSE", "utf8") }];
-for (const name of readdirSync(folder).filter((file) => file.endsWith(".js"))) {
-  files.push({ path: `${folder}/bundle/${name}`, content: await bundle(name) });
+for (const name of readdirSync(folder).filter((name) => existsSync(`${folder}/${name}/widget.js`))) {
+  files.push({ path: `${folder}/bundle/${name}.js`, content: await bundle(name) });
 }
 const stale = files.filter(({ path, content }) => !existsSync(path) || readFileSync(path, "utf8") !== content);
 if (process.argv.includes("--check")) {

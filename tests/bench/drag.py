@@ -16,8 +16,8 @@ P95_MS, SEND_MS = 50, 30
 CELL = f"""
 import time
 import tradespace as ts
-from tradespace.show.live.landscape import Landscape
-from tradespace.show.view import Limits, view
+from tradespace.show.attainment.widget import Landscape
+from tradespace.show.common.view import Limits, view
 from tradespace.surface.columns import configs_of
 surface = ts.load_recorded({{name!r}})
 surface = surface[(surface["status"] == "ok") & surface["accuracy"].notna()]

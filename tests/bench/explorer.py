@@ -38,7 +38,7 @@ class Numbers:
 
 
 SETUP = f"""import tradespace as ts
-from tradespace.show.explore import measurer
+from tradespace.show.explorer import measurer
 task = ts.load_task("fashion")
 surface = ts.load_recorded("fashion").query("pruning == 'none'").head({ROWS})
 asked, rounds = [], measurer.measure_rounds
@@ -51,7 +51,7 @@ INTERACT = """%matplotlib inline
 import ipywidgets as ipw
 from dataclasses import replace
 from IPython.display import display
-from tradespace.show.figures.batch_curve import plot_batch_curve
+from tradespace.show.batch_curve.figure import plot_batch_curve
 from tradespace.surface.columns import configs_of
 start = configs_of(surface.head(1))[0]
 @ipw.interact(batch_size=ipw.SelectionSlider(options=[1, 2, 4, 16, 64, 256], description="batch"))

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { camera, cut, HEIGHT, inSight } from "../tradespace/show/live/pure/camera.js";
+import { camera, cut, HEIGHT, inSight } from "../tradespace/show/common/pure/camera.js";
 
 const EM = 10;
 /** @type {(turn: number, tilt: number, zoom?: number) => ReturnType<typeof camera>} */

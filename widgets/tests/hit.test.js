@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { nearest } from "../tradespace/show/live/pure/hit.js";
+import { nearest } from "../tradespace/show/common/pure/hit.js";
 
 /** @type {[number, number][]} */
 const places = [

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { colourAt, mix, rgb } from "../tradespace/show/live/pure/colours.js";
-import { known, percent, plain, short, within } from "../tradespace/show/live/pure/numbers.js";
+import { colourAt, mix, rgb } from "../tradespace/show/common/pure/colours.js";
+import { known, percent, plain, short, within } from "../tradespace/show/common/pure/numbers.js";
 
 test("what was not measured is not known", () => {
   for (const value of [null, undefined, NaN, Infinity, "3"]) assert.equal(known(value), false);

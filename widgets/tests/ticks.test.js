@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { scaleLinear, scaleLog } from "d3-scale";
-import { decades, logTicks, percents, ratioTicks, roundTicks, spaced } from "../tradespace/show/live/pure/ticks.js";
+import { decades, logTicks, percents, ratioTicks, roundTicks, spaced } from "../tradespace/show/common/pure/ticks.js";
 
 /** @param {number[]} domain */
 const log = (...domain) => scaleLog(domain, [0, 1]);

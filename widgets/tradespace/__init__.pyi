@@ -8,27 +8,25 @@ from .measuring.compare import compare, compare_accuracy
 from .measuring.describe import describe
 from .measuring.engine import measure, waiting
 from .measuring.measurement import Measurement
-from .show.explore.explorer import Explorer
-from .show.figures import (
-    plot_attainment,
-    plot_attainment_3d,
-    plot_batch_curve,
-    plot_by_class,
-    plot_confidence,
-    plot_latency,
-    plot_parallel,
-    plot_predicted,
-    plot_pruning,
-    plot_quantization,
-    plot_search,
-    plot_surface,
-    plot_verdict,
-)
-from .show.live.batch_curve import BatchCurve
-from .show.live.latency_meter import LatencyMeter
-from .show.live.pruning_lens import PruningLens
-from .show.live.quantization_lens import QuantizationLens
-from .show.live.verdict import Verdict
+from .show.attainment.figure import plot_attainment
+from .show.attainment.staircase import plot_attainment_3d
+from .show.batch_curve.figure import plot_batch_curve
+from .show.batch_curve.widget import BatchCurve
+from .show.explorer.explorer import Explorer
+from .show.latency.figure import plot_latency
+from .show.latency.widget import LatencyMeter
+from .show.pruning.figure import plot_pruning
+from .show.pruning.widget import PruningLens
+from .show.quantization.figure import plot_quantization
+from .show.quantization.widget import QuantizationLens
+from .show.stills.by_class import plot_by_class
+from .show.stills.confidence import plot_confidence
+from .show.stills.parallel import plot_parallel
+from .show.stills.predicted import plot_predicted
+from .show.stills.search import plot_search
+from .show.tradeoff.figure import plot_surface
+from .show.verdict.figure import plot_verdict
+from .show.verdict.widget import Verdict
 from .surface.attainment import attainment
 from .surface.columns import load_surface, save_surface
 from .surface.confidence import frontier_confidence, worth_measuring

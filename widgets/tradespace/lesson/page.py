@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 
 from tradespace.lesson.ledger import Entry, Ledger
-from tradespace.show.live.predict import Answer
+from tradespace.show.predict.widget import Answer
 
 
 class Page:

@@ -8,7 +8,7 @@ from typing import Any, Self
 from tradespace.errors import choose
 from tradespace.lesson.ledger import Ledger
 from tradespace.lesson.page import Page
-from tradespace.show.live.predict import Answer, PredictCard, in_words, written
+from tradespace.show.predict.widget import Answer, PredictCard, in_words, written
 
 NO_GUESS = "No guess yet: answer first."
 NO_ANSWER = "The answer comes when it is measured."

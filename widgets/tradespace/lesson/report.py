@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import jinja2
 
 from tradespace.lesson.ledger import Entry, Ledger
-from tradespace.show.live.predict import Answer, in_words, written
+from tradespace.show.predict.widget import Answer, in_words, written
 
 DPI = 110
 NOT_REVEALED = "You said {}; the answer was not revealed."

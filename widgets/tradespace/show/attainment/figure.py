@@ -1,0 +1,184 @@
+"""The tradeoff surface as a map: which accuracy can be had at which latency and throughput."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from tradespace.show.attainment.numbers import extent
+from tradespace.show.common.style import (
+    INK,
+    LIMIT,
+    canvas,
+    legend_below,
+    log_axis,
+    name_machine,
+    percent_axis,
+    styled,
+)
+from tradespace.surface.attainment import attainment
+from tradespace.surface.frontier import pareto
+from tradespace.surface.objectives import OBJECTIVES, at_least, at_most
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LATENCY, THROUGHPUT, ACCURACY = "latency of a batch: at most, ms", "throughput: at least, items/s", "best accuracy, %"
+LEVELS = 10
+# Labels of lines that are closer than this share of the axis would touch.
+APART = 0.065
+# What is measured at exactly a round accuracy lies inside its line.
+ROUNDING = 1e-9
+
+
+def plot_attainment(
+    surface: pd.DataFrame,
+    *,
+    max_latency_ms: float | None = None,
+    min_throughput_per_s: float | None = None,
+    min_accuracy: float | None = None,
+) -> "Figure":
+    """Map of the best accuracy within each latency and at each throughput, with lines of equal accuracy.
+
+    It is a staircase, since between two measured points nothing is promised that was not measured; the dots are the
+    points that carry it.
+
+    Parameters
+    ----------
+    surface : DataFrame
+        Of one machine.
+    max_latency_ms, min_throughput_per_s, min_accuracy : float, optional
+        Limits: the part of the map that meets them is outlined, the rest is veiled. Accuracy is a fraction.
+
+    Raises
+    ------
+    ValueError
+        If no measured row has a latency, a throughput and an accuracy.
+
+    Examples
+    --------
+    >>> surface = pd.DataFrame({"latency_p50_ms": [1.0, 10.0], "throughput_per_s": [1000.0, 3000.0],
+    ...                         "accuracy": [0.8, 0.9], "status": "ok"})
+    >>> figure = plot_attainment(surface, max_latency_ms=5)
+    >>> [axes.get_ylabel() for axes in figure.axes]
+    ['throughput: at least, items/s', 'best accuracy, %']
+    """
+    within = at_most("latency_p50_ms", np.inf if max_latency_ms is None else max_latency_ms).limit
+    beyond = at_least("throughput_per_s", 0.0 if min_throughput_per_s is None else min_throughput_per_s).limit
+    exact = at_least("accuracy", 0.0 if min_accuracy is None else min_accuracy).limit
+    grid, carriers = _staircase(surface)
+    with styled():
+        figure, axes = canvas(11, 7)
+        # What lies open below all else is not attainable.
+        axes.set_facecolor("0.85")
+        keys = [_map(figure, axes, grid), *_contours(axes, grid)]
+        keys += axes.plot(
+            carriers["latency_p50_ms"], carriers["throughput_per_s"], "o", ms=5, mfc="white", mec=INK, mew=0.8,
+            label="measured, on the frontier",
+        )  # fmt: skip
+        if (max_latency_ms, min_throughput_per_s, min_accuracy) != (None, None, None):
+            keys += _veil(axes, grid, within, beyond, exact)
+        axes.set(xlabel=LATENCY, ylabel=THROUGHPUT)
+        axes.grid(False)
+        log_axis(axes.xaxis)
+        log_axis(axes.yaxis)
+        legend_below(figure, [keys[:3], keys[3:]])
+        name_machine(figure, surface)
+    return figure
+
+
+def colours(grid: pd.DataFrame) -> Any:
+    """From accuracy, a fraction, to a colour: a matplotlib ScalarMappable."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    low, high = np.nanmin(grid), np.nanmax(grid)
+    # One accuracy alone makes no scale.
+    half = max((high - low) / 2, 0.005)
+    return ScalarMappable(Normalize((low + high) / 2 - half, (low + high) / 2 + half), "cividis")
+
+
+def _staircase(surface: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`attainment` at every limit where it changes, with room around; and the rows on the frontier, which carry it."""
+    all_of_it = attainment(surface)
+    on = pareto(surface, *OBJECTIVES)
+    latency = [*extent(all_of_it.columns), *on["latency_p50_ms"]]
+    throughput = [*extent(all_of_it.index), *on["throughput_per_s"]]
+    return attainment(surface, latency, throughput), on
+
+
+def _map(figure: "Figure", axes: "Axes", grid: pd.DataFrame) -> "Artist":
+    """Colour the map; returns the legend's entry for what lies outside it."""
+    from matplotlib.patches import Patch
+
+    scale = colours(grid)
+    # A cell is open at its greatest latency and closed at its greatest throughput: it has what its top left corner has.
+    axes.pcolormesh(grid.columns, grid.index, grid.to_numpy()[1:, :-1], cmap=scale.cmap, norm=scale.norm, zorder=1)
+    bar = figure.colorbar(scale, ax=axes, label=ACCURACY, pad=0.02)
+    percent_axis(bar.ax.yaxis)
+    nothing: dict[str, Any] = {"facecolor": "0.85", "edgecolor": "0.6", "hatch": "xx", "lw": 0}
+    reach = np.maximum(_reach(grid, 0.0), grid.index[0])
+    axes.fill_between(grid.columns, reach, grid.index[-1], step="post", zorder=0, **nothing)
+    return Patch(**nothing, label="not attainable")
+
+
+def _reach(grid: pd.DataFrame, accuracy: float) -> np.ndarray:
+    """For each latency of `grid`, the most throughput at this accuracy; 0 where there is none."""
+    reach: np.ndarray = np.where(grid.to_numpy() >= accuracy, grid.index.to_numpy()[:, None], 0.0).max(axis=0)
+    return reach
+
+
+def _outline(grid: pd.DataFrame, accuracy: float, within: float = np.inf, beyond: float = 0.0) -> np.ndarray:
+    """Corners of the part of the map with this accuracy and within limits, along its edge: shape (corners, 2)."""
+    latency, reach = grid.columns.to_numpy(), _reach(grid, accuracy)
+    bottom, right = max(beyond, grid.index[0]), min(within, latency[-1])
+    serves = (reach >= bottom) & (latency <= right)
+    if not serves.any():
+        return np.empty((0, 2))
+    x, y = np.repeat(np.append(latency[serves], right), 2), np.repeat(reach[serves], 2)
+    return np.column_stack([x, np.concatenate([[bottom], y, [bottom]])])
+
+
+def _contours(axes: "Axes", grid: pd.DataFrame) -> "list[Artist]":
+    """Lines where a round accuracy ends, as many as can be labelled at their right ends."""
+    from matplotlib.patheffects import withStroke
+    from matplotlib.ticker import MaxNLocator
+
+    worst, best = 100 * np.nanmin(grid), 100 * np.nanmax(grid)
+    percents = np.asarray(MaxNLocator(LEVELS, steps=[1, 2, 5, 10]).tick_values(worst, best))
+    low, high = np.log(grid.index[[0, -1]])
+    taken: list[float] = []
+    lines: list[Artist] = []
+    for percent in percents[(worst < percents) & (percents <= best)][::-1]:
+        edge = _outline(grid, percent / 100 - ROUNDING)
+        at = (np.log(edge[-2, 1]) - low) / (high - low)
+        if any(abs(at - other) < APART for other in taken):
+            continue
+        taken.append(at)
+        halo = [withStroke(linewidth=4, foreground=INK)]
+        lines += axes.plot(*edge[:-1].T, color="white", lw=1.8, path_effects=halo, label="equal accuracy")
+        axes.annotate(
+            f"{percent:g} %", (edge[-2, 0], edge[-2, 1]), (-6, -4), textcoords="offset points",
+            ha="right", va="top", color="white", weight="bold", path_effects=halo,
+        )  # fmt: skip
+    return lines[:1]
+
+
+def _veil(axes: "Axes", grid: pd.DataFrame, within: float, beyond: float, exact: float) -> "list[Artist]":
+    """Veil what the map has outside the limits, and draw a line around what is inside."""
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    inside = _outline(grid, exact, within, beyond)
+    look: dict[str, Any] = {"facecolor": (1, 1, 1, 0.6), "edgecolor": "0.35", "hatch": "//", "lw": 0}
+    # A hole is a part whose corners come the other way round.
+    whole = _outline(grid, 0.0)
+    parts = [Path(np.append(part, part[:1], axis=0), closed=True) for part in (whole, inside[::-1]) if len(part)]
+    veil = PathPatch(Path.make_compound_path(*parts), **look, label="outside the limits")
+    axes.add_patch(veil)
+    if not len(inside):
+        axes.set_title("Nothing measured meets these limits", color=LIMIT)
+        return [veil]
+    return [veil, *axes.plot(*np.append(inside, inside[:1], axis=0).T, color=LIMIT, lw=4, label="meets the limits")]

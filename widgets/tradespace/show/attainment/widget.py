@@ -1,0 +1,163 @@
+"""The tradeoff surface itself, to turn by hand: the best accuracy within a latency and at a throughput."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import numpy as np
+import pandas as pd
+import traitlets
+
+from tradespace.show.attainment.numbers import ACCURACY, MEDIAN, THROUGHPUT, terraces
+from tradespace.show.common.assets import assets
+from tradespace.show.common.json import number as known
+from tradespace.show.common.marks import mark
+from tradespace.show.common.still import Still
+from tradespace.show.common.view import Limits, View
+from tradespace.show.common.words import describe_row
+from tradespace.surface.columns import table
+from tradespace.surface.frontier import nondominated
+from tradespace.surface.objectives import maximize, measured, minimize, numbers
+from tradespace.surface.predict import Prediction
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Matplotlib's cividis in eight even steps: to import matplotlib takes longer than all else here.
+CIVIDIS = ("#00224e", "#1a386f", "#434e6c", "#61656f", "#7d7c78", "#9b9476", "#bcae6c", "#dec958", "#fee838")
+NOTHING = "There is no surface yet: nothing has been measured."
+NO_HEIGHT = "There is no surface to show: no measured point has an accuracy, which would be its height."
+NO_PERCENTILE = "There is no surface to show: no measured point has this percentile of latency. It takes more samples."
+
+
+class Landscape(Still, anywidget.AnyWidget):
+    """What `attainment` tells, as a staircase in three dimensions. `selected` is the row that was last clicked.
+
+    Examples
+    --------
+    >>> landscape = Landscape()
+    >>> landscape.label
+    'There is no surface yet: nothing has been measured.'
+    """
+
+    _esm, _css = assets("attainment")
+    data: "traitlets.Dict[str, Any]" = traitlets.Dict({"grid": None, "points": [], "axis": ""}).tag(sync=True)
+    marks: "traitlets.Dict[str, Any]" = traitlets.Dict({}).tag(sync=True)
+    colours = traitlets.List(list(CIVIDIS)).tag(sync=True)
+    state: "traitlets.Dict[str, Any]" = traitlets.Dict({"current": None, "choice": None}).tag(sync=True)
+    label = traitlets.Unicode(NOTHING).tag(sync=True)
+    selected = traitlets.Int(None, allow_none=True).tag(sync=True)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._surface, self._usable, self._places = table([]), table([]), np.empty((0, 3))
+        self._limits = Limits()
+
+    def show_surface(self, surface: pd.DataFrame, *, latency: str = MEDIAN) -> None:
+        """Send the staircase of `surface` and the points that carry it.
+
+        Parameters
+        ----------
+        surface : DataFrame
+            Of one machine. Where no row has a latency, a throughput and an accuracy, `label` says so instead.
+        latency : str
+            The latency that is drawn and limited, such as `latency_p99_ms`.
+
+        Raises
+        ------
+        ValueError
+            If rows are of two machines, or there is no column `latency`.
+        """
+        self._surface = surface.reset_index(drop=True)
+        places = np.column_stack([numbers(self._surface, name) for name in (latency, THROUGHPUT, ACCURACY)])
+        # The first two axes are logarithmic.
+        usable = measured(self._surface) & np.isfinite(places).all(axis=1) & (places[:, :2] > 0).all(axis=1)
+        self._usable, self._places = self._surface[usable], places[usable]
+        self._limits = Limits(**{**asdict(self._limits), "latency": latency})
+        carriers = nondominated(self._usable, (minimize(latency), maximize(THROUGHPUT), maximize(ACCURACY)))
+        points = self._usable[carriers].sort_values(latency)
+        percentile = "" if latency == MEDIAN else f"{latency[9:11]}th percentile of "
+        with self.hold_sync():
+            self.marks = {name: asdict(mark(name)) for name in points["precision"].unique()}
+            self.data = {
+                "grid": None if points.empty else terraces(self._usable, points, latency),
+                "points": [
+                    self._point(row, number)
+                    for number, row in zip(points.index, points.to_dict("records"), strict=True)
+                ],
+                "axis": f"{percentile}latency at most, ms",
+            }
+            self.label = self._in_words()
+
+    def show_view(
+        self,
+        seen: View,
+        max_latency_ms: float | None = None,
+        min_throughput_per_s: float | None = None,
+        min_accuracy: float | None = None,
+    ) -> None:
+        """Move what the selection and the limits move.
+
+        Parameters
+        ----------
+        seen : View
+            Of the surface that was shown last; only its row numbers and its prediction are read.
+        max_latency_ms, min_throughput_per_s, min_accuracy : float, optional
+            Limits; accuracy is a fraction.
+        """
+        self._limits = Limits(max_latency_ms, min_accuracy, min_throughput_per_s, latency=self._limits.latency)
+        current, choice = (
+            None if number is None else self._point(self._surface.iloc[number].to_dict(), number)
+            for number in (seen.current, seen.choice)
+        )
+        with self.hold_sync():
+            self.state = {
+                "current": current or (self._guess(seen.predicted) if seen.predicted else None),
+                "choice": choice,
+                # In the order of the axes.
+                "limits": [known(limit) for limit in (max_latency_ms, min_throughput_per_s, min_accuracy)],
+            }
+            self.label = self._in_words()
+
+    def _point(self, row: Mapping[Any, Any], number: int) -> dict[str, Any]:
+        """A measured point: its place on the axes, with the ends of its intervals, and its words."""
+        low, high = ("latency_p50_lo_ms", "latency_p50_hi_ms") if self._limits.latency == MEDIAN else (None, None)
+        return {
+            "row": int(number),
+            "precision": row["precision"],
+            "text": describe_row(row).replace(": ", "\n", 1),
+            "place": [known(row[name]) for name in (self._limits.latency, THROUGHPUT, ACCURACY)],
+            "latency_ends": [known(row[name]) if name else None for name in (low, high)],
+            "accuracy_ends": [known(row[name]) for name in ("accuracy_lo", "accuracy_hi")],
+        }
+
+    def _guess(self, predicted: Prediction) -> dict[str, Any]:
+        """A point that nobody has measured: of its latency, the median alone is predicted."""
+        latency = predicted.latency_p50_ms if self._limits.latency == MEDIAN else None
+        place = [known(value) for value in (latency, predicted.throughput_per_s, predicted.accuracy)]
+        return {"row": None, "text": "predicted, not measured", "place": place}
+
+    def _in_words(self) -> str:
+        """The best accuracy within the limits, or why there is none."""
+        there = measured(self._surface)
+        if self._usable.empty:
+            lacks_accuracy = self._surface.loc[there, ACCURACY].isna().all()
+            return NOTHING if not there.any() else NO_HEIGHT if lacks_accuracy else NO_PERCENTILE
+        asked = self._limits.max_latency_ms, self._limits.min_throughput_per_s, self._limits.min_accuracy
+        most, least, exact = (
+            loose if limit is None else limit for limit, loose in zip(asked, (math.inf, 0, 0), strict=True)
+        )
+        latency, throughput, accuracy = self._places.T
+        kept = (latency <= most) & (throughput >= least) & (accuracy >= exact)
+        if not kept.any():
+            return f"Nothing measured so far has {self._limits.words}. Loosen a limit, or measure other points."
+        # The most accurate, and of those that tie the fastest.
+        best = np.lexsort((latency, -accuracy, ~kept))[0]
+        return f"Highest accuracy, {self._limits.words}: {describe_row(self._usable.iloc[best].to_dict())}"
+
+    def _still(self) -> "Figure | None":
+        from tradespace.show.attainment.staircase import plot_attainment_3d
+
+        return None if self._usable.empty else plot_attainment_3d(self._usable)

@@ -1,0 +1,1 @@
+"""Latency and throughput over batch size, the fitted line and its knee."""

@@ -1,0 +1,420 @@
+// Latency and throughput over batch size, as two linked panels, with the line t(B) = a + b B that was fitted to them.
+//
+// The kernel sends `data` (columns; once a surface), `state` (row numbers, the fit and the limit; at each move), `label`
+// (the numbers in words) and `marks` (colour and symbol of each precision). The browser writes back `selected`, the row
+// that was clicked or reached by an arrow key. Hovering never leaves the browser.
+import { extent, max } from "d3-array";
+import { axisBottom, axisLeft } from "d3-axis";
+import { scaleLinear, scaleLog } from "d3-scale";
+import { pointer, select } from "d3-selection";
+import * as shapes from "d3-shape";
+import { nearest } from "../common/pure/hit.js";
+import { known, plain } from "../common/pure/numbers.js";
+import { symbolPath } from "../common/pure/symbols.js";
+import { decades, roundTicks, spaced } from "../common/pure/ticks.js";
+
+const latencyOf = (fit, size) => fit.fixed_ms + fit.each_ms * size;
+const PANELS = [
+  {
+    name: "latency",
+    title: "Latency",
+    label: "latency of a batch, ms",
+    fitted: latencyOf,
+    scale: scaleLog,
+    y: "latency_p50_ms",
+    low: "latency_p50_lo_ms",
+    high: "latency_p50_hi_ms",
+  },
+  {
+    name: "throughput",
+    title: "Throughput",
+    label: "items per second",
+    scale: scaleLinear,
+    fitted: (fit, size) => (1000 * size) / latencyOf(fit, size),
+    y: "throughput_per_s",
+    low: "throughput_lo_per_s",
+    high: "throughput_hi_per_s",
+  },
+];
+const X = "batch_size";
+// In pixels at a type size of 15: all of it grows with the type.
+const MARGIN = { top: 58, right: 16, bottom: 52, left: 88 },
+  HEIGHT = 380,
+  STACK_BELOW = 700,
+  HOVER = 24,
+  TYPE = 15;
+// A ceiling further above the points than this stays outside the picture, which would be empty below it.
+const HEADROOM = 1.6;
+// What is left at both ends of the axis of batch sizes.
+const ROOM = 1.3;
+const STEPS = 80;
+
+function render({ model, el }) {
+  const root = select(el).append("div").attr("class", "tradespace tradespace-batch-curve");
+  const legend = root.append("div").attr("class", "legend");
+  // JupyterLab would take the arrow keys for itself.
+  const svg = root.append("svg").attr("tabindex", 0).attr("data-lm-suppress-shortcuts", "true");
+  const status = root.append("p").attr("role", "status");
+  const tooltip = root.append("div").attr("class", "tip").attr("hidden", true);
+  const unique = `batch-curve-${Math.random().toString(36).slice(2)}`;
+  let panels = [],
+    type = TYPE,
+    wanted = null;
+
+  const at = (column, row) => model.get("data")[column][row];
+  const markOf = (precision) => model.get("marks")[precision];
+  const timed = (rows) => rows.filter((row) => known(at("latency_p50_ms", row)) && known(at("throughput_per_s", row)));
+
+  function inWords(row) {
+    const [low, high] = ["latency_p50_lo_ms", "latency_p50_hi_ms"].map((name) => at(name, row));
+    const between = known(low) && known(high) ? ` (${plain(low)} to ${plain(high)})` : "",
+      flags = at("flags", row);
+    return (
+      `${at("precision", row)}, batch ${plain(at(X, row))}\n${plain(at("latency_p50_ms", row))} ms${between}, ` +
+      `${plain(Math.round(at("throughput_per_s", row)))} items/s${flags ? ` [${flags}]` : ""}`
+    );
+  }
+
+  // The curves with something to draw: the selected precision last, so that it lies on top.
+  function curves() {
+    const state = model.get("state");
+    const all = Object.entries(state.lines).map(([name, rows]) => ({
+      name,
+      rows: timed(rows),
+      strong: name === state.precision,
+    }));
+    return all
+      .filter((curve) => curve.rows.length && markOf(curve.name))
+      .sort((one, other) => +one.strong - +other.strong);
+  }
+
+  function drawLegend() {
+    const entries = curves().sort((one, other) => (one.name < other.name ? -1 : 1));
+    const items = legend
+      .selectAll("span.precision")
+      .data(entries, (entry) => entry.name)
+      .join((enter) => {
+        const added = enter.insert("span", "span.fixed").attr("class", "precision");
+        added
+          .append("svg")
+          .attr("viewBox", "-10 -10 20 20")
+          .append("path")
+          .attr("d", (entry) => symbolPath(markOf(entry.name).symbol, 110))
+          .attr("fill", (entry) => markOf(entry.name).colour);
+        added.append("span").text((entry) => entry.name);
+        return added;
+      });
+    items.classed("strong", (entry) => entry.strong);
+    if (!legend.select("span.fixed").empty()) return;
+    /** @type {[string, (svg: any) => unknown][]} */
+    const fixed = [
+      ["fitted line a + b B", (s) => s.append("path").attr("class", "fit").attr("d", "M-10,0H10")],
+      ["you are here", (s) => s.append("circle").attr("class", "current").attr("r", 7)],
+      ["predicted", (s) => s.append("circle").attr("class", "current predicted").attr("r", 7)],
+    ];
+    for (const [name, draw] of fixed) {
+      const item = legend.append("span").attr("class", "fixed");
+      draw(item.append("svg").attr("viewBox", "-10 -10 20 20"));
+      item.append("span").text(name);
+    }
+  }
+
+  function layout() {
+    type = parseFloat(getComputedStyle(root.node()).fontSize) / TYPE;
+    const width = root.node().clientWidth || 1100,
+      height = HEIGHT * type;
+    const stacked = width < STACK_BELOW * type;
+    svg.attr("width", width).attr("height", stacked ? height * PANELS.length : height);
+    svg.selectAll("*").remove();
+    panels = PANELS.map((spec, i) => {
+      const place = stacked ? `translate(0,${i * height})` : `translate(${(i * width) / PANELS.length},0)`;
+      const g = svg.append("g").attr("class", `panel ${spec.name}`).attr("transform", place);
+      return panel(g, spec, stacked ? width : width / PANELS.length, height);
+    });
+    draw();
+  }
+
+  function draw() {
+    wanted = null;
+    drawLegend();
+    const drawn = curves(),
+      state = model.get("state");
+    for (const one of panels) one(drawn, state);
+    status.text(model.get("label"));
+    nameKeys(state);
+  }
+
+  // The chart is a slider along the sizes that were measured at the selected precision.
+  const stops = () => timed(model.get("state").lines[model.get("state").precision] ?? []);
+  function nameKeys(state) {
+    const sizes = stops().map((row) => at(X, row));
+    const label = "Latency and throughput over batch size";
+    svg
+      .attr("role", sizes.length ? "slider" : "img")
+      .attr("aria-label", sizes.length ? `${label}; batch size` : label)
+      .attr("aria-valuemin", sizes.length ? Math.min(...sizes, state.batch_size) : null)
+      .attr("aria-valuemax", sizes.length ? Math.max(...sizes, state.batch_size) : null)
+      .attr("aria-valuenow", sizes.length ? state.batch_size : null)
+      .attr("aria-valuetext", sizes.length ? model.get("label").split("\n")[1] : null);
+  }
+
+  function choose(row) {
+    model.set("selected", row);
+    model.save_changes();
+  }
+
+  svg.on("keydown", (event) => {
+    const rows = stops(),
+      size = wanted ?? model.get("state").batch_size;
+    const below = rows.filter((row) => at(X, row) < size),
+      above = rows.filter((row) => at(X, row) > size);
+    const row = {
+      ArrowLeft: below.at(-1),
+      ArrowDown: below.at(-1),
+      ArrowRight: above[0],
+      ArrowUp: above[0],
+      Home: rows[0],
+      End: rows.at(-1),
+    };
+    if (!(event.key in row)) return;
+    event.preventDefault();
+    const next = row[event.key];
+    if (next === undefined || at(X, next) === size) return;
+    wanted = at(X, next);
+    choose(next);
+  });
+
+  function panel(g, spec, width, height) {
+    const left = MARGIN.left * type,
+      right = width - MARGIN.right * type;
+    const top = MARGIN.top * type,
+      bottom = height - MARGIN.bottom * type;
+    const x = scaleLog().base(2).range([left, right]),
+      y = spec.scale().range([bottom, top]);
+    const clip = `${unique}-${spec.name}`;
+    g.append("clipPath")
+      .attr("id", clip)
+      .append("rect")
+      .attr("x", left)
+      .attr("y", top)
+      .attr("width", Math.max(0, right - left))
+      .attr("height", bottom - top);
+    g.append("text")
+      .attr("class", "title")
+      .attr("x", 6 * type)
+      .attr("y", 22 * type)
+      .text(spec.title);
+    const xAxis = g.append("g").attr("class", "axis").attr("transform", `translate(0,${bottom})`);
+    const yAxis = g.append("g").attr("class", "axis").attr("transform", `translate(${left},0)`);
+    g.append("text")
+      .attr("class", "axis-label")
+      .attr("x", (left + right) / 2)
+      .attr("y", height - 8 * type)
+      .text("batch size, items");
+    g.append("text")
+      .attr("class", "axis-label")
+      .attr("transform", `translate(${18 * type},${(top + bottom) / 2}) rotate(-90)`)
+      .text(spec.label);
+    const inside = g.append("g").attr("clip-path", `url(#${clip})`);
+    const ceiling = inside.append("line").attr("class", "ceiling").attr("x1", left).attr("x2", right);
+    const knee = inside.append("line").attr("class", "knee").attr("y1", top).attr("y2", bottom);
+    const limit = inside.append("line").attr("class", "limit").attr("x1", left).attr("x2", right);
+    const lines = inside.append("g");
+    const fitted = inside.append("path").attr("class", "fit");
+    const current = inside
+      .append("circle")
+      .attr("class", "current")
+      .attr("r", 11 * type);
+    const note = (name) => g.append("text").attr("class", `note ${name}`);
+    const kneeNote = note("knee-note").attr("y", top - 7 * type);
+    // Beside the title, where no data lie.
+    const ceilingNote = note("ceiling")
+      .attr("x", right)
+      .attr("y", 22 * type)
+      .attr("text-anchor", "end");
+    const limitNote = note("limit")
+      .attr("x", right)
+      .attr("y", 22 * type)
+      .attr("text-anchor", "end");
+    const hover = g
+      .append("rect")
+      .attr("class", "hover")
+      .attr("x", left)
+      .attr("y", top)
+      .attr("width", Math.max(0, right - left))
+      .attr("height", bottom - top);
+    let rows = [];
+    const place = (row) => [x(at(X, row)), y(at(spec.y, row))];
+
+    function scales(state) {
+      const sizes = [...new Set(rows.map((row) => at(X, row)))];
+      if (known(state.batch_size)) sizes.push(state.batch_size);
+      x.domain(sizes.length ? [Math.min(...sizes) / ROOM, Math.max(...sizes) * ROOM] : [1, 64]);
+      const values = rows.flatMap((row) => [at(spec.y, row), at(spec.low, row), at(spec.high, row)]).filter(known);
+      if (state.fit) values.push(...extent(sizes).map((size) => spec.fitted(state.fit, size)));
+      if (spec.scale === scaleLog) y.domain(decades(extent(values)));
+      else {
+        const high = max(values) ?? 1,
+          peak = state.fit?.peak_per_s;
+        y.domain([0, 1.1 * (known(peak) && peak <= HEADROOM * high ? Math.max(peak, high) : high)]);
+      }
+      const ticks = spaced(new Set(sizes), x, 32 * type),
+        round = spec.scale === scaleLog ? roundTicks(y, 8) : y.ticks(6);
+      const levels = values.length === 0 ? [] : round.length > 1 ? round : scaleLinear(y.domain(), [0, 1]).ticks(5);
+      xAxis.call(
+        axisBottom(x)
+          .tickValues(ticks)
+          .tickFormat((size) => plain(size))
+          .tickSizeInner(-(bottom - top))
+          .tickSizeOuter(0)
+          .tickPadding(8),
+      );
+      yAxis.call(
+        axisLeft(y)
+          .tickValues(levels)
+          .tickFormat(plain)
+          .tickSizeInner(-(right - left))
+          .tickSizeOuter(0)
+          .tickPadding(8),
+      );
+    }
+
+    /** @this {SVGGElement} */
+    function drawCurve(curve) {
+      const colour = markOf(curve.name).colour,
+        size = (curve.strong ? 110 : 50) * type * type;
+      const group = select(this).attr("class", curve.strong ? "curve" : "curve faint");
+      group
+        .select("path.joined")
+        .attr("stroke", colour)
+        .attr("d", shapes.line()(curve.rows.map(place)));
+      const bars = curve.rows
+        .filter((row) => known(at(spec.low, row)) && known(at(spec.high, row)))
+        .map((row) => {
+          const across = x(at(X, row)),
+            low = y(at(spec.low, row)),
+            high = y(at(spec.high, row)),
+            cap = 5 * type;
+          return `M${across - cap},${low}h${2 * cap}M${across - cap},${high}h${2 * cap}M${across},${low}V${high}`;
+        });
+      group.select("path.bars").attr("stroke", colour).attr("d", bars.join(""));
+      group
+        .selectAll("path.point")
+        .data(curve.rows)
+        .join("path")
+        .attr("class", "point")
+        .attr("fill", colour)
+        .attr("d", symbolPath(markOf(curve.name).symbol, size))
+        .attr("transform", (row) => `translate(${place(row)})`);
+    }
+
+    function drawFit(state) {
+      const fit = state.fit,
+        [from, to] = [x.domain()[0] * ROOM, x.domain()[1] / ROOM],
+        step = (to / from) ** (1 / STEPS);
+      const sizes = Array.from({ length: STEPS + 1 }, (_, i) => from * step ** i);
+      const path = shapes
+        .line()
+        .x((/** @type {any} */ size) => x(size))
+        .y((/** @type {any} */ size) => y(spec.fitted(fit, size)));
+      fitted.attr("d", fit ? path(/** @type {any} */ (sizes)) : null);
+      const there = fit && known(fit.knee) && fit.knee > 0;
+      const inView = there && fit.knee >= from && fit.knee <= to;
+      knee
+        .attr("display", inView ? null : "none")
+        .attr("x1", inView ? x(fit.knee) : 0)
+        .attr("x2", inView ? x(fit.knee) : 0);
+      const words = there ? `knee a/b = ${fit.knee_text}` : "";
+      kneeNote.text(inView || !there ? words : fit.knee < from ? `← ${words}` : `${words} →`);
+      const half = (kneeNote.node().getComputedTextLength?.() ?? 0) / 2;
+      kneeNote
+        .attr("text-anchor", "middle")
+        .attr("x", Math.min(Math.max(there ? x(fit.knee) : left, left + half), right - half));
+      if (spec.scale === scaleLog) return;
+      const peak = fit?.peak_per_s,
+        high = known(peak) && peak <= y.domain()[1];
+      ceiling
+        .attr("display", high ? null : "none")
+        .attr("y1", high ? y(peak) : 0)
+        .attr("y2", high ? y(peak) : 0);
+      ceilingNote.text(known(peak) ? `ceiling 1/b = ${plain(+peak.toPrecision(3))}${high ? "" : " ↑"}` : "");
+    }
+
+    function drawLimit(state) {
+      const asked = spec.y === "latency_p50_ms" && known(state.max_latency_ms);
+      const level = asked ? y(state.max_latency_ms) : 0,
+        seen = asked && level >= top && level <= bottom;
+      limit
+        .attr("display", seen ? null : "none")
+        .attr("y1", seen ? level : 0)
+        .attr("y2", seen ? level : 0);
+      const where = seen ? "" : level < top ? " ↑" : " ↓";
+      limitNote.text(asked ? `limit ${plain(state.max_latency_ms)} ms${where}` : "");
+    }
+
+    function drawCurrent(state) {
+      const measured = state.current !== null && rows.includes(state.current);
+      const predicted = state.current === null && state.predicted && state.fit;
+      current
+        .attr("display", measured || predicted ? null : "none")
+        .attr("class", measured ? "current" : "current predicted");
+      if (measured) current.attr("transform", `translate(${place(state.current)})`);
+      else if (predicted) {
+        current.attr("transform", `translate(${x(state.batch_size)},${y(spec.fitted(state.fit, state.batch_size))})`);
+      }
+    }
+
+    const hit = (event) => nearest(rows, place, pointer(event, g.node()), HOVER * type);
+
+    hover.on("mousemove", (event) => {
+      const row = hit(event);
+      svg.selectAll("path.point").classed("hovered", (other) => other === row);
+      tooltip.attr("hidden", row === null ? true : null);
+      if (row === null) return;
+      const [px, py] = pointer(event, root.node());
+      tooltip.text(inWords(row)).style("top", `${py + 14}px`);
+      const most = root.node().clientWidth - tooltip.node().offsetWidth - 4;
+      tooltip.style("left", `${Math.max(0, Math.min(px + 14, most))}px`);
+    });
+    hover.on("mouseleave", () => {
+      svg.selectAll("path.point").classed("hovered", false);
+      tooltip.attr("hidden", true);
+    });
+    hover.on("click", (event) => {
+      const row = hit(event);
+      if (row !== null) choose(row);
+    });
+
+    return (drawn, state) => {
+      rows = drawn.flatMap((curve) => curve.rows);
+      scales(state);
+      lines
+        .selectAll("g")
+        .data(drawn, (curve) => curve.name)
+        .join((enter) => {
+          const group = enter.append("g");
+          group.append("path").attr("class", "joined");
+          group.append("path").attr("class", "bars");
+          return group;
+        })
+        .order()
+        .each(drawCurve);
+      drawFit(state);
+      drawLimit(state);
+      drawCurrent(state);
+    };
+  }
+
+  // Once a message, whatever of it has changed. Before the first layout there is nothing to draw on.
+  const redraw = () => panels.length && draw();
+  model.on("change", redraw);
+  // Its first call comes once the chart has a place and a width.
+  const resize = new ResizeObserver(layout);
+  resize.observe(root.node());
+  return () => {
+    resize.disconnect();
+    model.off("change", redraw);
+  };
+}
+
+export default { render };

@@ -1,0 +1,185 @@
+"""What the still figures share: large type, axes in plain figures with units, marks, intervals, the machine's name."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from tradespace.recording import recording
+from tradespace.show.common.marks import mark
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis, XAxis, YAxis
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's vermilion and yellow are left for these by the marks of the precisions.
+INK, LIMIT, STAR, FAINT = "#212121", "#D55E00", "#F0E442", "#767676"
+LABELS = {
+    "latency_p50_ms": "latency of a batch, ms",
+    "latency_p90_ms": "90th percentile of latency, ms",
+    "latency_p99_ms": "99th percentile of latency, ms",
+    "throughput_per_s": "throughput, items/s",
+    "accuracy": "accuracy, %",
+    "model_mb": "weights, MB",
+    "memory_mb": "memory, MB",
+    "energy_j_per_item": "energy of an item, J",
+    "cost_per_million": "cost of a million items",
+    "wh_per_million": "energy of a million items, Wh",
+    "safe_speed_m_s": "safe speed, m/s",
+    "power": "power: throughput over latency, items/s²",
+    "latency_throughput_product": "latency times throughput, items in flight",
+    "energy_delay": "energy of an item times latency, J·s",
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Seaborn's white grid in a size that a projector shows to the last row."""
+    import seaborn as sns
+
+    with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=1.25):
+        yield
+
+
+def canvas(width: float, height: float, **subplots: Any) -> "tuple[Figure, Any]":
+    """A figure in inches and its axes.
+
+    It is made by pyplot, so that a notebook knows how to show it, and closed, so that it is not shown twice. In
+    recorded mode it says across all else that its numbers are recorded.
+    """
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(width, height), layout="constrained", **subplots)
+    plt.close(figure)
+    if recording():
+        figure.text(0.5, 0.5, "recorded", size=14 * height, alpha=0.09, rotation=20, ha="center", va="center")
+    return figure, axes
+
+
+def name_machine(figure: "Figure", frame: pd.DataFrame) -> None:
+    """Say above all else, in small type, on which machine the rows of `frame` were measured."""
+    if "machine" in frame:
+        figure.suptitle("; ".join(frame["machine"].dropna().unique()), size=11, color="0.35", wrap=True)
+
+
+def legend_below(figure: "Figure", rows: Sequence[Sequence[Any]]) -> None:
+    """A legend under the axes, its entries in `rows`: off the data, wherever the data lie."""
+    from matplotlib.lines import Line2D
+
+    rows = [row for row in rows if row]
+    width = max(map(len, rows))
+    padded = [[*row, *[Line2D([], [], ls="none", label=" ")] * (width - len(row))] for row in rows]
+    # Matplotlib fills a legend column by column.
+    entries = [row[i] for i in range(width) for row in padded]
+    figure.legend(handles=entries, loc="outside lower center", ncols=width, frameon=False)
+
+
+def fill(runtime: str, colour: str) -> dict[str, Any]:
+    """How the marker of a runtime is filled and edged, in any `colour` and shape."""
+    fills = {
+        "eager": {"mfc": colour, "mec": colour},
+        "compile": {"mfc": colour, "mec": colour, "fillstyle": "left", "markerfacecoloralt": "white"},
+        "onnxruntime": {"mfc": "white", "mec": colour},
+        "openvino": {"mfc": colour, "mec": INK},
+    }
+    return fills.get(runtime, fills["eager"])
+
+
+def precision_keys(precisions: Iterable[str]) -> "list[Artist]":
+    """Entries of a legend: one a colour and shape, so that precisions without a mark of their own share one."""
+    from matplotlib.lines import Line2D
+
+    named: dict[Any, list[str]] = {}
+    for precision in dict.fromkeys(precisions):
+        named.setdefault(mark(precision), []).append(precision)
+    return [
+        Line2D([], [], ls="none", marker=style.marker, color=style.colour, ms=9, label=", ".join(names))
+        for style, names in named.items()
+    ]
+
+
+def runtime_keys(runtimes: Iterable[str]) -> "list[Artist]":
+    """Entries of a legend, if there is more than one runtime to tell apart."""
+    from matplotlib.lines import Line2D
+
+    names = list(dict.fromkeys(runtimes))
+    if len(names) < 2:
+        return []
+    return [Line2D([], [], ls="none", marker="o", ms=9, mew=1.8, label=name, **fill(name, "0.55")) for name in names]
+
+
+def interval(rows: pd.DataFrame, column: str) -> np.ndarray | None:
+    """Lengths of the error bars of `column`, below and above: shape (2, rows). None where it has no interval."""
+    stem, unit = (column.removesuffix("_ms"), "_ms") if column.endswith("_ms") else (column, "")
+    low, high = f"{stem}_lo{unit}", f"{stem}_hi{unit}"
+    if low not in rows or high not in rows:
+        return None
+    middle = rows[column].to_numpy(float)
+    return np.array([middle - rows[low].to_numpy(float), rows[high].to_numpy(float) - middle]).clip(min=0)
+
+
+def plain(value: float) -> str:
+    """A number of a logarithmic axis as people write it.
+
+    Examples
+    --------
+    >>> plain(0.05), plain(2.5), plain(20000.0)
+    ('0.05', '2.5', '20,000')
+    """
+    return f"{value:,.10g}"
+
+
+def round_numbers(low: float, high: float, most: int = 8) -> list[float]:
+    """At most about `most` round numbers between two positive ones, for a logarithmic axis.
+
+    Examples
+    --------
+    >>> round_numbers(0.8, 30)
+    [1.0, 2.0, 5.0, 10.0, 20.0]
+    >>> round_numbers(0.8, 30000)
+    [1.0, 10.0, 100.0, 1000.0, 10000.0]
+    >>> round_numbers(11, 19)
+    [12.0, 14.0, 16.0, 18.0]
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    decades = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    for steps in ([1, 2, 5], [1, 3], [1]):
+        numbers = np.outer(10.0**decades, steps).ravel()
+        numbers = numbers[(low <= numbers) & (numbers <= high)]
+        if len(numbers) <= most:
+            break
+    if len(numbers) < 3:
+        numbers = np.asarray(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high), float)
+        numbers = numbers[(low <= numbers) & (numbers <= high)]
+    return [float(f"{number:.12g}") for number in numbers]
+
+
+def log_axis(axis: "XAxis | YAxis", most: int = 8) -> None:
+    """Make an axis logarithmic, with as many round numbers as have room: to be called when all is drawn."""
+    from matplotlib.ticker import NullLocator
+
+    scale, limits = (f"{axis.axis_name}{part}" for part in ("scale", "lim"))
+    axis.axes.set(**{scale: "log"})
+    low, high = axis.get_data_interval()
+    if low == high:
+        # Left alone, matplotlib would show a decade around a single value.
+        axis.axes.set(**{limits: (low / 1.25, high * 1.25)})
+    axis.set_ticks(round_numbers(*axis.get_view_interval(), most))
+    axis.set_major_formatter(lambda value, _: plain(value))
+    axis.set_minor_locator(NullLocator())
+
+
+def percent_axis(axis: "Axis") -> None:
+    """Write an axis of fractions in per cent."""
+    axis.set_major_formatter(lambda value, _: f"{100 * value:.4g}")
+
+
+def blank(axes: "Axes", words: str) -> None:
+    """Say in `words` why there is nothing on these axes."""
+    axes.set_yticks([])
+    axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", color=FAINT)

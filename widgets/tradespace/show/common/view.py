@@ -1,0 +1,227 @@
+"""What a chart of a surface shows: one pure function of (surface, selection, limits)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tradespace.config import Config
+from tradespace.measuring.statistics import PERCENTILE_FLOORS
+from tradespace.show.common.words import describe_row, figures, in_brief, rate
+from tradespace.surface.frontier import nondominated
+from tradespace.surface.objectives import (
+    Constraint,
+    Objective,
+    at_least,
+    at_most,
+    feasible,
+    maximize,
+    measured,
+    minimize,
+    numbers,
+)
+from tradespace.surface.predict import Prediction, predict, rows_of
+from tradespace.surface.solve import Problem, ranked
+
+THROUGHPUT = maximize("throughput_per_s")
+# What it takes to know a column that not every surface has.
+TAKES = {
+    "accuracy": "labelled test data",
+    "energy_delay": "an energy counter",
+    "latency_p99_ms": f"{PERCENTILE_FLOORS[99]} samples of a point",
+    "safe_speed_m_s": f"{PERCENTILE_FLOORS[99]} samples of a point",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Hard limits: latency of a batch and cost at most, accuracy (a fraction) and throughput at least.
+
+    None asks nothing.
+
+    Parameters
+    ----------
+    latency : str
+        Which latency is limited: the median, `latency_p50_ms`, or a percentile.
+    """
+
+    max_latency_ms: float | None = None
+    min_accuracy: float | None = None
+    min_throughput_per_s: float | None = None
+    max_cost_per_million: float | None = None
+    latency: str = "latency_p50_ms"
+
+    @property
+    def constraints(self) -> list[Constraint]:
+        """The limits as `solve` wants them."""
+        asked = (
+            (at_most, self.latency, self.max_latency_ms),
+            (at_least, "accuracy", self.min_accuracy),
+            (at_least, "throughput_per_s", self.min_throughput_per_s),
+            (at_most, "cost_per_million", self.max_cost_per_million),
+        )
+        return [limit(column, value) for limit, column, value in asked if value is not None]
+
+    @property
+    def words(self) -> str:
+        """The limits as people say them; "without limits" where there are none."""
+        percentile = "" if self.latency == "latency_p50_ms" else f" at the {self.latency[9:11]}th percentile"
+        asked = (
+            (self.max_latency_ms, "at most {} ms" + percentile, figures),
+            (self.min_accuracy, "at least {}", "{:.1%}".format),
+            (self.min_throughput_per_s, "at least {} items/s", figures),
+            (self.max_cost_per_million, "a cost of at most {} for a million items", figures),
+        )
+        words = [text.format(written(value)) for value, text, written in asked if value is not None]
+        return " and ".join(words) or "without limits"
+
+
+@dataclass(frozen=True)
+class Within:
+    """Row numbers of a surface that its limits and its objective decide.
+
+    Parameters
+    ----------
+    throughput_frontier, accuracy_frontier : list of int
+        Feasible rows that no other feasible row beats in latency and throughput, or latency and accuracy; by latency,
+        the one that is limited.
+    feasible : list of int
+    choice : int or None
+        The feasible row that is best by the objective.
+    """
+
+    throughput_frontier: list[int]
+    accuracy_frontier: list[int]
+    feasible: list[int]
+    choice: int | None
+
+
+@dataclass(frozen=True)
+class View(Within):
+    """Row numbers of a surface, by the part they play in its chart.
+
+    Parameters
+    ----------
+    lines : dict of str to list of int
+        For each precision, the rows that share the selection's other knobs, by batch size.
+    current : int or None
+        The selected row, if it was measured.
+    predicted : Prediction or None
+        What the selection would give, if it was not measured but its neighbours were.
+    """
+
+    lines: dict[str, list[int]]
+    current: int | None
+    predicted: Prediction | None
+
+
+def within(surface: pd.DataFrame, limits: Limits, objective: Objective = THROUGHPUT) -> Within:
+    """The part of a `View` that does not change with the selection."""
+    meets = feasible(surface, limits.constraints)
+    best = ranked(Problem(surface, (objective,), ()), meets)
+    return Within(
+        throughput_frontier=_frontier(surface, meets, limits.latency, "throughput_per_s"),
+        accuracy_frontier=_frontier(surface, meets, limits.latency, "accuracy"),
+        feasible=np.flatnonzero(meets).tolist(),
+        choice=int(best[0]) if len(best) else None,
+    )
+
+
+def view(
+    surface: pd.DataFrame,
+    selection: Config | None = None,
+    limits: Limits | None = None,
+    objective: Objective = THROUGHPUT,
+    decided: Within | None = None,
+) -> View:
+    """The parts of `surface` that a chart draws. Without a selection: no lines and nothing current.
+
+    Parameters
+    ----------
+    decided : Within, optional
+        What `within` says of this surface, these limits and this objective, where that is known.
+    """
+    decided = decided or within(surface, limits or Limits(), objective)
+    here: list[int] = np.flatnonzero(rows_of(surface, selection)).tolist() if selection else []
+    ok = [row for row in here if surface["status"].iloc[row] == "ok"]
+    return View(
+        **vars(decided),
+        lines=_lines(surface, selection) if selection else {},
+        current=ok[-1] if ok else None,
+        predicted=predict(surface, selection) if selection and not here else None,
+    )
+
+
+def _lines(surface: pd.DataFrame, selection: Config) -> dict[str, list[int]]:
+    alike = rows_of(surface, selection, apart_from=("precision", "batch_size")) & (surface["status"] == "ok").to_numpy()
+    rows = np.flatnonzero(alike)
+    rows = rows[np.argsort(surface["batch_size"].to_numpy()[rows], kind="stable")]
+    lines: dict[str, list[int]] = {}
+    for row, precision in zip(rows.tolist(), surface["precision"].iloc[rows], strict=True):
+        lines.setdefault(precision, []).append(row)
+    return lines
+
+
+def _frontier(surface: pd.DataFrame, meets: np.ndarray, latency: str, gain: str) -> list[int]:
+    """Row numbers, by latency."""
+    rows = np.flatnonzero(meets)
+    met = surface[["status", latency, gain]].iloc[rows]
+    rows = rows[nondominated(met, (minimize(latency), maximize(gain)))]
+    by_latency: list[int] = rows[np.argsort(surface[latency].to_numpy()[rows], kind="stable")].tolist()
+    return by_latency
+
+
+def in_words(
+    surface: pd.DataFrame,
+    seen: View,
+    selection: Config,
+    limits: Limits,
+    goal: str = "highest throughput",
+    objective: Objective = THROUGHPUT,
+    unknown: str = "not measured yet",
+) -> str:
+    """Two lines: the selection and its numbers, then the best choice within the limits.
+
+    Parameters
+    ----------
+    goal : str
+        `objective` as people say it.
+    unknown : str
+        What is said of a selection without a row.
+    """
+    return f"{_selected(surface, seen, selection, unknown)}\n{_best(surface, seen, limits, goal, objective)}"
+
+
+def _selected(surface: pd.DataFrame, seen: View, selection: Config, unknown: str) -> str:
+    if seen.current is not None:
+        return describe_row(surface.iloc[seen.current])
+    here = np.flatnonzero(rows_of(surface, selection))
+    if len(here):
+        return describe_row(surface.iloc[here[-1]])
+    knobs = in_brief(selection)
+    if seen.predicted is None:
+        return f"{knobs}: {unknown}"
+    latency, throughput = figures(seen.predicted.latency_p50_ms), rate(seen.predicted.throughput_per_s)
+    return f"{knobs}: predicted {latency} ms, {throughput} items/s; {unknown}"
+
+
+def _best(surface: pd.DataFrame, seen: View, limits: Limits, goal: str, objective: Objective) -> str:
+    goal = f"{goal.capitalize()}, {limits.words}"
+    if seen.choice is not None:
+        return f"{goal}: {describe_row(surface.iloc[seen.choice])}"
+    timed = surface[measured(surface)]
+    if timed.empty:
+        return f"{goal}: nothing was measured so far."
+    for column in (*(limit.column for limit in limits.constraints), objective.column):
+        if np.isnan(numbers(timed, column)).all():
+            takes = f", which takes {TAKES[column]}" if column in TAKES else ""
+            return f"{goal}: none, since {_name(column)} is not known of any point{takes}."
+    if seen.feasible:
+        return f"{goal}: none, since {_name(objective.column)} is not known of any point within the limits."
+    return f"Nothing measured so far has {limits.words}. Loosen a limit, or measure other points."
+
+
+def _name(column: str) -> str:
+    """A column as people say it."""
+    names = {"latency_p99_ms": "the 99th percentile of latency", "energy_delay": "energy x delay"}
+    return names.get(column, column.removesuffix("_per_s").removesuffix("_m_s").replace("_", " "))

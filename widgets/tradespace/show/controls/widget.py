@@ -1,0 +1,209 @@
+"""Native sliders, fields and menus in one widget: a drag tells each value, and when it ends."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, NoReturn
+
+import anywidget
+import traitlets
+
+from tradespace.errors import choose
+from tradespace.show.common.assets import assets
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A slider over a few options, or a menu of them (`menu`), in their order. A menu of one option is not shown."""
+
+    name: str
+    label: str
+    tooltip: str
+    options: tuple[Any, ...]
+    texts: tuple[str, ...] = ()
+    menu: bool = False
+
+    @property
+    def sent(self) -> dict[str, Any]:
+        texts = self.texts or tuple(map(str, self.options))
+        return asdict(self) | {"options": texts, "kind": "menu" if self.menu else "slider"}
+
+    def index(self, value: Any) -> int:
+        """The number of the option `value`."""
+        if isinstance(value, bool) or value not in self.options:
+            self._refuse(value)
+        return self.options.index(value)
+
+    def parsed(self, text: str) -> Any:
+        """The option that is written as `text`; nothing is None."""
+        for option in self.options:
+            if text == ("" if option is None else str(option)):
+                return option
+        return self._refuse(text)
+
+    def _refuse(self, value: Any) -> NoReturn:
+        there = [option for option in self.options if option is not None]
+        if isinstance(there[0], str):
+            choose(self.name, value, there)
+        wanted = f"{self.name}: wanted one of the {len(there)} steps from {there[0]:g} to {there[-1]:g}; got {value!r}"
+        try:
+            nearest = min(there, key=lambda option: abs(option - float(value)))
+        except (TypeError, ValueError):
+            raise ValueError(wanted) from None
+        raise ValueError(f"{wanted}. The nearest valid choice is {nearest:g}")
+
+    def heard(self, value: Any) -> int | None:
+        """What a browser says, if it is the number of an option."""
+        return value if isinstance(value, int) and 0 <= value < len(self.options) else None
+
+
+@dataclass(frozen=True)
+class Number:
+    """A field for a number from `least` to `most`."""
+
+    name: str
+    label: str
+    tooltip: str
+    least: float
+    most: float
+    step: float
+    menu: ClassVar[bool] = False
+    options: ClassVar[tuple[Any, ...]] = ()
+
+    @property
+    def sent(self) -> dict[str, Any]:
+        return asdict(self) | {"kind": "number"}
+
+    def index(self, value: Any) -> float:
+        """`value` itself."""
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if self.least <= number <= self.most:
+            return number
+        wanted = f"{self.name}: wanted a number from {self.least:g} to {self.most:g}; got {value!r}"
+        if math.isnan(number):
+            raise ValueError(wanted)
+        nearest = self.least if number < self.least else self.most
+        raise ValueError(f"{wanted}. The nearest valid choice is {nearest:g}")
+
+    parsed = index
+
+    def heard(self, value: Any) -> float | None:
+        """What a browser says, if it is a number."""
+        if not isinstance(value, int | float) or math.isnan(value):
+            return None
+        return min(max(float(value), self.least), self.most)
+
+
+class Controls(anywidget.AnyWidget):
+    """Groups of controls. `values` holds the number of the chosen option of each Choice, and the value of each Number.
+
+    Parameters
+    ----------
+    groups : mapping of str to sequence of Choice or Number
+        By title; what a title that begins with "+" names is folded up at first.
+    start : mapping of str to object
+        The option or the number that each control begins with.
+
+    Examples
+    --------
+    >>> size = Choice("size", "model size", "Which network", ("small", "large"))
+    >>> controls = Controls({"Model": [size]}, {"size": "large"})
+    >>> controls["size"]
+    'large'
+    """
+
+    _esm, _css = assets("controls")
+    groups: "traitlets.List[Any]" = traitlets.List([]).tag(sync=True)
+    values: "traitlets.Dict[str, Any]" = traitlets.Dict({}).tag(sync=True)
+    disabled: "traitlets.Dict[str, Any]" = traitlets.Dict({}).tag(sync=True)
+    held = traitlets.Bool(False).tag(sync=True)
+    _offering = False
+
+    def __init__(self, groups: Mapping[str, Sequence[Choice | Number]], start: Mapping[str, Any]) -> None:
+        self._controls: dict[str, Choice | Number] = {}
+        self._last: dict[str, Any] = {}
+        super().__init__()
+        self.offer(groups, start)
+
+    def offer(self, groups: Mapping[str, Sequence[Choice | Number]], start: Mapping[str, Any]) -> None:
+        """Show these controls instead of those before; who observes moves is not told."""
+        controls = {control.name: control for group in groups.values() for control in group}
+        values = {name: control.index(start[name]) for name, control in controls.items()}
+        sent = [
+            {
+                "title": title.removeprefix("+"),
+                "folded": title.startswith("+"),
+                "controls": [one.sent for one in group if not (one.menu and len(one.options) == 1)],
+            }
+            for title, group in groups.items()
+        ]
+        self._controls, self._offering = controls, True
+        try:
+            with self.hold_sync():
+                self.values, self.disabled, self.groups = values, {}, sent
+        finally:
+            self._offering = False
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The option or the number of every control."""
+        return {name: self[name] for name in self._controls}
+
+    def options(self, name: str) -> tuple[Any, ...]:
+        """What a Choice offers."""
+        return self._controls[name].options
+
+    def __getitem__(self, name: str) -> Any:
+        control, value = self._controls[name], self.values[name]
+        return control.options[value] if isinstance(control, Choice) else value
+
+    def move(self, **values: Any) -> None:
+        """Move several controls at once.
+
+        Raises
+        ------
+        ValueError
+            If there is no such control or no such option, or a number is out of range; then none is moved.
+        """
+        self.values = self.values | {name: self._named(name).index(value) for name, value in values.items()}
+
+    def parse(self, name: str, text: str) -> Any:
+        """The option, or the number, that `text` names; nothing is None.
+
+        Raises
+        ------
+        ValueError
+            If there is no such control or option, or it is no number, or one that is out of range.
+        """
+        return self._named(name).parsed(text)
+
+    def disable(self, reasons: Mapping[str, Mapping[Any, str]]) -> None:
+        """Show options as not to be had: for each control, option -> why."""
+        self.disabled = {
+            name: {str(self._named(name).index(option)): why for option, why in some.items()}
+            for name, some in reasons.items()
+        }
+
+    def observe_moves(self, moved: Callable[[set[str]], None]) -> None:
+        """Call `moved` with the names of the controls whose values have changed."""
+
+        def changed(change: Any) -> None:
+            names = {name for name, value in change["new"].items() if change["old"].get(name) != value}
+            if names and not self._offering:
+                moved(names)
+
+        self.observe(changed, "values")
+
+    @traitlets.validate("values")
+    def _heard(self, proposal: Any) -> dict[str, Any]:
+        """A browser may still speak of the controls before these: what makes no sense changes nothing."""
+        heard = {name: control.heard(proposal["value"].get(name)) for name, control in self._controls.items()}
+        # Not `self.values`: what a browser sends is there already when it is looked at.
+        self._last = {name: self._last.get(name) if value is None else value for name, value in heard.items()}
+        return self._last
+
+    def _named(self, name: str) -> Choice | Number:
+        return self._controls[choose("control", name, self._controls)]

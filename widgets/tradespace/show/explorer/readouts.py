@@ -1,0 +1,76 @@
+"""The numbers of the selection as tiles."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from tradespace.show.common.words import figures
+from tradespace.show.explorer.mission import MILLION, Mission
+from tradespace.show.tiles.widget import Tile
+from tradespace.surface.columns import NUMBERS
+from tradespace.surface.predict import Prediction
+
+UNKNOWN = "?"
+
+
+def predicted_row(prediction: Prediction, mission: Mission, latency: str) -> dict[str, Any]:
+    """The row that a prediction would make; what it says nothing of is NaN."""
+    known = {
+        "latency_p50_ms": prediction.latency_p50_ms,
+        "throughput_per_s": prediction.throughput_per_s,
+        "accuracy": prediction.accuracy,
+    }
+    priced = mission.of(pd.DataFrame([dict.fromkeys(NUMBERS, math.nan) | known]), latency)
+    return {str(name): value for name, value in priced.iloc[0].items()}
+
+
+def tiles_of(row: Mapping[str, Any] | None, items: float, latency: str, origin: str) -> list[Tile]:
+    """Latency, throughput, accuracy, memory, cost and safe speed of one row with the columns of a `Mission`.
+
+    Parameters
+    ----------
+    row : mapping, optional
+        Without one, nothing is known.
+    items : float
+        How many the cost is of.
+    latency : str
+        The column of latency that is shown: the median, or a percentile.
+    origin : str
+        `measured`, `predicted` or `recorded`.
+    """
+    row = row or {}
+
+    def number(name: str) -> float:
+        return float(row.get(name, math.nan))
+
+    def tile(
+        label: str, unit: str, value: float, low: float = math.nan, high: float = math.nan, digits: int = 3
+    ) -> Tile:
+        if math.isnan(value):
+            return Tile(label, UNKNOWN, unit)
+        interval = "" if math.isnan(low) or math.isnan(high) else f"{figures(low, digits)} to {figures(high, digits)}"
+        return Tile(label, figures(value, digits), unit, interval, origin)
+
+    def column(label: str, unit: str, name: str, scale: float = 1.0, ends: str = "") -> Tile:
+        low, high = (number(ends.format(end)) * scale for end in ("lo", "hi"))
+        return tile(label, unit, number(name) * scale, low, high)
+
+    median, low, high = (number(f"latency_p50_{part}ms") for part in ("", "lo_", "hi_"))
+    rate, share = number("throughput_per_s"), items / MILLION
+    if latency == "latency_p50_ms":
+        first = column("latency of a batch, median", "ms", latency, ends="latency_p50_{}_ms")
+    else:
+        first = column(f"latency of a batch, {latency[9:11]}th percentile", "ms", latency)
+    return [
+        first,
+        # A call that takes longer does less in proportion.
+        tile("throughput", "items/s", rate, rate * median / high, rate * median / low),
+        column("accuracy", "%", "accuracy", 100, "accuracy_{}"),
+        column("memory", "MB", "memory_mb"),
+        column(f"cost of {items:,.0f} items", "", "cost_per_million", share, "cost_per_million_{}"),
+        column(f"energy, {row.get('wh_is') or 'not known'}", "Wh", "wh_per_million", share, "wh_per_million_{}"),
+        # Among speeds that differ little.
+        tile("safe speed", "m/s", number("safe_speed_m_s"), digits=4),
+    ]

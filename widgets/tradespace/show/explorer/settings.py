@@ -1,0 +1,209 @@
+"""What the Explorer can be asked: its controls, and what their values mean."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from math import ceil, floor, log10
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tradespace.config import DEVICES, PRECISIONS, PRUNINGS, RUNTIMES, Config, most_threads
+from tradespace.prepare import unsupported
+from tradespace.recording import recording
+from tradespace.show.common.view import Limits
+from tradespace.show.controls.widget import Choice, Number
+from tradespace.show.explorer.mission import MILLION, Mission
+from tradespace.surface.columns import KNOBS
+from tradespace.surface.objectives import Objective, maximize, minimize
+from tradespace.tasks import list_tasks
+from tradespace.tasks.task import Task
+
+HERE, RECORDED = "played back" if recording() else "measured here", "recorded"
+BATCH_SIZES = tuple(2**power for power in range(9))
+LATENCY_DECADES, RATE_DECADES = (-2, 3), (0, 5)
+STEPS_A_DECADE = 12
+ACCURACY_STEP = 0.005
+COSTS = tuple(round(one * 10.0**decade, 6) for decade in range(-4, 4) for one in (1, 2, 5))
+SHOWN_PRECISIONS = tuple(name for name in PRECISIONS if not name.endswith("-tensor"))
+# The knobs that decide whether a Config can run at all.
+DECIDING = ("model", "pruning", "precision", "runtime", "device")
+LATENCIES = {"latency_p50_ms": "median", "latency_p99_ms": "99th percentile"}
+OBJECTIVES: dict[str, Objective] = {
+    "highest throughput": maximize("throughput_per_s"),
+    "lowest latency": minimize("latency_p50_ms"),
+    "highest accuracy": maximize("accuracy"),
+    "highest power (throughput / latency)": maximize("power"),
+    "lowest latency x throughput": minimize("latency_throughput_product"),
+    "lowest energy x delay": minimize("energy_delay"),
+    "lowest cost": minimize("cost_per_million"),
+    "highest safe speed": maximize("safe_speed_m_s"),
+}
+
+Groups = dict[str, list[Choice | Number]]
+Why = Callable[[Config], str | None]
+
+
+def cannot_run(task: Task) -> Why:
+    """Config -> why it cannot run on this machine, or None if it can."""
+    known = cache(lambda config: unsupported(task, config))
+
+    def why(config: Config) -> str | None:
+        if config.model not in task.models:
+            return f"the task {task.name} has no model of that name"
+        if config.threads > most_threads():
+            return f"this machine has {most_threads()} thread{'s' * (most_threads() > 1)}"
+        return known(replace(config, threads=1, batch_size=1))
+
+    return why
+
+
+def could_not_run(recorded: pd.DataFrame) -> Why:
+    """Config -> why it could not run where `recorded` was measured, or None if it could, or if nobody tried."""
+    failed = (recorded["status"] != "ok") & recorded["accuracy"].isna()
+    variants = [tuple(knobs) for knobs in recorded[list(DECIDING)].itertuples(index=False)]
+    reasons = {variant: reason for variant, no, reason in zip(variants, failed, recorded["reason"], strict=True) if no}
+    for variant, no in zip(variants, failed, strict=True):
+        if not no:
+            reasons.pop(variant, None)
+    return lambda config: reasons.get(tuple(getattr(config, knob) for knob in DECIDING))
+
+
+def groups(
+    task: Task, surface: pd.DataFrame, start: Config, sources: Sequence[str] = (HERE,), tasks: Sequence[str] = ()
+) -> Groups:
+    """The controls for a task, wide enough for what `surface` holds.
+
+    Parameters
+    ----------
+    sources : sequence of str
+        Whose measurements there are: `HERE`, `RECORDED`.
+    tasks : sequence of str
+        What may be opened besides the shipped tasks.
+    """
+    there = {name: set(surface[name]) for name in KNOBS}
+    models = [*task.models, *sorted(there["model"] - set(task.models))]
+    precisions = [name for name in PRECISIONS if name in SHOWN_PRECISIONS or name in there["precision"]]
+    threads = sorted({*range(1, most_threads() + 1), *there["threads"], start.threads})
+    batches = sorted({*BATCH_SIZES, *there["batch_size"], start.batch_size})
+    tasks = tuple(dict.fromkeys([*list_tasks(), *tasks, task.name]))
+    why = cannot_run(task)
+    devices = [name for name in DEVICES if name in there["device"] or not why(Config(task.models[0], device=name))]
+    return {
+        "Model": [
+            Choice("task", "task", "What is classified", tasks, menu=True),
+            Choice("data", "numbers", "Whose measurements are shown", tuple(sources), menu=True),
+            Choice("model", "model size", "Which network of the family runs, the cheapest first", tuple(models)),
+            Choice("pruning", "pruning", "What share of channels is taken out, or of weights set to zero", PRUNINGS),
+            Choice("precision", "precision", "The number format of weights and arithmetic", tuple(precisions)),
+            Choice("runtime", "runtime", "What runs the network", RUNTIMES),
+            Choice("device", "device", "What the network runs on", tuple(devices), menu=True),
+            Choice("batch_size", "batch size", "Items in one call", tuple(batches)),
+            Choice("threads", "threads", "Threads of the processor that one call may use", tuple(threads)),
+        ],
+        "Limits and objective": [
+            _limit("max_latency_ms", "latency at most", "Hard limit on the latency of a batch",
+                   _steps(surface["latency_p50_ms"], LATENCY_DECADES), "{:.3g} ms"),
+            Choice("latency", "latency is the", "Which is shown, limited and made low",
+                   (*LATENCIES,), (*LATENCIES.values(),), menu=True),
+            _limit(
+                "min_throughput_per_s", "throughput at least", "Items a second that are wanted",
+                _steps(surface["throughput_per_s"], RATE_DECADES), "{:,.3g} /s", least=True,
+            ),
+            _limit(
+                "min_accuracy", "accuracy at least", "Share of the test items that must be right",
+                _shares(surface["accuracy"]), "{:.1%}", least=True,
+            ),
+            _limit("max_cost", "cost at most", "Of all the items, in the currency of the price", COSTS, "{:g}"),
+            Choice("objective", "objective", "What the best point is best at", tuple(OBJECTIVES), menu=True),
+        ],
+        "+Documents: what they cost": [
+            Number("price_per_hour", "price per hour", "Of the machine, in any currency", 0.001, 1000, 0.1),
+            Number("watts", "watts, assumed", "Draw of the machine, where no energy was measured", 1, 10_000, 10),
+            Number("items", "items", "How many there are to classify", 1, 1e12, 1000),
+        ],
+        "+Drone: how fast it may fly": [
+            Number("sensing_range_m", "sensing range, m", "How far it sees an obstacle", 0.1, 1000, 1),
+            Number("braking_m_s2", "braking, m/s²", "How hard it brakes", 0.1, 100, 0.5),
+        ],
+    }  # fmt: skip
+
+
+def start_values(task: Task, start: Config, data: str) -> dict[str, Any]:
+    """What each control begins with: no limit, and the missions of the lessons."""
+    limits = dict.fromkeys(("max_latency_ms", "min_throughput_per_s", "min_accuracy", "max_cost"))
+    knobs = {name: getattr(start, name) for name in KNOBS}
+    mission = Mission()
+    return {
+        **{"task": task.name, "data": data, "latency": "latency_p50_ms", "objective": "highest throughput"},
+        **limits, **knobs, **vars(mission),
+    }  # fmt: skip
+
+
+def limits_of(chosen: Mapping[str, Any]) -> Limits:
+    """The limits that the controls say."""
+    cost, items = chosen["max_cost"], chosen["items"]
+    return Limits(
+        max_latency_ms=chosen["max_latency_ms"],
+        min_accuracy=chosen["min_accuracy"],
+        min_throughput_per_s=chosen["min_throughput_per_s"],
+        max_cost_per_million=None if cost is None else cost * MILLION / items,
+        latency=chosen["latency"],
+    )
+
+
+def objective_of(chosen: Mapping[str, Any]) -> Objective:
+    """The objective that the controls say; the latency to make low is the one that is shown."""
+    objective = OBJECTIVES[chosen["objective"]]
+    return minimize(chosen["latency"]) if objective.column == "latency_p50_ms" else objective
+
+
+def mission_of(chosen: Mapping[str, Any]) -> Mission:
+    """The mission that the controls say."""
+    return Mission(**{name: chosen[name] for name in vars(Mission())})
+
+
+def unavailable(selection: Config, options: Callable[[str], Iterable[Any]], why: Why) -> dict[str, dict[Any, str]]:
+    """For each knob, the options that cannot run with the other knobs as they are, and why.
+
+    A knob that has no option that can is left alone: it is another that stands in the way.
+
+    Examples
+    --------
+    >>> def why(config):
+    ...     return "not at two" if config.runtime == "openvino" else None
+    >>> unavailable(Config("m"), lambda knob: (getattr(Config("m"), knob), "openvino")[: 1 + (knob == "runtime")], why)
+    {'runtime': {'openvino': 'not at two'}}
+    """
+    reasons: dict[str, dict[Any, str]] = {}
+    alike = replace(selection, threads=1, batch_size=1)
+    for knob in (*DECIDING, "threads"):
+        found = {option: why(replace(alike, **{knob: option})) for option in options(knob)}
+        some = {option: reason for option, reason in found.items() if reason}
+        if 0 < len(some) < len(found):
+            reasons[knob] = some
+    return reasons
+
+
+def _limit(name: str, label: str, tooltip: str, steps: Sequence[float], text: str, least: bool = False) -> Choice:
+    """A slider over `steps` whose loose end asks nothing: the left one of a least, the right one of a most."""
+    options = (None, *steps) if least else (*steps, None)
+    return Choice(name, label, tooltip, options, tuple("none" if one is None else text.format(one) for one in options))
+
+
+def _steps(values: pd.Series, decades: tuple[int, int]) -> tuple[float, ...]:
+    """Evenly spaced on a logarithmic axis, from a decade below `values` to one above, for those still to be measured.
+
+    Rounded, so that any two ranges share them.
+    """
+    known = values[np.isfinite(values) & (values > 0)]
+    low, high = (floor(log10(known.min())) - 1, ceil(log10(known.max())) + 1) if len(known) else decades
+    numbers = range(low * STEPS_A_DECADE, max(high, low + 1) * STEPS_A_DECADE + 1)
+    return tuple(float(f"{10 ** (number / STEPS_A_DECADE):.6g}") for number in numbers)
+
+
+def _shares(accuracy: pd.Series) -> tuple[float, ...]:
+    known = accuracy.dropna()
+    least = floor(known.min() / ACCURACY_STEP) if len(known) else 0
+    return tuple(round(ACCURACY_STEP * i, 4) for i in range(least, round(1 / ACCURACY_STEP) + 1))

@@ -1,0 +1,1 @@
+"""The latencies of one measurement, as a histogram."""

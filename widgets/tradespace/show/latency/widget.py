@@ -1,0 +1,148 @@
+"""A live histogram of the latencies of one Config, while it is measured."""
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from tradespace.config import Config, check
+from tradespace.errors import positive
+from tradespace.measuring.engine import measure_rounds
+from tradespace.measuring.measurement import Measurement, Score
+from tradespace.measuring.work import time_left_s
+from tradespace.measuring.worker import variant
+from tradespace.show.common.assets import assets
+from tradespace.show.common.json import number
+from tradespace.show.common.measuring import MeasuringWidget
+from tradespace.show.common.percentiles import MEANING, TOO_FEW, Percentile, percentiles
+from tradespace.show.common.words import counted, in_brief, sentence
+from tradespace.show.latency.figure import plot_latency
+from tradespace.show.latency.numbers import histogram
+from tradespace.tasks.task import Task
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class LatencyMeter(MeasuringWidget):
+    """A histogram that grows while a Config is measured, with the percentiles as they become known.
+
+    Measuring starts once the meter is displayed, and the notebook goes on meanwhile. `wait()` waits for the end, as in
+    `meter.wait().measurement`; `start()` and `stop()` do what the buttons do. Times alone are measured: for accuracy,
+    see `measure` or `Verdict`.
+
+    Parameters
+    ----------
+    task : Task
+    config : Config
+    budget_s, ci : float
+        As for `measure`.
+    start : bool
+        Whether it starts by itself when it is displayed.
+
+    Attributes
+    ----------
+    measurement : Measurement
+        What is known by now.
+
+    Raises
+    ------
+    ValueError
+        If the Config is not one of the task's, or asks more threads than there are.
+
+    Examples
+    --------
+    >>> import tradespace as ts
+    >>> meter = LatencyMeter(ts.load_task("fashion"), ts.Config("resnet8", batch_size=8), budget_s=0.2)
+    >>> meter.wait().measurement.status
+    'ok'
+    """
+
+    _esm, _css = assets("latency")
+    measurement: Measurement
+
+    def __init__(
+        self, task: Task, config: Config, *, budget_s: float = 3.0, ci: float = 0.02, start: bool = True
+    ) -> None:
+        (self._config,) = check(task, [config])
+        self._task, self._budget_s, self._ci = task, positive("budget_s", budget_s), positive("ci", ci)
+        super().__init__(start)
+
+    def _begin(self) -> None:
+        self.measurement = Measurement(self._task.name, self._config, ci=self._ci)
+
+    def _steps(self) -> Iterator[Measurement]:
+        # Accuracy passes for known, to be nothing: scoring would hold the histogram up for seconds.
+        scores = {variant(self._config): Score(whole=True)}
+        for measurement, _ in measure_rounds(
+            self._task, [self._config], ci=self._ci, budget_s=self._budget_s, scores=scores
+        ):
+            yield measurement
+
+    def _land(self, step: Measurement) -> None:
+        self.measurement = step
+
+    def _shown(self) -> dict[str, Any]:
+        left_s = time_left_s(self.measurement, self._budget_s) if self.running else 0.0
+        lines = percentiles(self.measurement)
+        return chart(self.measurement, lines, self.running) | {
+            "title": in_brief(self._config),
+            "progress": progress(self.measurement, left_s) if self.running else "",
+            "status": in_words(self.measurement, lines, self.running, self._cut_short),
+        }
+
+    def _still(self) -> "Figure":
+        return plot_latency(self.measurement)
+
+
+def chart(measurement: Measurement, lines: list[Percentile], running: bool) -> dict[str, Any]:
+    """Bins, lines and doubts of a measurement, as JSON: what is not known is None.
+
+    Under way, nobody doubts that there are too few samples yet.
+    """
+    bins = histogram(measurement)
+    flags = [flag for flag in measurement.flags.split() if not (running and flag in TOO_FEW)]
+    return {
+        "edges_ms": bins.edges_ms.tolist(),
+        "kept": bins.kept.tolist(),
+        "left_out": bins.left_out.tolist(),
+        "log": bins.log,
+        "slower": f"{counted(bins.slower, 'call')} slower, up to {bins.slowest_ms:.3g} ms" if bins.slower else "",
+        "percentiles": [_line(one) for one in lines],
+        "doubts": [{"flag": flag, "meaning": MEANING[flag]} for flag in flags],
+    }
+
+
+def _line(one: Percentile) -> dict[str, Any]:
+    places = {"value_ms": one.value_ms, "low_ms": one.low_ms, "high_ms": one.high_ms}
+    return {"name": one.name, "colour": one.colour, "text": one.text} | {name: number(v) for name, v in places.items()}
+
+
+def progress(measurement: Measurement, left_s: float) -> str:
+    """How far a measurement under way has come."""
+    if not measurement.slices:
+        return "preparing the model"
+    return f"{_amount(measurement)}, about {math.ceil(left_s)} s left"
+
+
+def in_words(measurement: Measurement, lines: list[Percentile], running: bool, cut_short: str) -> str:
+    """What a screen reader says: other words only when there is news, not at each slice."""
+    known = [one for one in lines if not math.isnan(one.value_ms)]
+    if running and not known:
+        return f"Preparing {in_brief(measurement.config)}."
+    if running:
+        return f"Measuring {in_brief(measurement.config)}. Known so far: {', '.join(one.name for one in known)}."
+    if measurement.failure:
+        again = "" if measurement.status == "unsupported" else " Start tries again."
+        return sentence(f"{measurement.status.replace('_', ' ')}: {measurement.reason}") + again
+    end = f"{sentence(cut_short)} " if cut_short else ""
+    return end + (_told(measurement, known) if known else "Not measured yet; Start measures it.")
+
+
+def _told(measurement: Measurement, known: list[Percentile]) -> str:
+    shares = {"p50": "half of the calls took at most", "p90": "nine in ten", "p99": "99 in 100"}
+    parts = [f"{shares[one.name]} {one.value_ms:.3g} ms" for one in known if one.name in shares]
+    return sentence(f"{', '.join(parts)}: {_amount(measurement)}")
+
+
+def _amount(measurement: Measurement) -> str:
+    return f"{counted(measurement.samples, 'sample')} in {counted(len(measurement.slices), 'slice')}"

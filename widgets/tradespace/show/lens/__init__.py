@@ -1,1 +1,0 @@
-"""What the lenses show, as numbers: weights, levels, channels, and what they leave of accuracy and latency."""

@@ -1,0 +1,1 @@
+"""A card that asks for a guess."""

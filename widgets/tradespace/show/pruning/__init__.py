@@ -1,0 +1,1 @@
+"""What pruning does to weights, to accuracy and to latency."""

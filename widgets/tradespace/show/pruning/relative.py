@@ -1,0 +1,137 @@
+"""Accuracy and latency of a pruned model beside those of the unpruned one, as numbers and in words."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tradespace.config import PRUNINGS, Config
+from tradespace.show.common.layers import percentage, records
+
+# Two points as fast as each other may come out this much apart when measured again (as for `compare`).
+MARGIN = 0.02
+# An interval that reaches further down than this does not rule out that time is saved.
+LOOSE = 0.9
+NOTHING = dict.fromkeys(["accuracy", "low", "high", "ratio", "ratio_low", "ratio_high"])
+UNTOLD = "the interval is too wide to tell"
+MEANING = {
+    "weights": {
+        "same": "a dense kernel multiplies by zero as slowly",
+        "slower": "zeros save nothing in a dense kernel",
+        "faster": "faster here, though a dense kernel computes the zeros too",
+        "untold": UNTOLD,
+    },
+    "channels": {
+        "same": "fewer multiplications, but no less time",
+        "slower": "fewer multiplications, but more time",
+        "faster": "what is taken out is not computed",
+        "untold": UNTOLD,
+    },
+}
+
+Row = Mapping[str, Any]
+
+
+def known_pairs(rows: pd.DataFrame, config: Config) -> dict[str, tuple[Row, Row]]:
+    """Pruning -> its row and that of the unpruned model, at the knobs of `config`; at its threads, if there are any."""
+    there = np.ones(len(rows), bool)
+    for knob in ("precision", "runtime", "device", "batch_size"):
+        there &= (rows[knob] == getattr(config, knob)).to_numpy()
+    alike = rows[there]
+    threads = config.threads if (alike["threads"] == config.threads).any() else alike["threads"].max()
+    found: dict[str, Row] = {str(row["pruning"]): row for row in records(alike[alike["threads"] == threads])}
+    base = found.pop("none", None)
+    return {} if base is None else {pruning: (row, base) for pruning, row in found.items() if pruning in PRUNINGS}
+
+
+def where_of(config: Config, pairs: Mapping[str, tuple[Row, Row]]) -> str:
+    """What the latencies were measured with, or will be."""
+    threads = next((row["threads"] for row, _ in pairs.values()), config.threads)
+    return f"fp32, {config.runtime}, batch {config.batch_size}, {threads} thread{'s' * (threads > 1)}"
+
+
+def ratio_of(row: Row, base: Row) -> tuple[float, float, float]:
+    """Latency of `row` over that of `base`, with an interval made of their own two (MOVER; Zou and Donner, 2008).
+
+    Examples
+    --------
+    >>> row = {"latency_p50_ms": 1.0, "latency_p50_lo_ms": 0.8, "latency_p50_hi_ms": 1.25}
+    >>> [round(number, 2) for number in ratio_of(row, row)]
+    [1.0, 0.73, 1.37]
+    """
+    a, a_low, a_high = (float(row[name]) for name in ("latency_p50_ms", "latency_p50_lo_ms", "latency_p50_hi_ms"))
+    b, b_low, b_high = (float(base[name]) for name in ("latency_p50_ms", "latency_p50_lo_ms", "latency_p50_hi_ms"))
+    if math.isnan(a) or math.isnan(b):
+        return math.nan, math.nan, math.nan
+    down = math.hypot(math.log(a / a_low), math.log(b_high / b))
+    up = math.hypot(math.log(a_high / a), math.log(b / b_low))
+    return a / b, a / b * math.exp(-down), a / b * math.exp(up)
+
+
+def verdict(low: float, high: float) -> str:
+    """`faster`, `slower` or `same` than unpruned, as the interval of the ratio of latencies says; else `untold`."""
+    if high < 1 / (1 + MARGIN):
+        return "faster"
+    if low > 1 + MARGIN:
+        return "slower"
+    return "same" if low >= LOOSE else "untold"  # NaN too
+
+
+def pruned_point(pruning: str, pair: tuple[Row, Row] | None, measuring: bool) -> dict[str, Any]:
+    """What is known of one pruning, from its row and that of the unpruned model; None for what is not known.
+
+    Examples
+    --------
+    >>> pruned_point("weights-90", None, measuring=False)["words"]
+    '90% zeros: not measured.'
+    """
+    kind, _, percent = pruning.partition("-")
+    name = f"{percent}% zeros" if kind == "weights" else f"{percent}% of the channels out"
+    if pair is None:
+        words = f"{name}: {'being measured' if measuring else 'not measured'}."
+        return {"state": "measuring" if measuring else "missing", **NOTHING, "words": words}
+    row, base = pair
+    if row["status"] != "ok":
+        words = f"{name}: {row['status'].replace('_', ' ')}: {row['reason']}."
+        return {"state": "failed", **NOTHING, "words": words}
+    ratio = ratio_of(row, base)
+    # A few samples may be off by anything: without an interval no ratio is drawn.
+    drawn = ratio if not math.isnan(ratio[1]) else [math.nan] * 3
+    numbers = (row["accuracy"], row["accuracy_lo"], row["accuracy_hi"], *drawn)
+    known = {key: None if math.isnan(value) else float(value) for key, value in zip(NOTHING, numbers, strict=True)}
+    return {"state": "known", **known, "words": f"{name}: {_accuracy(row, base)}{_latency(kind, ratio, row, base)}."}
+
+
+def unpruned_point(bases: Sequence[Row]) -> dict[str, Any]:
+    """What is known of the unpruned model, if anything is."""
+    if not bases or bases[0]["status"] != "ok":
+        why = bases[0]["reason"] if bases else "not measured"
+        return {**dict.fromkeys(["accuracy", "low", "high"]), "words": f"Unpruned: {why}."}
+    base = bases[0]
+    columns = {"accuracy": "accuracy", "low": "accuracy_lo", "high": "accuracy_hi"}
+    known = {key: None if math.isnan(base[column]) else float(base[column]) for key, column in columns.items()}
+    told = "" if math.isnan(base["accuracy"]) else f"accuracy {percentage(base, 'accuracy')}, "
+    low, high = base["latency_p50_lo_ms"], base["latency_p50_hi_ms"]
+    interval = "" if math.isnan(low) or math.isnan(high) else f" ({low:.3g} to {high:.3g})"
+    return {**known, "words": f"Unpruned: {told}latency {base['latency_p50_ms']:.3g} ms{interval}."}
+
+
+def _accuracy(row: Row, base: Row) -> str:
+    if math.isnan(row["accuracy"]):
+        return ""
+    before = "" if math.isnan(base["accuracy"]) else f", unpruned {percentage(base, 'accuracy')}"
+    return f"accuracy {percentage(row, 'accuracy')}{before}; "
+
+
+def _latency(kind: str, ratio: tuple[float, float, float], row: Row, base: Row) -> str:
+    middle, low, high = ratio
+    if math.isnan(middle):
+        return f"the unpruned model is {base['status'].replace('_', ' ')}: no ratio of latencies"
+    flags = sorted({*row["flags"].split(), *base["flags"].split()})
+    doubt = f" [{' '.join(flags)}]" if flags else ""
+    if math.isnan(low) or math.isnan(high):
+        return f"latency {middle:.2f} times unpruned, without an interval: too few samples{doubt}"
+    meaning = MEANING[kind][verdict(low, high)]
+    return f"latency {middle:.2f} times unpruned ({low:.2f} to {high:.2f}){doubt}: {meaning}"

@@ -1,0 +1,1 @@
+"""What rounding to a few bits does to weights, and to accuracy."""

@@ -1,0 +1,145 @@
+"""A layer's weights on the levels of a bit width, the rounding errors, and the model's accuracy at each width."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from tradespace.errors import choose
+from tradespace.show.common.layers import shape_of
+from tradespace.show.common.style import INK, LIMIT, blank, canvas, percent_axis, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from tradespace.tasks.task import Task
+
+# Whether each channel has a step of its own -> what that is called, colour, marker: as in the live lens.
+STEPS = {True: ("a step for each channel", "#0072B2", "o"), False: ("one step for the tensor", "#E69F00", "s")}
+
+
+def plot_quantization(
+    task: "Task",
+    precision: str = "w4",
+    model: str | None = None,
+    *,
+    layer: str | None = None,
+    channel: str = "typical",
+    surface: pd.DataFrame | None = None,
+) -> "Figure":
+    """The still picture of `QuantizationLens`: a layer's weights and levels, the error, accuracy at each width.
+
+    Parameters
+    ----------
+    task : Task
+    precision : str
+        `w8` ... `w2`, or `w8-tensor` ... `w2-tensor`.
+    model, layer : str, optional
+        The task's first model and its largest layer, if left out.
+    channel : str
+        Which channel's weights and levels are drawn: the `typical`, the `narrowest` or the `widest` one.
+    surface : DataFrame, optional
+        Where the accuracies come from; nothing is measured.
+
+    Raises
+    ------
+    ValueError
+        If one of the names is not valid, or `surface` is not of this task and of one machine.
+
+    Examples
+    --------
+    >>> import tradespace as ts
+    >>> figure = plot_quantization(ts.load_task("fashion"), "w3", "resnet8", layer="head")
+    >>> figure.axes[0].get_xlabel()
+    'weight'
+    """
+    from tradespace.show.common.filling import recorded_on, rows_of_model
+    from tradespace.show.quantization import numbers
+
+    model = task.models[0] if model is None else model
+    rows = rows_of_model(task, model, surface)
+    choose("precision", precision, numbers.WIDTHS)
+    choose("channel", channel, numbers.CHANNELS)
+    weights, first = numbers.rounded_weights(task, model)
+    name = choose("layer", first if layer is None else layer, weights)
+    view = numbers.rounded_layer(name, weights[name])
+    accuracy = numbers.accuracies(numbers.known_accuracies(rows), None)
+    return draw_quantization(view, accuracy, precision, channel, recorded_on(rows))
+
+
+def draw_quantization(
+    view: dict[str, Any], accuracy: dict[str, Any], precision: str, channel: str, machine: str = ""
+) -> "Figure":
+    """The figure of what `rounded_layer` and `accuracies` gave."""
+    with styled():
+        figure, (weights, errors, whole) = canvas(17, 5.2, ncols=3, width_ratios=[5, 4, 5])
+        _weights(weights, view, precision, channel)
+        _errors(errors, view, precision)
+        _accuracy(whole, accuracy, precision)
+        figure.suptitle(f"{precision}{'; recorded on ' + machine if machine else ''}", size=11, color="0.35")
+    return figure
+
+
+def _weights(axes: "Axes", view: dict[str, Any], precision: str, channel: str) -> None:
+    from tradespace.show.quantization.numbers import WIDTHS
+
+    one, bits = view["channels"][channel], WIDTHS[precision][0]
+    edges = np.linspace(-view["span"], view["span"], len(view["shares"]) + 1)
+    axes.stairs(view["shares"], edges, fill=True, color="0.75", label=shape_of(view))
+    axes.stairs(one["shares"], edges, color="#0072B2", lw=1.8, label=f"channel {one['place']}, the {channel} one")
+    most, step = 2 ** (bits - 1) - 1, view["rounding"][precision]["steps"][channel]
+    levels = step * np.arange(-most, most + 1) if step > 0 else np.zeros(1)
+    look: dict[str, Any] = {"lw": 1.8, "alpha": 0.9} if bits < 6 else {"lw": 0.6, "alpha": 0.4, "zorder": 0}
+    # Room above the bars for the legend.
+    axes.set_ylim(0, 1.5 * max([*view["shares"], *one["shares"]]))
+    axes.vlines(levels, 0, max(axes.get_ylim()) / 1.45, color=LIMIT, label=f"its {2**bits - 1} levels", **look)
+    axes.set(title="Weights and their levels", xlabel="weight", ylabel="share of the weights, %")
+    axes.set_xlim(-view["span"], view["span"])
+    axes.grid(False)
+    axes.legend(loc="upper left", fontsize="small", frameon=False)
+
+
+def _errors(axes: "Axes", view: dict[str, Any], precision: str) -> None:
+    one = view["rounding"][precision]
+    axes.stairs(one["errors"], np.linspace(-0.5, 0.5, len(one["errors"]) + 1), fill=True, color="0.6")
+    moved = "" if one["rms"] is None else f"{one['rms']:.1%} of the weights (root mean square)\n"
+    axes.set(title="Rounding error", xlabel="rounded minus exact, steps", ylabel="share of the weights, %")
+    axes.set_xlim(-0.5, 0.5)
+    axes.set_ylim(0, 1.3 * (max(one["errors"]) or 1))
+    words = f"{moved}{one['zero']:.1%} become zero"
+    axes.text(0.5, 0.97, words, transform=axes.transAxes, ha="center", va="top", size="small")
+
+
+def _accuracy(axes: "Axes", accuracy: dict[str, Any], precision: str) -> None:
+    from tradespace.show.quantization.numbers import BITS, WIDTHS
+
+    axes.set(title="Accuracy of the whole model", xlabel="bits of a weight", ylabel="accuracy, %")
+    for own, (label, colour, marker) in STEPS.items():
+        names = [name for name, width in WIDTHS.items() if width[1] == own and accuracy[name]["accuracy"] is not None]
+        if names:
+            places = [BITS.index(WIDTHS[name][0]) + (-0.1 if own else 0.1) for name in names]
+            values = np.array([accuracy[name]["accuracy"] for name in names])
+            bars = _bars(accuracy, names, values)
+            axes.errorbar(places, values, yerr=bars, fmt=marker, color=colour, ms=9, capsize=4, label=label)
+    whole = accuracy["fp32"]
+    if whole["accuracy"] is not None:
+        axes.axhline(whole["accuracy"], color=INK, ls="--", lw=2, label="fp32")
+        if whole["low"] is not None:
+            axes.axhspan(whole["low"], whole["high"], color=INK, alpha=0.12, lw=0)
+    bits, own = WIDTHS[precision]
+    if accuracy[precision]["accuracy"] is not None:
+        here = BITS.index(bits) + (-0.1 if own else 0.1)
+        axes.plot(here, accuracy[precision]["accuracy"], "o", ms=18, mfc="none", mec=INK, mew=2.2, label="this width")
+    axes.set_xticks(range(len(BITS)), [str(bits) for bits in BITS])
+    axes.set_xlim(-0.5, len(BITS) - 0.5)
+    percent_axis(axes.yaxis)
+    if not axes.get_legend_handles_labels()[0]:
+        return blank(axes, "no accuracy is known")
+    axes.legend(loc="lower left", fontsize="small")
+    return None
+
+
+def _bars(accuracy: dict[str, Any], names: list[str], values: np.ndarray) -> np.ndarray:
+    low, high = (np.array([accuracy[name][end] for name in names], float) for end in ("low", "high"))
+    return np.array([values - low, high - values])

@@ -1,0 +1,166 @@
+"""What rounding to a few bits does to the weights of a layer: the numbers of a chart, from the quantizer that runs."""
+
+import copy
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from torch import Tensor
+
+from tradespace.errors import Unsupported
+from tradespace.prepare.fold import fold
+from tradespace.prepare.source import load
+from tradespace.prepare.weights import ROUNDED, quantized, round_weights
+from tradespace.show.common.layers import (
+    BINS,
+    finite,
+    first_layer,
+    named_weights,
+    others,
+    percentage,
+    percentages,
+    records,
+    span_of,
+)
+from tradespace.tasks.task import Task
+
+BITS = (8, 6, 5, 4, 3, 2)
+ERROR_BINS = 41
+# Precision -> bits of a weight, and whether each channel has a step of its own.
+WIDTHS = {f"w{bits}{'' if own else '-tensor'}": (bits, own) for own in (True, False) for bits in BITS}
+CHANNELS = {
+    "typical": "whose largest weight is the median of all channels",
+    "narrowest": "whose largest weight is the smallest of all channels",
+    "widest": "whose largest weight is the largest of all channels",
+}
+
+
+def rounded_weights(task: Task, model: str) -> tuple[dict[str, Tensor], str]:
+    """The weights that `w8` ... `w2` round, by layer, BatchNorm folded in as when the model runs; the first to look at.
+
+    Raises
+    ------
+    ValueError
+        If the model has none, or some that are not finite.
+    """
+    module = fold(load(task, model, "none"))
+    try:
+        round_weights(copy.deepcopy(module), "w8")
+    except Unsupported as refusal:
+        raise ValueError(f"model: {model!r} cannot be rounded: {refusal}{others(task, model)}") from refusal
+    weights = {name: finite(name, weight) for name, weight in named_weights(module, ROUNDED).items()}
+    return weights, first_layer(module) or max(weights, key=lambda name: weights[name].numel())
+
+
+def rounded_layer(name: str, weight: Tensor) -> dict[str, Any]:
+    """What rounding makes of one layer: plain lists and numbers, None for what is not known.
+
+    `shares` are the percentages of the weights in `BINS` bins from `-span` to `span`, of the layer and of three of its
+    channels; `rounding` has for each precision the step of those channels, the percentages of rounding errors in
+    `ERROR_BINS` bins from -1/2 to 1/2 step, `rms`: root mean square error over root mean square weight, and `zero`:
+    the share that becomes zero.
+
+    Examples
+    --------
+    >>> seen = rounded_layer("head", torch.tensor([[0.1, 0.4, -1.0], [0.2, 0.1, 0.0]]))
+    >>> seen["rounding"]["w2"]["steps"]["widest"], seen["rounding"]["w2-tensor"]["zero"]
+    (1.0, 0.8333333333333334)
+    """
+    weight = weight.flatten(1)
+    largest = weight.abs().amax(1)
+    span = span_of(weight)
+    places = _places(largest)
+    rounding = {precision: _rounding(weight, places, *width) for precision, width in WIDTHS.items()}
+    return {
+        "name": name,
+        "rows": len(weight),
+        "columns": weight.shape[1],
+        "span": span,
+        "shares": percentages(weight, BINS, span),
+        "channels": {
+            kind: {"place": place, "shares": percentages(weight[place], BINS, span)} for kind, place in places.items()
+        },
+        "rounding": rounding,
+        "words": {precision: _layer_in_words(name, precision, one) for precision, one in rounding.items()},
+        "channel_words": {
+            kind: {precision: _channel_in_words(kind, place, precision, rounding) for precision in WIDTHS}
+            for kind, place in places.items()
+        },
+    }
+
+
+def _places(largest: Tensor) -> dict[str, int]:
+    """Which channel is which of `CHANNELS`, those of nothing but zeros left out."""
+    order = [int(place) for place in largest.argsort() if largest[place] > 0] or [0]
+    return {"typical": order[(len(order) - 1) // 2], "narrowest": order[0], "widest": order[-1]}
+
+
+def _rounding(weight: Tensor, places: dict[str, int], bits: int, own: bool) -> dict[str, Any]:
+    rounded = quantized(weight, bits, per_channel=own)
+    most = 2 ** (bits - 1) - 1
+    # The largest weight lies on the outermost level, and that is `most` steps from zero.
+    step = (rounded.abs().amax(1, keepdim=True) if own else rounded.abs().amax().expand(len(weight), 1)) / most
+    moved = rounded - weight
+    scale = float(weight.double().square().mean().sqrt())
+    zero = rounded == 0
+    return {
+        "steps": {kind: float(step[place]) for kind, place in places.items()},
+        "errors": percentages((moved / step)[(step > 0).expand_as(moved)], ERROR_BINS, 0.5),
+        "rms": float(moved.double().square().mean().sqrt()) / scale if scale > 0 else None,
+        "zero": float(zero.double().mean()),
+        "zeros": {kind: float(zero[place].double().mean()) for kind, place in places.items()},
+    }
+
+
+def _layer_in_words(name: str, precision: str, one: dict[str, Any]) -> str:
+    bits, own = WIDTHS[precision]
+    levels = f"{bits} bits, {2**bits - 1} levels, {'a step for each channel' if own else 'one step for the tensor'}"
+    if one["rms"] is None:
+        return f"{levels}: all weights of {name} are zero, and stay so."
+    moved = f"rounding moves the weights of {name} by {one['rms']:.1%} (root mean square)"
+    return f"{levels}: {moved}, and {one['zero']:.1%} become zero."
+
+
+def _channel_in_words(kind: str, place: int, precision: str, rounding: dict[str, Any]) -> str:
+    one = rounding[precision]
+    whose = "of its own" if WIDTHS[precision][1] else "of the tensor"
+    return (
+        f"Channel {place}, {CHANNELS[kind]}: a step {whose}, {one['steps'][kind]:.3g}; "
+        f"{one['zeros'][kind]:.1%} of its weights become zero."
+    )
+
+
+def known_accuracies(rows: pd.DataFrame) -> dict[str, Mapping[str, Any]]:
+    """By precision, of one model's rows those that tell its accuracy, unpruned and in eager PyTorch.
+
+    At any batch size, on any number of threads: that changes nothing.
+    """
+    there = (rows["pruning"] == "none") & (rows["runtime"] == "eager") & rows["accuracy"].notna()
+    there &= rows["precision"].isin(["fp32", *WIDTHS])
+    return {str(row["precision"]): row for row in records(rows[there])}
+
+
+def accuracies(rows: Mapping[str, Mapping[str, Any]], measuring: str | None) -> dict[str, dict[str, Any]]:
+    """For fp32 and each precision of `WIDTHS`, the model's accuracy, if a row tells it, and what can be said of it.
+
+    Examples
+    --------
+    >>> accuracies({}, "w4")["w4"]
+    {'state': 'measuring', 'accuracy': None, 'low': None, 'high': None, 'words': 'w4: being measured.'}
+    """
+    return {name: _accuracy(name, rows.get(name), name == measuring) for name in ("fp32", *WIDTHS)}
+
+
+def _accuracy(name: str, row: Mapping[str, Any] | None, measuring: bool) -> dict[str, Any]:
+    nothing = {"accuracy": None, "low": None, "high": None}
+    if row is None:
+        words = f"{name}: {'being measured' if measuring else 'not measured'}."
+        return {"state": "measuring" if measuring else "missing", **nothing, "words": words}
+    if math.isnan(row["accuracy"]):
+        reason = row["reason"] or "its accuracy is not known"
+        return {"state": "failed", **nothing, "words": f"{name}: {row['status'].replace('_', ' ')}: {reason}."}
+    found = {"accuracy": row["accuracy"], "low": row["accuracy_lo"], "high": row["accuracy_hi"]}
+    known = {key: None if math.isnan(value) else float(value) for key, value in found.items()}
+    words = f"{name}: {percentage(row, 'accuracy')} of {int(row['accuracy_n']):,} test items right."
+    return {"state": "known", **known, "words": words}

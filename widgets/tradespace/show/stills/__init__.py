@@ -1,0 +1,1 @@
+"""Charts that are only drawn, one file each."""

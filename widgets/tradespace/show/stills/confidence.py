@@ -1,0 +1,95 @@
+"""Which points are on the frontier for certain, and which may be."""
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from tradespace.show.common.style import (
+    LABELS,
+    canvas,
+    interval,
+    legend_below,
+    log_axis,
+    name_machine,
+    percent_axis,
+    styled,
+)
+from tradespace.surface.hypervolume import LOGARITHMIC
+from tradespace.surface.objectives import measured, numbers
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Verdict -> what it means, colour, marker. Those that are drawn last lie on top.
+VERDICTS = {
+    "off": ("not on the frontier", "#767676", "x"),
+    "can't tell": ("can't tell", "#E69F00", "D"),
+    "on": ("on the frontier", "#0072B2", "o"),
+}
+# With more points than this on the frontier, or perhaps on it, they are drawn smaller.
+MANY = 40
+
+
+def plot_confidence(judged: pd.DataFrame, x: str = "latency_p50_ms", y: str = "throughput_per_s") -> "Figure":
+    """Points that are on the frontier for certain, or may be, with 95 % intervals, and those that are not.
+
+    Parameters
+    ----------
+    judged : DataFrame
+        What `frontier_confidence` returned.
+    x, y : str
+        Numeric columns, or `power`, `latency_throughput_product` or `energy_delay`. A point may be on the frontier for
+        a third objective that is not drawn.
+
+    Raises
+    ------
+    ValueError
+        If `judged` has no verdicts, a column is not there, or no measured row has both.
+
+    Examples
+    --------
+    >>> import tradespace as ts
+    >>> surface = pd.DataFrame({"latency_p50_ms": [1.0, 1.01, 9.0], "latency_p50_lo_ms": [0.9, 0.9, 8.9],
+    ...                         "latency_p50_hi_ms": [1.1, 1.1, 9.1], "accuracy": [0.8, 0.8, 0.7], "status": "ok"})
+    >>> judged = ts.frontier_confidence(surface, ts.minimize("latency_p50_ms"))
+    >>> figure = plot_confidence(judged, y="accuracy")
+    >>> [text.get_text() for text in figure.legends[0].get_texts()]
+    ["can't tell: 2", 'not on the frontier: 1']
+    """
+    if "verdict" not in judged:
+        raise ValueError("judged: wanted what ts.frontier_confidence returns; there is no column 'verdict'")
+    drawn = judged.assign(**{name: numbers(judged, name) for name in (x, y)})[measured(judged)].dropna(subset=[x, y])
+    if drawn.empty:
+        raise ValueError(f"judged: wanted a measured row with {x} and {y}; there is none")
+    with styled():
+        figure, axes = canvas(11, 7)
+        keys: list[Any] = []
+        crowded = (drawn["verdict"] != "off").sum() > MANY
+        for verdict, (meaning, colour, marker) in VERDICTS.items():
+            rows, off = drawn[drawn["verdict"] == verdict], verdict == "off"
+            if rows.empty:
+                continue
+            bars = axes.errorbar(
+                rows[x],
+                rows[y],
+                xerr=None if off else interval(rows, x),
+                yerr=None if off else interval(rows, y),
+                fmt=marker,
+                color=colour,
+                ms=5 if off else 7 if crowded else 10,
+                mec=colour if off else "black",
+                elinewidth=1 if crowded else 2,
+                capsize=0 if crowded else 4,
+                alpha=0.5 if off else 0.9,
+                label=f"{meaning}: {len(rows)}",
+            )
+            keys.insert(0, bars)
+        for axis, column in ((axes.xaxis, x), (axes.yaxis, y)):
+            axis.set_label_text(LABELS.get(column, column))
+            if column.endswith(LOGARITHMIC) and (drawn[column] > 0).all():
+                log_axis(axis)
+            elif column == "accuracy":
+                percent_axis(axis)
+        legend_below(figure, [keys])
+        name_machine(figure, judged)
+    return figure

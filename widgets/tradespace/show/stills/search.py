@@ -1,0 +1,95 @@
+"""How fast a search finds the frontier: hypervolume over the time spent on measuring."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from tradespace.show.common.style import INK, canvas, legend_below, name_machine, styled
+from tradespace.surface.hypervolume import REFERENCE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLUMNS = ("strategy", "seconds", "hypervolume", "seed")
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+DASHES = ("-", "--", "-.", ":", (0, (8, 2, 1, 2, 1, 2)), (0, (1, 3)))
+BAND = 10, 90
+# Entries in a row of the legend.
+KEYS = 3
+CAPTION = (
+    "Hypervolume: powers of ten of latency and of throughput, times accuracy, down to "
+    f"{REFERENCE['latency_p50_ms']:,g} ms, {REFERENCE['throughput_per_s']:g} item/s, accuracy {REFERENCE['accuracy']:g}"
+)
+
+
+def plot_search(runs: pd.DataFrame, full: float | None = None, *, caption: str = CAPTION) -> "Figure":
+    """Hypervolume of what each strategy has found against the seconds it has spent: the median of its seeds.
+
+    The band holds 80 % of the seeds. A run keeps what it found after it has ended, and has found nothing before its
+    first row.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Columns `strategy`, `seconds`, `hypervolume` and `seed`: one row whenever a run has found more.
+    full : float, optional
+        The hypervolume of the full surface, all Configs measured.
+    caption : str
+        What the hypervolume is of, and down to which reference; by default that of `hypervolume` itself, with latency,
+        throughput and accuracy.
+
+    Raises
+    ------
+    ValueError
+        If columns are missing, or no row has all of them.
+
+    Examples
+    --------
+    >>> runs = pd.DataFrame({"strategy": "random", "seconds": [1, 2, 1, 2], "hypervolume": [4.0, 6.0, 5.0, 7.0],
+    ...                      "seed": [0, 0, 1, 1]})
+    >>> plot_search(runs, full=8).axes[0].get_xlabel()
+    'time spent on measuring, s'
+    """
+    missing = [column for column in COLUMNS if column not in runs]
+    if missing:
+        raise ValueError(f"runs: wanted the columns {', '.join(COLUMNS)}; got none named {', '.join(missing)}")
+    known = runs.dropna(subset=list(COLUMNS))
+    if known.empty:
+        raise ValueError("runs: wanted at least one row in which nothing is missing; there is none")
+    end = known["seconds"].max()
+    with styled():
+        figure, axes = canvas(11, 6.5)
+        for i, (strategy, some) in enumerate(known.groupby("strategy", sort=False)):
+            colour, dash = COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)]
+            seconds, found = _found(some, end)
+            low, middle, high = np.percentile(found, [BAND[0], 50, BAND[1]], axis=0)
+            axes.fill_between(seconds, low, high, step="post", color=colour, alpha=0.18, lw=0)
+            axes.step(seconds, middle, where="post", color=colour, ls=dash, lw=3, label=str(strategy))
+        if full is not None:
+            axes.axhline(full, color=INK, lw=1.5, label="full surface, all Configs measured")
+        axes.set(xlabel="time spent on measuring, s", ylabel="hypervolume found", xlim=(0, end or 1))
+        axes.set_title(f"{_seeds(known)}\n{caption}", size=11, color="0.35", loc="left")
+        keys, _ = axes.get_legend_handles_labels()
+        legend_below(figure, [keys[i : i + KEYS] for i in range(0, len(keys), KEYS)])
+        name_machine(figure, runs)
+    return figure
+
+
+def _seeds(runs: pd.DataFrame) -> str:
+    numbers = runs.groupby("strategy")["seed"].nunique()
+    least, most = numbers.min(), numbers.max()
+    if most == 1:
+        return "Lines: one seed each"
+    seeds = f"{most}" if least == most else f"{least} to {most}"
+    return f"Lines: median of {seeds} seeds. Bands: {BAND[0]} to {BAND[1]} % of them"
+
+
+def _found(runs: pd.DataFrame, end: float) -> tuple[np.ndarray, np.ndarray]:
+    """When anything changes, from 0 to `end`, and what each seed has found by then: shape (seeds, times)."""
+    seconds = np.unique([0.0, *runs["seconds"], end])
+    found = []
+    for _, one in runs.sort_values("seconds", kind="stable").groupby("seed"):
+        volumes = np.concatenate([[0.0], np.maximum.accumulate(one["hypervolume"])])
+        found.append(volumes[np.searchsorted(one["seconds"], seconds, side="right")])
+    return seconds, np.array(found)

@@ -1,0 +1,1 @@
+"""Latency against throughput and accuracy: everything that was measured."""

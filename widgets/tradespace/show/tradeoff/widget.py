@@ -1,0 +1,63 @@
+"""The live chart: latency against throughput and accuracy, drawn by D3 in the browser."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import anywidget
+import pandas as pd
+import traitlets
+
+from tradespace.show.common.assets import assets
+from tradespace.show.common.json import column, number
+from tradespace.show.common.marks import mark
+from tradespace.show.common.view import Limits, View
+from tradespace.show.common.words import describe_row
+from tradespace.surface.columns import KNOBS, table
+
+SENT = (
+    "latency_p50_ms", "latency_p50_lo_ms", "latency_p50_hi_ms", "latency_p99_ms", "throughput_per_s",
+    "accuracy", "accuracy_lo", "accuracy_hi", "precision",
+)  # fmt: skip
+TOLD = (*KNOBS, *SENT[:3], *SENT[4:8], "flags", "status", "reason")
+NO_LIMITS = Limits()
+
+
+class TradeoffChart(anywidget.AnyWidget):
+    """Two linked panels of one surface, which can be saved as a picture or a table.
+
+    `selected` is the row that was last clicked.
+    """
+
+    _esm, _css = assets("tradeoff")
+    data: "traitlets.Dict[str, Any]" = traitlets.Dict({name: [] for name in (*SENT, "text")}).tag(sync=True)
+    marks: "traitlets.Dict[str, Any]" = traitlets.Dict({}).tag(sync=True)
+    state: "traitlets.Dict[str, Any]" = traitlets.Dict({"lines": {}}).tag(sync=True)
+    label = traitlets.Unicode("").tag(sync=True)
+    selected = traitlets.Int(None, allow_none=True).tag(sync=True)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._surface = table([])
+        self.on_msg(self._asked)
+
+    def show_surface(self, surface: pd.DataFrame) -> None:
+        """Send the rows of `surface`. JSON has no NaN: what is not known goes as null."""
+        self._surface = surface
+        columns = {name: column(surface[name]) for name in SENT}
+        rows = zip(*(surface[name].tolist() for name in TOLD), strict=True)
+        texts = [describe_row(dict(zip(TOLD, row, strict=True))).replace(": ", "\n", 1) for row in rows]
+        with self.hold_sync():
+            self.marks = {name: asdict(mark(name)) for name in surface["precision"].unique()}
+            self.data = {**columns, "text": texts, "machine": "; ".join(surface["machine"].unique())}
+
+    def show_view(self, seen: View, limits: Limits = NO_LIMITS, pins: Sequence[int] = ()) -> None:
+        """Move what the selection and the limits move; `pins` are rows that get a letter, -1 where there is none."""
+        guess = None if seen.predicted is None else vars(seen.predicted)
+        predicted = guess and {name: number(value) for name, value in guess.items()}
+        self.state = vars(seen) | {"predicted": predicted} | vars(limits) | {"pins": list(pins)}
+
+    def _asked(self, _widget: Any, content: Any, _buffers: Any) -> None:
+        """The browser asks for the table, to save it."""
+        if content == "csv":
+            self.send({"csv": self._surface.to_csv(index=False)})

@@ -1,0 +1,1 @@
+"""Which of two Configs is faster, and which more accurate."""

@@ -1,0 +1,115 @@
+"""Two measurements against each other, in words."""
+
+import math
+
+from tradespace.measuring.compare import AccuracyComparison, Comparison, compare, compare_accuracy
+from tradespace.measuring.measurement import Measurement
+from tradespace.show.common.words import sentence
+
+# A circle and a triangle, in two of Okabe and Ito's colours.
+SIDES = {"A": ("#0072B2", "o"), "B": ("#009E73", "^")}
+
+
+def speed(a: Measurement, b: Measurement) -> Comparison | None:
+    """How much faster `b` is, as far as is known; None while one of them has no samples, or has failed."""
+    timed = all(one.status == "ok" and one.samples for one in (a, b))
+    return compare(a, b) if timed else None
+
+
+def accuracy(a: Measurement, b: Measurement) -> AccuracyComparison | None:
+    """How much more accurate `b` is; None while that is not known of both."""
+    both = a.correct is not None and b.correct is not None
+    return compare_accuracy(a, b) if both else None
+
+
+def speed_in_words(compared: Comparison) -> str:
+    """The verdict on speed, with its numbers.
+
+    Examples
+    --------
+    >>> print(speed_in_words(Comparison(1.8, 1.7, 1.9, "faster", 0.02)))
+    B is faster: 1.8 times (1.7 to 1.9).
+    >>> print(speed_in_words(Comparison(0.5, 0.4, 0.625, "slower", 0.02)))
+    B is slower: 2 times (1.6 to 2.5).
+    """
+    low, middle, high = compared.ratio_lo, compared.ratio, compared.ratio_hi
+    if compared.verdict == "faster":
+        return f"B is faster: {_between(middle, low, high)}."
+    if compared.verdict == "slower":
+        return f"B is slower: {_between(1 / middle, 1 / high, 1 / low)}."
+    if math.isnan(low):
+        return "Can't tell: an interval needs six slices of each."
+    between = f"B is {_between(middle, low, high)} as fast as A"
+    if compared.verdict == "same":
+        return f"Same within {compared.margin:.0%}: {between}."
+    return f"Can't tell: {between}, and differences up to {compared.margin:.0%} count as none."
+
+
+def ratio_in_words(compared: Comparison) -> str:
+    """The ratio and its interval.
+
+    Examples
+    --------
+    >>> ratio_in_words(Comparison(1.7964, 0.99651, 2.0, "can't tell", 0.02))
+    '1.8 (0.997 to 2)'
+    """
+    if math.isnan(compared.ratio_lo):
+        return f"{_digits(compared.ratio)}, no interval yet"
+    return f"{_digits(compared.ratio)} ({_digits(compared.ratio_lo)} to {_digits(compared.ratio_hi)})"
+
+
+def _between(middle: float, low: float, high: float) -> str:
+    return f"{_digits(middle)} times ({_digits(low)} to {_digits(high)})"
+
+
+def _digits(ratio: float) -> str:
+    """More of them near 1, where they tell."""
+    if ratio >= 1000:
+        return f"{ratio:,.0f}"
+    return f"{ratio:.3f}" if 0.9 < ratio < 1.1 else f"{ratio:.3g}"
+
+
+def highest_ms(a: Measurement, b: Measurement) -> float:
+    """How far up a chart of slices goes: slices that other work disturbed may lie a hundred times higher."""
+    ends = [one for m in (a, b) for one in (*m.slice_medians_ms, m.latency_p50_hi_ms) if not math.isnan(one)]
+    return float(1.5 * max(ends)) if ends else math.nan
+
+
+def accuracy_in_words(compared: AccuracyComparison) -> str:
+    """The verdict on accuracy, with its numbers.
+
+    Examples
+    --------
+    >>> print(accuracy_in_words(AccuracyComparison(-0.002, -0.006, 0.002, 0.4, 30, 24, 10_000, "can't tell")))
+    Accuracy: B lost 0.20 points (-0.60 to +0.20), p = 0.4: not significant.
+    """
+    if compared.only_a == compared.only_b == 0:
+        return "Accuracy: both get the same items right."
+    points = 100 * compared.difference
+    change = f"{'lost' if points < 0 else 'gained'} {abs(points):.2f} points" if points else "gained as much as it lost"
+    between = f"{100 * compared.difference_lo:+.2f} to {100 * compared.difference_hi:+.2f}"
+    p = "p < 0.001" if compared.p_value < 0.001 else f"p = {compared.p_value:.2g}"
+    sure = "significant" if compared.verdict in ("better", "worse") else "not significant"
+    return f"Accuracy: B {change} ({between}), {p}: {sure}."
+
+
+def in_words(a: Measurement, b: Measurement, running: bool, cut_short: str, has_test: bool) -> tuple[str, str]:
+    """The verdicts on speed and accuracy; under way, without numbers: a screen reader speaks when there is news."""
+    compared, exact = speed(a, b), accuracy(a, b)
+    about_accuracy = "Accuracy: no test set, so not known."
+    if has_test:
+        about_accuracy = "Accuracy: being scored on the test set." if running else "Accuracy: not known."
+    if exact:
+        about_accuracy = accuracy_in_words(exact)
+    failed = [(name, one) for name, one in zip(SIDES, (a, b), strict=True) if one.failure]
+    if failed:
+        told = "; ".join(f"{name} {one.status.replace('_', ' ')}: {one.reason.rstrip('.')}" for name, one in failed)
+        return f"No verdict. {sentence(told)}", about_accuracy
+    if running:
+        so_far = compared.verdict if compared else "can't tell"
+        words = {"same": "the same", "can't tell": "can't tell yet"}.get(so_far, f"B is {so_far}")
+        return f"So far: {words}.", about_accuracy
+    end = f"{sentence(cut_short)} " if cut_short else ""
+    if compared is None:
+        return end + "Not measured yet; Start measures both.", about_accuracy
+    return end + speed_in_words(compared), about_accuracy

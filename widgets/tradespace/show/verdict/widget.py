@@ -1,0 +1,176 @@
+"""A against B: measured in turns until it is plain which is faster, and whether accuracy was lost."""
+
+import math
+import random
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tradespace.config import Config, check
+from tradespace.errors import positive
+from tradespace.measuring.engine import SCORED_AT_SLICE, Scores, measure_rounds
+from tradespace.measuring.measurement import Measurement
+from tradespace.measuring.work import time_left_s
+from tradespace.show.common.assets import assets
+from tradespace.show.common.json import number
+from tradespace.show.common.measuring import MeasuringWidget
+from tradespace.show.common.percentiles import MEANING, TOO_FEW, percentiles
+from tradespace.show.common.words import counted, in_brief
+from tradespace.show.verdict.figure import plot_verdict
+from tradespace.show.verdict.numbers import SIDES, highest_ms, in_words, ratio_in_words, speed
+from tradespace.tasks.task import Task
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SYMBOLS = {"o": "symbolCircle", "^": "symbolTriangle"}
+
+
+class Verdict(MeasuringWidget):
+    """Which of two Configs is faster, and which more accurate, as it becomes known.
+
+    Slices of A and B take turns, so that whatever slows the machine down slows both. The verdicts are those of
+    `compare` and `compare_accuracy`. Measuring starts once the widget is displayed, and the notebook goes on meanwhile.
+    `wait()` waits for the end, as in `verdict.wait().b`; `start()` and `stop()` do what the buttons do.
+
+    Parameters
+    ----------
+    task : Task
+    a, b : Config
+        They may be the same: then no difference should be found.
+    ci, budget_s : float
+        As for `measure`, for each of them.
+    start : bool
+        Whether it starts by itself when it is displayed.
+
+    Attributes
+    ----------
+    a, b : Measurement
+        What is known by now.
+
+    Raises
+    ------
+    ValueError
+        If a Config is not one of the task's, or asks more threads than there are.
+
+    Examples
+    --------
+    >>> import tradespace as ts
+    >>> one, many = (ts.Config("resnet8", batch_size=n) for n in (1, 256))
+    >>> verdict = Verdict(ts.load_task("fashion"), many, one, budget_s=0.3)
+    >>> ts.compare(verdict.wait().a, verdict.b).verdict
+    'faster'
+    """
+
+    _esm, _css = assets("verdict")
+    a: Measurement
+    b: Measurement
+
+    def __init__(
+        self, task: Task, a: Config, b: Config, *, ci: float = 0.02, budget_s: float = 3.0, start: bool = True
+    ) -> None:
+        self._configs = [*check(task, [a]), *check(task, [b])]
+        self._task, self._budget_s, self._ci = task, positive("budget_s", budget_s), positive("ci", ci)
+        super().__init__(start)
+
+    def _begin(self) -> None:
+        self.a, self.b = (Measurement(self._task.name, config, ci=self._ci) for config in self._configs)
+
+    def _steps(self) -> Iterator[tuple[int, Measurement]]:
+        return alternate(self._task, self._configs, ci=self._ci, budget_s=self._budget_s)
+
+    def _land(self, step: tuple[int, Measurement]) -> None:
+        setattr(self, "ab"[step[0]], step[1])
+
+    def _shown(self) -> dict[str, Any]:
+        headline, about_accuracy = in_words(self.a, self.b, self.running, self._cut_short, self._task.test is not None)
+        return chart(self.a, self.b) | {
+            "headline": headline,
+            "accuracy": about_accuracy,
+            "progress": self._progress() if self.running else "",
+            "doubts": doubts(self.a, self.b, self.running),
+        }
+
+    def _progress(self) -> str:
+        """How far a measurement under way has come."""
+        a, b = self.a, self.b
+        if not (a.slices or b.slices):
+            return "preparing the models"
+        if self._task.test and max(len(a.slices), len(b.slices)) == SCORED_AT_SLICE:
+            return "scoring on the test set"
+        left_s = sum(time_left_s(one, self._budget_s) for one in (a, b) if one.status == "ok")
+        return f"{counted(len(a.slices), 'slice')} of A, {len(b.slices)} of B, about {math.ceil(left_s)} s left"
+
+    def _still(self) -> "Figure":
+        return plot_verdict(self.a, self.b)
+
+
+def alternate(
+    task: Task, configs: Sequence[Config], *, ci: float, budget_s: float, seed: int = 0
+) -> Iterator[tuple[int, Measurement]]:
+    """Measure Configs slice by slice in turns, each round in a new order; yields which of them has grown, and to what.
+
+    As `measure_rounds`, but Configs may be equal; and if the measuring process dies or hangs, all ends.
+    """
+    scores: Scores = {}
+    shuffle = random.Random(seed).shuffle
+    under_way = {
+        i: measure_rounds(task, [config], ci=ci, budget_s=budget_s, scores=scores) for i, config in enumerate(configs)
+    }
+    slices = [0] * len(configs)
+    while under_way:
+        turns = list(under_way)
+        shuffle(turns)
+        for i in turns:
+            for measurement, finished in under_way[i]:
+                yield i, measurement
+                if measurement.status in ("crashed", "timeout"):
+                    return
+                if finished:
+                    del under_way[i]
+                    break
+                if len(measurement.slices) > slices[i]:
+                    slices[i] = len(measurement.slices)
+                    break
+
+
+def chart(a: Measurement, b: Measurement) -> dict[str, Any]:
+    """Both measurements and their ratio, as JSON: what is not known is None."""
+    compared = speed(a, b)
+    return {
+        "sides": [_side(name, one) for name, one in zip(SIDES, (a, b), strict=True)],
+        "ratio": compared and {
+            "value": compared.ratio, "low": number(compared.ratio_lo), "high": number(compared.ratio_hi),
+            "margin": compared.margin, "text": ratio_in_words(compared),
+        },
+        "highest_ms": number(highest_ms(a, b)),
+    }  # fmt: skip
+
+
+def _side(name: str, one: Measurement) -> dict[str, Any]:
+    colour, marker = SIDES[name]
+    kept = {id(a_slice) for a_slice in one.kept}
+    middle = percentiles(one)[1]
+    return {
+        "name": name,
+        "title": in_brief(one.config),
+        "text": one.reason if one.failure else middle.text,
+        "colour": colour,
+        "symbol": SYMBOLS[marker],
+        "medians_ms": [float(np.median(a_slice.samples_ns)) / 1e6 for a_slice in one.slices],
+        "left_out": [id(a_slice) not in kept for a_slice in one.slices],
+        "p50_ms": number(middle.value_ms),
+        "low_ms": number(middle.low_ms),
+        "high_ms": number(middle.high_ms),
+    }
+
+
+def doubts(a: Measurement, b: Measurement, running: bool) -> list[dict[str, str]]:
+    """What casts a doubt on either, and what it means; under way, not that there are too few samples yet."""
+    raised = {name: one.flags.split() for name, one in zip(SIDES, (a, b), strict=True)}
+    return [
+        {"flag": f"{flag} ({' and '.join(names)})", "meaning": meaning}
+        for flag, meaning in MEANING.items()
+        if (names := [name for name, flags in raised.items() if flag in flags]) and not (running and flag in TOO_FEW)
+    ]
