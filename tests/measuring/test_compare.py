@@ -1,11 +1,14 @@
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 from tradespace.config import Config
-from tradespace.measuring.compare import compare, compare_accuracy
+from tradespace.measuring.compare import Ratio, compare, compare_accuracy, ratio_of_rows
 from tradespace.measuring.engine import measure
 from tradespace.measuring.measurement import Failure, Measurement, Slice
 from tradespace.tasks import Task
@@ -136,6 +139,47 @@ def test_tasks_of_one_name_are_told_apart_by_their_data_and_not_by_their_weights
         for function in (compare, compare_accuracy):
             with pytest.raises(ValueError, match=r"^b: wanted .* called 'mine' too"):
                 function(a, measured_on(items, 0))
+
+
+def row(middle, low=None, high=None):
+    low, high = (middle * 0.99 if low is None else low), (middle * 1.01 if high is None else high)
+    return {"latency_p50_ms": middle, "latency_p50_lo_ms": low, "latency_p50_hi_ms": high}
+
+
+lengths = st.floats(1e-3, 1e3)
+
+
+@given(lengths, lengths, st.floats(1, 2), st.floats(1, 2))
+def test_the_interval_of_a_ratio_of_rows_holds_it_and_is_wider_than_either(a, b, spread_a, spread_b):
+    ratio = ratio_of_rows(row(a, a / spread_a, a * spread_a), row(b, b / spread_b, b * spread_b))
+    assert ratio.value == pytest.approx(a / b)
+    widest = max(spread_a, spread_b)
+    assert ratio.low <= ratio.value / widest * (1 + 1e-9)
+    assert ratio.high >= ratio.value * widest * (1 - 1e-9)
+
+
+def test_the_interval_of_a_ratio_of_rows_is_that_of_independent_errors():
+    ratio = ratio_of_rows(row(2.0, 2 / math.e**0.03, 2 * math.e**0.03), row(1.0, 1 / math.e**0.04, math.e**0.04))
+    assert (math.log(ratio.low / 2), math.log(ratio.high / 2)) == pytest.approx((-0.05, 0.05))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (1.7, 2.5, "faster"), (1.01, 2.0, "can't tell"), (1.01, 1.03, "can't tell"), (0.99, 1.02, "same"),
+        (0.7, 1.3, "can't tell"), (0.91, 1.5, "can't tell"), (0.8, 0.97, "slower"), (0.8, 0.99, "can't tell"),
+        (math.nan, math.nan, "can't tell"),
+    ],
+)  # fmt: skip
+def test_a_verdict_says_no_more_than_the_interval(low, high, verdict):
+    ratio = Ratio((low + high) / 2, low, high)
+    assert ratio.verdict() == verdict
+    assert ratio.inverse.verdict() == {"faster": "slower", "slower": "faster"}.get(verdict, verdict)
+
+
+def test_rows_that_were_not_timed_have_no_ratio():
+    assert math.isnan(ratio_of_rows(row(math.nan), row(1.0)).value)
+    assert ratio_of_rows(row(1.0, math.nan, math.nan), row(2.0)).verdict() == "can't tell"
 
 
 @pytest.mark.parametrize("margin", [0, -1, "2 %"])

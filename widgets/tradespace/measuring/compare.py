@@ -1,7 +1,9 @@
 """Is B faster than A, or more accurate? With an interval, and the choice of saying that one cannot tell."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -11,6 +13,60 @@ from tradespace.measuring.measurement import Measurement
 from tradespace.measuring.statistics import FEWEST_SLICES, effective_number
 
 Z = float(stats.norm.ppf(0.975))
+# Two points that are equally fast may come out this far apart when they are measured again.
+MARGIN = 0.02
+# A difference in accuracy is significant below this p-value.
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as fast B is as A, with the 95 % interval, whose ends are NaN where it is not known."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def inverse(self) -> "Ratio":
+        """How many times as long B takes."""
+        return Ratio(1 / self.value, 1 / self.high, 1 / self.low)
+
+    def verdict(self, margin: float = MARGIN) -> str:
+        """`faster` or `slower` if the whole interval lies beyond `margin`, `same` if it lies within; else `can't tell`.
+
+        Examples
+        --------
+        >>> Ratio(1.2, 1.1, 1.3).verdict(), Ratio(1.0, 0.99, 1.01).verdict(), Ratio(1.2, 0.91, 1.5).verdict()
+        ('faster', 'same', "can't tell")
+        """
+        if self.low > 1 + margin:
+            return "faster"
+        if self.high < 1 / (1 + margin):
+            return "slower"
+        return "same" if self.low >= 1 / (1 + margin) and self.high <= 1 + margin else "can't tell"
+
+
+def ratio_of_rows(a: Mapping[str, Any], b: Mapping[str, Any]) -> Ratio:
+    """How many times as fast the row `b` of a surface is as `a`.
+
+    Their medians are taken to be independent: the interval is made of their own two, on a logarithmic scale (MOVER;
+    Zou and Donner, 2008). `compare`, which has the samples, assumes less.
+
+    Examples
+    --------
+    >>> row = {"latency_p50_ms": 1.0, "latency_p50_lo_ms": 0.8, "latency_p50_hi_ms": 1.25}
+    >>> ratio = ratio_of_rows(row, row)
+    >>> round(ratio.low, 2), round(ratio.high, 2)
+    (0.73, 1.37)
+    """
+    columns = "latency_p50_ms", "latency_p50_lo_ms", "latency_p50_hi_ms"
+    (a_ms, a_low, a_high), (b_ms, b_low, b_high) = ([float(row[name]) for name in columns] for row in (a, b))
+    if math.isnan(a_ms + b_ms):
+        return Ratio(math.nan, math.nan, math.nan)
+    down = math.hypot(math.log(a_ms / a_low), math.log(b_high / b_ms))
+    up = math.hypot(math.log(a_high / a_ms), math.log(b_ms / b_low))
+    return Ratio(a_ms / b_ms, a_ms / b_ms * math.exp(-down), a_ms / b_ms * math.exp(up))
 
 
 @dataclass(frozen=True)
@@ -40,7 +96,7 @@ class Comparison:
         return f"B against A: {self.verdict}; {interval}, differences up to {self.margin:.0%} counting as none"
 
 
-def compare(a: Measurement, b: Measurement, *, margin: float = 0.02) -> Comparison:
+def compare(a: Measurement, b: Measurement, *, margin: float = MARGIN) -> Comparison:
     """Is `b` faster than `a`? The ratio of their latencies, with its 95 % interval, and a verdict.
 
     The ratio is the median of the ratios of all pairs of slices, its interval that of Hodges and Lehmann (1963): no
@@ -81,7 +137,7 @@ def compare(a: Measurement, b: Measurement, *, margin: float = 0.02) -> Comparis
     below = max(0.5 - Z * math.sqrt((n + m + 1) / (12 * n * m)), 0.0)
     rank = max(math.floor(below * len(differences)) - 1, 0)
     low, high = math.exp(differences[rank]), math.exp(differences[-1 - rank])
-    return Comparison(ratio, low, high, _verdict(low, high, 1 + margin), margin)
+    return Comparison(ratio, low, high, Ratio(ratio, low, high).verdict(margin), margin)
 
 
 @dataclass(frozen=True)
@@ -154,7 +210,7 @@ def compare_accuracy(a: Measurement, b: Measurement, *, margin: float = 0.005) -
     # Half an item is added to each of the four cells of the table.
     shift, spread = (only_b - only_a) / (n + 2), (differing + 1) - (only_b - only_a) ** 2 / (n + 2)
     half = Z * math.sqrt(spread) / (n + 2)
-    if p_value < 0.05:
+    if p_value < SIGNIFICANT:
         verdict = "better" if only_b > only_a else "worse"
     else:
         verdict = "same" if max(abs(shift - half), abs(shift + half)) <= margin else "can't tell"
@@ -180,11 +236,3 @@ def _check_comparable(a: Measurement, b: Measurement, what: str) -> None:
             f"b: wanted {what} on the same inputs and labels as a's; got those of another task that is called "
             f"{b.task!r} too. Models of one task are compared: ts.Task.from_model({{'one': ..., 'other': ...}}, ...)"
         )
-
-
-def _verdict(low: float, high: float, most: float) -> str:
-    if low > most:
-        return "faster"
-    if high < 1 / most:
-        return "slower"
-    return "same" if 1 / most <= low and high <= most else "can't tell"

@@ -2,20 +2,16 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from scipy import stats
 
-from tradespace.measuring.compare import compare_accuracy
+from tradespace.measuring.compare import SIGNIFICANT, Ratio, compare_accuracy, ratio_of_rows
 from tradespace.measuring.measurement import Measurement
 from tradespace.show.common.words import figures
 from tradespace.surface.columns import KNOBS
 
 Row = Mapping[str, Any]
-# Closer than this is the same for practical purposes; as in `compare`.
-SAME = 0.02
-SURE = 0.05
 # Fewer points than this are told to two decimals.
 FEW_POINTS = 0.095
 
@@ -59,93 +55,66 @@ def _changed(before: Row, after: Row) -> str:
     return ", ".join(names.get(knob, "{}").format(after[knob]) for knob in KNOBS if before[knob] != after[knob])
 
 
-@dataclass(frozen=True)
-class _Ratio:
-    """A ratio, and the ends of its 95 % interval; NaN where one of both had none."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def inverse(self) -> "_Ratio":
-        return _Ratio(1 / self.value, 1 / self.high, 1 / self.low)
-
-    def scaled_to(self, value: float) -> "_Ratio":
-        return _Ratio(value, self.low * value / self.value, self.high * value / self.value)
-
-    @property
-    def verdict(self) -> str:
-        """`more`, `less` or `same`; where the interval does not decide, `hardly more`, `hardly less` or `noise`."""
-        if not _known(self.low):
-            return "same" if 1 / (1 + SAME) <= self.value <= 1 + SAME else "more" if self.value > 1 else "less"
-        if self.low > 1 + SAME:
-            return "more"
-        if self.high < 1 / (1 + SAME):
-            return "less"
-        if self.low >= 1 / (1 + SAME) and self.high <= 1 + SAME:
-            return "same"
-        return "noise" if self.low <= 1 <= self.high else "hardly more" if self.value > 1 else "hardly less"
-
-    @property
-    def times(self) -> str:
-        if not 1 <= self.value < 10:
-            return f"{self.value:,.0f} times" if self.value >= 10 else f"{self.value:.2g} times"
-        return f"{self.value:.1f} times" if self.value >= 1.95 else f"{self.value:.2f} times"
-
-    @property
-    def between(self) -> str:
-        """The interval, in brackets."""
-        if not _known(self.low):
-            return " (too few samples to be sure)"
-        return f" ({figures(self.low)} to {figures(self.high)})"
-
-
 def _speed(before: Row, after: Row) -> str:
-    longer = _longer(before, after)
+    faster = ratio_of_rows(before, after)
     if before["batch_size"] != after["batch_size"]:
-        rate = longer.inverse.scaled_to(after["throughput_per_s"] / before["throughput_per_s"])
-        return f"{_rate(rate)}, {_for(longer)}"
-    faster = longer.inverse
+        return f"{_rate(faster, after['throughput_per_s'] / before['throughput_per_s'])}, {_for(faster.inverse)}"
     said = {
-        "more": f"{faster.times} as fast{faster.between}",
-        "less": f"takes {longer.times} as long{longer.between}",
-        "same": f"as fast as before{faster.between}",
-        "noise": f"as fast within the noise{faster.between}",
-        "hardly more": f"hardly faster{faster.between}",
-        "hardly less": f"hardly slower{faster.between}",
+        "more": f"{_times(faster)} as fast",
+        "less": f"takes {_times(faster.inverse)} as long",
+        "same": "as fast as before",
+        "noise": "as fast within the noise",
+        "hardly more": "hardly faster",
+        "hardly less": "hardly slower",
     }
-    return said[faster.verdict]
+    kind = _kind(faster)
+    return said[kind] + _between(faster.inverse if kind == "less" else faster)
 
 
-def _rate(ratio: _Ratio) -> str:
+def _rate(faster: Ratio, rate: float) -> str:
+    """How many times the throughput, `rate`: as uncertain, relative to it, as the latency."""
+    scale = rate / faster.value
+    ratio = Ratio(rate, faster.low * scale, faster.high * scale)
     said = {
         "same": "the same throughput",
         "noise": "the same throughput within the noise",
         "hardly more": "hardly more throughput",
         "hardly less": "hardly less throughput",
     }
-    return said.get(ratio.verdict, f"{ratio.times} the throughput")
+    return said.get(_kind(ratio), f"{_times(ratio)} the throughput")
 
 
-def _for(longer: _Ratio) -> str:
+def _for(longer: Ratio) -> str:
     said = {
         "same": "at the same latency of a batch",
         "noise": "at the same latency of a batch within the noise",
         "hardly more": "at hardly more latency of a batch",
         "hardly less": "at hardly less latency of a batch",
     }
-    return said.get(longer.verdict, f"for {longer.times} the latency of a batch") + longer.between
+    return said.get(_kind(longer), f"for {_times(longer)} the latency of a batch") + _between(longer)
 
 
-def _longer(before: Row, after: Row) -> _Ratio:
-    """How many times as long a batch takes after; the ends by variance recovery (Donner and Zou, 2012)."""
-    middle = after["latency_p50_ms"] / before["latency_p50_ms"]
-    up_after, up_before = (math.log(row["latency_p50_hi_ms"] / row["latency_p50_ms"]) for row in (after, before))
-    down_after, down_before = (math.log(row["latency_p50_ms"] / row["latency_p50_lo_ms"]) for row in (after, before))
-    low = middle * math.exp(-math.hypot(down_after, up_before))
-    high = middle * math.exp(math.hypot(up_after, down_before))
-    return _Ratio(middle, low, high)
+def _kind(ratio: Ratio) -> str:
+    """`more`, `less` or `same`, as the verdict says; where it can't tell, what the interval leaves open."""
+    # Without an interval the ratio is said as it is, with the doubt behind it.
+    known = ratio if _known(ratio.low) else Ratio(ratio.value, ratio.value, ratio.value)
+    verdict = {"faster": "more", "slower": "less", "same": "same"}.get(known.verdict())
+    if verdict is not None:
+        return verdict
+    return "noise" if known.low <= 1 <= known.high else "hardly more" if known.value > 1 else "hardly less"
+
+
+def _times(ratio: Ratio) -> str:
+    if not 1 <= ratio.value < 10:
+        return f"{ratio.value:,.0f} times" if ratio.value >= 10 else f"{ratio.value:.2g} times"
+    return f"{ratio.value:.1f} times" if ratio.value >= 1.95 else f"{ratio.value:.2f} times"
+
+
+def _between(ratio: Ratio) -> str:
+    """The interval, in brackets."""
+    if not _known(ratio.low):
+        return " (too few samples to be sure)"
+    return f" ({figures(ratio.low)} to {figures(ratio.high)})"
 
 
 def _accuracy(before: Row, after: Row, measured: tuple[Measurement, Measurement] | None) -> str:
@@ -153,7 +122,7 @@ def _accuracy(before: Row, after: Row, measured: tuple[Measurement, Measurement]
     if abs(points) < 0.005:
         return "as accurate"
     p_value = compare_accuracy(*measured).p_value if measured else _p_value(before, after)
-    sure = "" if p_value < SURE else " (not significant)"
+    sure = "" if p_value < SIGNIFICANT else " (not significant)"
     number = f"{abs(points):.1f}" if abs(points) >= FEW_POINTS else f"{abs(points):.2f}"
     return f"{number} points {'gained' if points > 0 else 'lost'}{sure}"
 

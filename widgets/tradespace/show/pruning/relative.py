@@ -2,32 +2,31 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tradespace.config import PRUNINGS, Config
+from tradespace.measuring.compare import Ratio, ratio_of_rows
+from tradespace.show.common.json import number
 from tradespace.show.common.layers import percentage, records
 
-# Two points as fast as each other may come out this much apart when measured again (as for `compare`).
-MARGIN = 0.02
-# An interval that reaches further down than this does not rule out that time is saved.
-LOOSE = 0.9
 NOTHING = dict.fromkeys(["accuracy", "low", "high", "ratio", "ratio_low", "ratio_high"])
-UNTOLD = "the interval is too wide to tell"
+WIDE = "the interval is too wide to tell"
 MEANING = {
     "weights": {
         "same": "a dense kernel multiplies by zero as slowly",
         "slower": "zeros save nothing in a dense kernel",
         "faster": "faster here, though a dense kernel computes the zeros too",
-        "untold": UNTOLD,
+        "can't tell": WIDE,
     },
     "channels": {
         "same": "fewer multiplications, but no less time",
         "slower": "fewer multiplications, but more time",
         "faster": "what is taken out is not computed",
-        "untold": UNTOLD,
+        "can't tell": WIDE,
     },
 }
 
@@ -52,33 +51,6 @@ def where_of(config: Config, pairs: Mapping[str, tuple[Row, Row]]) -> str:
     return f"fp32, {config.runtime}, batch {config.batch_size}, {threads} thread{'s' * (threads > 1)}"
 
 
-def ratio_of(row: Row, base: Row) -> tuple[float, float, float]:
-    """Latency of `row` over that of `base`, with an interval made of their own two (MOVER; Zou and Donner, 2008).
-
-    Examples
-    --------
-    >>> row = {"latency_p50_ms": 1.0, "latency_p50_lo_ms": 0.8, "latency_p50_hi_ms": 1.25}
-    >>> [round(number, 2) for number in ratio_of(row, row)]
-    [1.0, 0.73, 1.37]
-    """
-    a, a_low, a_high = (float(row[name]) for name in ("latency_p50_ms", "latency_p50_lo_ms", "latency_p50_hi_ms"))
-    b, b_low, b_high = (float(base[name]) for name in ("latency_p50_ms", "latency_p50_lo_ms", "latency_p50_hi_ms"))
-    if math.isnan(a) or math.isnan(b):
-        return math.nan, math.nan, math.nan
-    down = math.hypot(math.log(a / a_low), math.log(b_high / b))
-    up = math.hypot(math.log(a_high / a), math.log(b / b_low))
-    return a / b, a / b * math.exp(-down), a / b * math.exp(up)
-
-
-def verdict(low: float, high: float) -> str:
-    """`faster`, `slower` or `same` than unpruned, as the interval of the ratio of latencies says; else `untold`."""
-    if high < 1 / (1 + MARGIN):
-        return "faster"
-    if low > 1 + MARGIN:
-        return "slower"
-    return "same" if low >= LOOSE else "untold"  # NaN too
-
-
 def pruned_point(pruning: str, pair: tuple[Row, Row] | None, measuring: bool) -> dict[str, Any]:
     """What is known of one pruning, from its row and that of the unpruned model; None for what is not known.
 
@@ -96,12 +68,12 @@ def pruned_point(pruning: str, pair: tuple[Row, Row] | None, measuring: bool) ->
     if row["status"] != "ok":
         words = f"{name}: {row['status'].replace('_', ' ')}: {row['reason']}."
         return {"state": "failed", **NOTHING, "words": words}
-    ratio = ratio_of(row, base)
+    faster = ratio_of_rows(base, row)
     # A few samples may be off by anything: without an interval no ratio is drawn.
-    drawn = ratio if not math.isnan(ratio[1]) else [math.nan] * 3
+    drawn = [math.nan] * 3 if math.isnan(faster.low) else astuple(faster.inverse)
     numbers = (row["accuracy"], row["accuracy_lo"], row["accuracy_hi"], *drawn)
-    known = {key: None if math.isnan(value) else float(value) for key, value in zip(NOTHING, numbers, strict=True)}
-    return {"state": "known", **known, "words": f"{name}: {_accuracy(row, base)}{_latency(kind, ratio, row, base)}."}
+    known = {key: number(value) for key, value in zip(NOTHING, numbers, strict=True)}
+    return {"state": "known", **known, "words": f"{name}: {_accuracy(row, base)}{_latency(kind, faster, row, base)}."}
 
 
 def unpruned_point(bases: Sequence[Row]) -> dict[str, Any]:
@@ -111,7 +83,7 @@ def unpruned_point(bases: Sequence[Row]) -> dict[str, Any]:
         return {**dict.fromkeys(["accuracy", "low", "high"]), "words": f"Unpruned: {why}."}
     base = bases[0]
     columns = {"accuracy": "accuracy", "low": "accuracy_lo", "high": "accuracy_hi"}
-    known = {key: None if math.isnan(base[column]) else float(base[column]) for key, column in columns.items()}
+    known = {key: number(base[column]) for key, column in columns.items()}
     told = "" if math.isnan(base["accuracy"]) else f"accuracy {percentage(base, 'accuracy')}, "
     low, high = base["latency_p50_lo_ms"], base["latency_p50_hi_ms"]
     interval = "" if math.isnan(low) or math.isnan(high) else f" ({low:.3g} to {high:.3g})"
@@ -125,13 +97,13 @@ def _accuracy(row: Row, base: Row) -> str:
     return f"accuracy {percentage(row, 'accuracy')}{before}; "
 
 
-def _latency(kind: str, ratio: tuple[float, float, float], row: Row, base: Row) -> str:
-    middle, low, high = ratio
-    if math.isnan(middle):
+def _latency(kind: str, faster: Ratio, row: Row, base: Row) -> str:
+    if math.isnan(faster.value):
         return f"the unpruned model is {base['status'].replace('_', ' ')}: no ratio of latencies"
     flags = sorted({*row["flags"].split(), *base["flags"].split()})
     doubt = f" [{' '.join(flags)}]" if flags else ""
-    if math.isnan(low) or math.isnan(high):
-        return f"latency {middle:.2f} times unpruned, without an interval: too few samples{doubt}"
-    meaning = MEANING[kind][verdict(low, high)]
-    return f"latency {middle:.2f} times unpruned ({low:.2f} to {high:.2f}){doubt}: {meaning}"
+    longer = faster.inverse
+    if math.isnan(longer.low):
+        return f"latency {longer.value:.2f} times unpruned, without an interval: too few samples{doubt}"
+    meaning = MEANING[kind][faster.verdict()]
+    return f"latency {longer.value:.2f} times unpruned ({longer.low:.2f} to {longer.high:.2f}){doubt}: {meaning}"

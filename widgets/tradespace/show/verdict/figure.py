@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tradespace.measuring.compare import Comparison
+from tradespace.measuring.compare import MARGIN, Comparison
 from tradespace.measuring.measurement import Measurement
 from tradespace.show.common.percentiles import LOG_FROM, percentiles
 from tradespace.show.common.style import FAINT, INK, blank, canvas, legend_below, log_axis, name_machine, styled
@@ -95,7 +95,7 @@ def _slices(axes: "Axes", name: str, one: Measurement, most_ms: float) -> "Artis
 
 
 def _ratio(axes: "Axes", compared: Comparison | None) -> None:
-    margin = compared.margin if compared else 0.02
+    margin = compared.margin if compared else MARGIN
     axes.axvspan(1 / (1 + margin), 1 + margin, color=FAINT, alpha=0.35, lw=0)
     axes.axvline(1, color=FAINT, lw=1.5)
     # Room for the shaded part on both sides.
