@@ -19,7 +19,6 @@ from torch import nn
 from tradespace.config import Config
 from tradespace.measuring import engine, work
 from tradespace.measuring.measurement import Facts, Slice
-from tradespace.measuring.worker import variant
 from tradespace.surface import sweep
 from tradespace.surface.columns import NUMBERS, WHOLE, table
 from tradespace.tasks import Task, load_task
@@ -204,8 +203,8 @@ class FakeProcess(Executor):
         return future
 
     def _make_ready(self, config):
-        if variant(config) not in self._prepared:
-            self._prepared.add(variant(config))
+        if config.variant not in self._prepared:
+            self._prepared.add(config.variant)
             self.now_s += self.prepare_s(config)
         return Facts(1.0, self.prepare_s(config), 0.0)
 

@@ -9,8 +9,8 @@ import optuna
 import pandas as pd
 import tradespace as ts
 from report import Finding, print_table
-from tradespace.config import physical_cores
-from tradespace.surface.columns import KNOBS, configs_of
+from tradespace.config import KNOBS, physical_cores
+from tradespace.surface.columns import configs_of
 from tradespace.surface.search import OBJECTIVES, Search, Z
 
 SURFACES = Path(__file__).parents[2] / "data" / "surfaces"

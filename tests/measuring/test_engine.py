@@ -189,12 +189,12 @@ def test_fewer_bits_are_scored_as_the_rounded_model_is(tiny, inline):
 def test_an_accuracy_that_is_known_is_not_measured_again_and_a_new_one_is_noted(tiny, inline):
     narrow, wide = (ts.Config(name, threads=1, batch_size=2) for name in ("narrow", "wide"))
     known = np.arange(30) % 3 == 0
-    scores = {worker.variant(narrow): Score(known, whole=True)}
+    scores = {narrow.variant: Score(known, whole=True)}
     rounds = measure_rounds(tiny, [narrow, wide], ci=0.9, budget_s=0.02, executor=inline, scores=scores)
     finished = {m.config: m for m, is_finished in rounds if is_finished}
     assert finished[narrow].accuracy == pytest.approx(1 / 3)
     assert {config for name, _, config, *_ in inline.requests if name == "score_slice"} == {wide}
-    np.testing.assert_array_equal(scores[worker.variant(wide)].correct, finished[wide].correct)
+    np.testing.assert_array_equal(scores[wide.variant].correct, finished[wide].correct)
 
 
 def test_every_config_is_let_go_of_when_it_is_finished_whatever_came_of_it(tiny, inline):

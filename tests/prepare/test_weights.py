@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
-from tradespace.config import PRECISIONS
+from tradespace.config import PRECISIONS, WEIGHTS
 from tradespace.errors import Unsupported
-from tradespace.prepare.weights import is_weights_only, quantized, round_weights
+from tradespace.prepare.weights import quantized, round_weights
 
 BITS = st.integers(2, 8)
 
@@ -68,9 +68,9 @@ def test_a_filter_is_a_channel():
         torch.testing.assert_close(one, quantized(own.flatten()[None], 3, per_channel=True).view_as(own))
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_the_precisions_of_weights_alone_are_known_by_their_name(precision):
-    assert is_weights_only(precision) == precision.startswith("w")
+def test_the_precisions_of_weights_alone_are_known_by_their_name():
+    assert list(WEIGHTS) == [name for name in PRECISIONS if name.startswith("w")]
+    assert (WEIGHTS["w3"], WEIGHTS["w8-tensor"]) == ((3, True), (8, False))
 
 
 @pytest.mark.parametrize("precision", ["w3", "w3-tensor"])

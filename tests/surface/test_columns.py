@@ -9,20 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
-from tradespace.config import Config
+from tradespace.config import KNOBS, Config
 from tradespace.measuring.measurement import Facts, Failure, Measurement, Slice
 from tradespace.surface import columns
-from tradespace.surface.columns import (
-    COLUMNS,
-    KNOBS,
-    NUMBERS,
-    WHOLE,
-    WORDS,
-    configs_of,
-    load_surface,
-    row,
-    save_surface,
-)
+from tradespace.surface.columns import COLUMNS, NUMBERS, WHOLE, WORDS, configs_of, load_surface, row, save_surface
 
 AWKWARD = [
     *("NA", "<img>", "None", "nan", "null", "", "007", "1e5", "True", "a,b", 'say "hi"', "'", " spaced ", "naïve ☃"),

@@ -7,7 +7,6 @@ import tradespace.measuring.engine as engine
 import tradespace.surface.sweep as sweeping
 from tradespace.config import Config, grid
 from tradespace.measuring.measurement import Failure, Measurement, Score, Slice
-from tradespace.measuring.worker import variant
 from tradespace.surface.columns import configs_of
 from tradespace.surface.confirm import MOST_TRIES
 from tradespace.surface.derived import with_products
@@ -32,7 +31,7 @@ class Second:
         for config in configs:
             self.asked.append(config.batch_size)
             self.tasks.append(task)
-            given.get("scores", {})[variant(config)] = Score(whole=True)
+            given.get("scores", {})[config.variant] = Score(whole=True)
             yield self.measurement(task, config), True
 
     def measurement(self, task, config):

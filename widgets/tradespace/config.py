@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -13,12 +13,10 @@ import loky
 from tradespace.errors import choose, whole_number
 from tradespace.recording import recording
 
-PRECISIONS = (
-    "fp32", "bf16", "fp16", "int8", "int8-dynamic",
-    "w8", "w6", "w5", "w4", "w3", "w2",
-    "w8-tensor", "w6-tensor", "w5-tensor", "w4-tensor", "w3-tensor", "w2-tensor",
-    "fp8", "int4",
-)  # fmt: skip
+BITS = (8, 6, 5, 4, 3, 2)
+# Precisions of rounded weights -> bits of a weight, and whether each channel has a step of its own.
+WEIGHTS = {f"w{bits}{'' if own else '-tensor'}": (bits, own) for own in (True, False) for bits in BITS}
+PRECISIONS = ("fp32", "bf16", "fp16", "int8", "int8-dynamic", *WEIGHTS, "fp8", "int4")
 PRUNINGS = (
     "none", "channels-25", "channels-50", "channels-75",
     "weights-50", "weights-70", "weights-90", "weights-95",
@@ -28,6 +26,18 @@ DEVICES = ("cpu", "cuda", "mps", "xpu")
 
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
+
+
+def pruned_share(pruning: str) -> tuple[str, int]:
+    """What a pruning takes, and how much of it in per cent.
+
+    Examples
+    --------
+    >>> pruned_share("weights-50"), pruned_share("none")
+    (('weights', 50), ('none', 0))
+    """
+    kind, _, percent = pruning.partition("-")
+    return kind, int(percent or 0)
 
 
 @cache
@@ -128,10 +138,20 @@ class Config:
         object.__setattr__(self, "threads", whole_number("threads", self.threads, least=1))
         object.__setattr__(self, "batch_size", whole_number("batch_size", self.batch_size, least=1))
 
+    @property
+    def variant(self) -> "Config":
+        """This Config with one thread and one item: what the prepared model and its accuracy depend on."""
+        return replace(self, threads=1, batch_size=1)
+
     def __repr__(self) -> str:
         knobs = [repr(self.model), self.precision, self.runtime, self.device]
         knobs.insert(1, self.pruning) if self.pruning != "none" else None
         return f"Config({', '.join(knobs)}, threads={self.threads}, batch_size={self.batch_size})"
+
+
+KNOBS = tuple(knob.name for knob in fields(Config))
+# The knobs of `Config.variant`.
+VARIANT = KNOBS[:-2]
 
 
 class HasModels(Protocol):

@@ -3,10 +3,10 @@ import re
 
 import numpy as np
 import pytest
-from tradespace.config import Config, physical_cores
+from tradespace.config import KNOBS, Config, physical_cores
 from tradespace.show.explorer import fill_in
 from tradespace.show.explorer.fill_in import AT_ONCE, BATCHES, FillIn, candidates
-from tradespace.surface.columns import KNOBS, configs_of, table
+from tradespace.surface.columns import configs_of, table
 
 CONFIGS = [Config("small", precision=p, threads=1, batch_size=b) for p in ("fp32", "bf16") for b in (1, 8, 64)]
 

@@ -2,13 +2,13 @@ import math
 
 import pytest
 from tradespace.show.quantization.figure import plot_quantization
-from tradespace.show.quantization.numbers import WIDTHS
+from tradespace.show.quantization.numbers import WEIGHTS
 
 
 @pytest.fixture
 def rows(surface_of):
     known = {"task": "tiny", "model": "wide", "accuracy_lo": 0.4, "accuracy_hi": 0.95, "machine": "another one"}
-    names = ("fp32", *WIDTHS)
+    names = ("fp32", *WEIGHTS)
     return surface_of(*({**known, "precision": name, "accuracy": 0.9 - 0.03 * i} for i, name in enumerate(names)))
 
 

@@ -15,7 +15,7 @@ from tradespace.prepare.weights import round_weights
 from tradespace.show.common.layers import BINS, first_layer, named_weights
 from tradespace.show.quantization.numbers import (
     ERROR_BINS,
-    WIDTHS,
+    WEIGHTS,
     accuracies,
     known_accuracies,
     rounded_layer,
@@ -28,7 +28,7 @@ def mine(module, **tensors):
     return Task.from_model(module, example=torch.zeros(1, 4), **tensors)
 
 
-@pytest.mark.parametrize("precision", WIDTHS)
+@pytest.mark.parametrize("precision", WEIGHTS)
 def test_the_numbers_are_those_of_the_weights_that_a_config_runs_with(tiny, precision):
     exact = fold(tiny.load_model("wide"))
     rounded = copy.deepcopy(exact)
@@ -139,7 +139,7 @@ def test_accuracies_say_what_is_known_measured_and_failed(surface_of):
     )
     told = accuracies({row["precision"]: row for _, row in rows.iterrows()}, "w2")
     json.dumps(told, allow_nan=False)
-    assert list(told) == ["fp32", *WIDTHS]
+    assert list(told) == ["fp32", *WEIGHTS]
     assert told["fp32"]["words"] == "fp32: 90.0% (88.0% to 92.0%) of 1,000 test items right."
     assert told["w4"]["words"] == "w4: crashed: it died."
     assert told["w3"]["words"] == "w3: 80.0% of 1 test items right."

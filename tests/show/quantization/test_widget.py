@@ -11,12 +11,12 @@ import traitlets
 from torch import nn
 from tradespace.measuring.machine import machine
 from tradespace.show.quantization import widget
-from tradespace.show.quantization.numbers import WIDTHS
+from tradespace.show.quantization.numbers import WEIGHTS
 from tradespace.show.quantization.widget import QuantizationLens
 from tradespace.tasks import Task
 
 LIMIT_S = 60
-ALL = ("fp32", *WIDTHS)
+ALL = ("fp32", *WEIGHTS)
 
 
 def finished(inline):

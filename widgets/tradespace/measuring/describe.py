@@ -15,6 +15,7 @@ from tradespace.measuring.measurement import Failure
 from tradespace.prepare import Layer, load, untimed
 from tradespace.prepare.eager import FLOATS, layers_of
 from tradespace.tasks.task import Task
+from tradespace.text import counted
 
 NEGLIGIBLE = 0.001
 KNOBS = ("model", "pruning", "precision", "runtime")
@@ -102,7 +103,7 @@ def _in_words(layers: list[Layer], macs: int) -> str:
     for name in sorted(of_type, key=lambda name: (-done[name], name)):
         number, share = len(of_type[name]), 100 * done[name]
         digits = 1 if share >= 1 else 2
-        parts.append(f"{name}: {number} layer{'s' * (number != 1)}, {share:.{digits}f} %")
+        parts.append(f"{name}: {counted(number, 'layer')}, {share:.{digits}f} %")
     if parts:
         parts[0] += " of the arithmetic"
     return "; ".join(parts)

@@ -53,7 +53,7 @@ ENVIRONMENT = {
     "MALLOC_TOP_PAD_": str(2**26),
 }
 
-# Of each variant (`worker.variant`), what is known of its accuracy.
+# Of each variant (`Config.variant`), what is known of its accuracy.
 Scores = MutableMapping[Config, Score]
 
 
@@ -193,7 +193,7 @@ class _Point:
         self._engine, self._scores = engine, scores
         self._budget_s, self._score_s, self._test_items = limits.budget_s, limits.score_s, limits.test_items
         self.measurement = measurement
-        self.variant = worker.variant(measurement.config)
+        self.variant = measurement.config.variant
         self.untimed = untimed(measurement.config)
         self.ready = self.warm = self.scored = self._exhausted = False
 
@@ -279,7 +279,7 @@ def measure_rounds(
     Parameters
     ----------
     scores : mutable mapping, optional
-        What is known of the accuracy of variants (`worker.variant`), which is added to.
+        What is known of the accuracy of variants (`Config.variant`), which is added to.
     slices : mapping, optional
         Those that were taken earlier, of Configs whose measurement goes on.
     work : Work, optional

@@ -14,6 +14,7 @@ import torch
 from tradespace.config import most_threads, physical_cores, quota
 from tradespace.recording import recording
 from tradespace.spinning import how_threads_wait
+from tradespace.text import counted
 
 CPUINFO = Path("/proc/cpuinfo")
 
@@ -87,7 +88,7 @@ def _cores() -> str:
     # Only Linux has quotas. With one, the process may run on all these threads, but for a share of the time.
     if quota() < math.inf and quota() < len(os.sched_getaffinity(0)):
         threads, of = len(os.sched_getaffinity(0)), f"{quota():.3g} of "
-    return f"{cores} core{'s' * (cores > 1)} ({of}{threads} thread{'s' * (threads > 1)})"
+    return f"{counted(cores, 'core')} ({of}{counted(threads, 'thread')})"
 
 
 def _memory() -> str:

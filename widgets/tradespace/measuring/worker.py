@@ -97,11 +97,6 @@ def learn(key: str, pickled_task: bytes) -> None:
     _tasks[key] = pickle.loads(pickled_task)
 
 
-def variant(config: Config) -> Config:
-    """`config` without what a prepared model and its accuracy do not depend on: threads and batch size."""
-    return Config(config.model, config.pruning, config.precision, config.runtime, config.device, 1, 1)
-
-
 def _failing_softly(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def guarded(key: str, *args: Any) -> Any:
@@ -137,7 +132,7 @@ def make_ready(key: str, config: Config) -> Facts | Failure:
     outputs = _checked_outputs(session, batches)
     if (key, exact) not in _expected:
         _expected[key, exact] = _checked_outputs(_ready(key, exact).session(exact.threads, exact.batch_size), batches)
-    name = key, variant(config)
+    name = key, config.variant
     if name not in _truth_errors:
         _truth_errors[name] = _truth_error(_ready(key, config), batches, outputs)
     facts = _ready(key, config).model_mb, _session(key, config).prepare_s, output_error(outputs, _expected[key, exact])
@@ -216,7 +211,7 @@ def score_slice(key: str, config: Config, seconds: float, known: int) -> np.ndar
 
     Items are scored in the order of `scoring_order`, for about `seconds` and at least one batch.
     """
-    task, name = _tasks[key], (key, variant(config))
+    task, name = _tasks[key], (key, config.variant)
     inputs, labels = task.test or (torch.empty(0), torch.empty(0))
     order, end = torch.from_numpy(scoring_order(len(labels))), time.perf_counter() + seconds
     torch.set_num_threads(config.threads)
@@ -245,11 +240,11 @@ def layers(key: str, config: Config) -> list[Layer] | Failure:
 def finish(key: str, config: Config) -> None:
     """Let go of the session of `config`: a sweep over hundreds would hold the memory of them all."""
     _running.pop((key, config), None)
-    _scoring.pop((key, variant(config)), None)
+    _scoring.pop((key, config.variant), None)
 
 
 def _ready(key: str, config: Config) -> Prepared:
-    name = key, variant(config)
+    name = key, config.variant
     if name not in _prepared:
         source = key, config.model, config.pruning
         if source not in _sources:

@@ -16,7 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.conv import _ConvNd
 from torch.utils.flop_counter import FlopCounterMode
 
-from tradespace.config import Config
+from tradespace.config import WEIGHTS, Config
 from tradespace.errors import Unsupported
 from tradespace.prepare import cuda, weights
 from tradespace.prepare.fold import fold
@@ -25,7 +25,6 @@ from tradespace.prepare.session import UNCALIBRATED, Call, Converted, Layer, Ses
 from tradespace.prepare.source import Source
 
 FLOATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-WEIGHTS = tuple(f"w{bits}{kind}" for kind in ("", "-tensor") for bits in (8, 6, 5, 4, 3, 2))
 PRECISIONS = (*FLOATS, "int8", "int8-dynamic", *WEIGHTS, "fp8", "int4")
 # The other CPU engines of torch 2.13 warn hundreds of times and have twice oneDNN's error.
 INT8_ENGINE = "onednn"

@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils import parametrize
 
-from tradespace.config import PRUNINGS
+from tradespace.config import PRUNINGS, pruned_share
 from tradespace.errors import Unsupported, choose
 from tradespace.prepare.quiet import quiet
 from tradespace.prepare.weights import weights_of
@@ -45,7 +45,7 @@ def prune(module: nn.Module, pruning: str, inputs: Tensor | None, example: Tenso
     >>> sum(int((parameter == 0).sum()) for parameter in sparse.parameters())
     24
     """
-    kind, _, percent = choose("pruning", pruning, PRUNINGS).partition("-")
+    kind, percent = pruned_share(choose("pruning", pruning, PRUNINGS))
     with torch.inference_mode(False):  # a copy made in inference mode could not be traced
         pruned = copy.deepcopy(module).eval()
         if kind == "none":
@@ -53,9 +53,9 @@ def prune(module: nn.Module, pruning: str, inputs: Tensor | None, example: Tenso
         if not any(isinstance(layer, LAYERS) for layer in pruned.modules()):
             raise Unsupported(f"{pruning} prunes convolutions and linear layers, and this model has none")
         if kind == "weights":
-            zero_smallest(pruned, int(percent) / 100)
+            zero_smallest(pruned, percent / 100)
         else:
-            remove_channels(pruned, int(percent) / 100, example)
+            remove_channels(pruned, percent / 100, example)
         if inputs is not None:
             estimate_batch_norm(pruned, inputs)
     return pruned

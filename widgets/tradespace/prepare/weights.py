@@ -1,6 +1,5 @@
 """Round weights to a few bits, where no kernel of that width exists: the accuracy is real, a latency is not."""
 
-import re
 from collections.abc import Iterable
 
 import torch
@@ -8,16 +7,11 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils import parametrize
 
+from tradespace.config import WEIGHTS
 from tradespace.errors import Unsupported
 
 ROUNDED = (_ConvNd, nn.Linear, nn.MultiheadAttention, nn.RNNBase, nn.Embedding, nn.EmbeddingBag)
 SCALE_BYTES = 4
-PATTERN = re.compile(r"w(\d)(-tensor)?")
-
-
-def is_weights_only(precision: str) -> bool:
-    """Whether `precision` is one of `w8` ... `w2` or `w8-tensor` ... `w2-tensor`."""
-    return PATTERN.fullmatch(precision) is not None
 
 
 def quantized(weight: Tensor, bits: int, per_channel: bool) -> Tensor:
@@ -64,7 +58,7 @@ def round_weights(module: nn.Module, precision: str) -> float:
     Unsupported
         If it has no such layer, or computes their weights from others.
     """
-    bits, per_channel = _parse(precision)
+    bits, per_channel = WEIGHTS[precision]
     layers = [layer for layer in module.modules() if isinstance(layer, ROUNDED)]
     if any(parametrize.is_parametrized(layer) for layer in layers):
         raise Unsupported("some weights of this model are computed from others (a parametrization): they stay fp32")
@@ -78,9 +72,3 @@ def round_weights(module: nn.Module, precision: str) -> float:
         packed_bits += bits * weight.numel() + 8 * SCALE_BYTES * (len(weight) if per_channel else 1)
     others = [value for value in (*module.parameters(), *module.buffers()) if id(value) not in rounded]
     return (packed_bits / 8 + sum(value.numel() * value.element_size() for value in others)) / 1e6
-
-
-def _parse(precision: str) -> tuple[int, bool]:
-    match = PATTERN.fullmatch(precision)
-    assert match is not None, precision
-    return int(match[1]), match[2] is None

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tradespace.config import Config
+from tradespace.config import KNOBS, Config
 from tradespace.errors import choose
 
 if TYPE_CHECKING:
     from tradespace.measuring.measurement import Measurement
 
-KNOBS = ("model", "pruning", "precision", "runtime", "device", "threads", "batch_size")
 NUMBERS = (
     "latency_p50_ms", "latency_p50_lo_ms", "latency_p50_hi_ms", "latency_p90_ms", "latency_p99_ms",
     "throughput_per_s", "accuracy", "accuracy_lo", "accuracy_hi", "accuracy_n",

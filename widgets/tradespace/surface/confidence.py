@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tradespace.config import Config
+from tradespace.config import VARIANT, Config
 from tradespace.errors import whole_number
 from tradespace.surface.columns import configs_of
 from tradespace.surface.frontier import nondominated
@@ -19,7 +19,6 @@ DRAWS = 500
 SURE = 0.95
 Z = 1.959964
 UNKNOWN_SPREAD = 0.1
-ACCURACY_KNOBS = ["model", "pruning", "precision", "runtime"]
 
 
 def frontier_confidence(
@@ -141,7 +140,7 @@ class _AccuracyDraws:
         self._rng = rng
         self._values = surface["accuracy"].to_numpy(float)
         self._items = surface["accuracy_n"].to_numpy() if "accuracy_n" in surface else np.zeros(len(surface))
-        alike = [name for name in ACCURACY_KNOBS if name in surface]
+        alike = [name for name in VARIANT if name in surface]
         self._variant = surface.groupby(alike, sort=False).ngroup().to_numpy() if alike else np.arange(len(surface))
         self._scored = {
             int(v): m.correct for v, m in zip(self._variant, raw, strict=True) if m and m.correct is not None

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from tradespace.surface.columns import KNOBS
+from tradespace.config import KNOBS
 from tradespace.surface.objectives import Constraint, Objective, feasible, measured, numbers
 from tradespace.surface.solve import PROBLEM, Problem, gains, ranked
+from tradespace.text import counted
 
 RELAXED_BY = 0.1
 
@@ -246,7 +247,11 @@ def _frame(rows: list[tuple[str, float, float, float]]) -> pd.DataFrame:
 
 def _name(surface: pd.DataFrame, row: int) -> str:
     """The knobs of a row, in brackets; nothing for a frame that has none."""
-    words = {"threads": "{} threads", "batch_size": "batch {}"}
+    words = {"batch_size": "batch {}"}
     names = [n for n in KNOBS if n in surface and n != "device" and (n != "pruning" or surface[n].iloc[row] != "none")]
-    knobs = [words.get(name, "{}").format(surface[name].iloc[row]) for name in names]
+    values = {name: surface[name].iloc[row] for name in names}
+    knobs = [
+        counted(value, "thread") if name == "threads" else words.get(name, "{}").format(value)
+        for name, value in values.items()
+    ]
     return f" ({', '.join(knobs)})" if knobs else ""

@@ -7,7 +7,7 @@ import moocore
 import numpy as np
 import pandas as pd
 
-from tradespace.config import Config
+from tradespace.config import VARIANT, Config
 from tradespace.surface.columns import checked, configs_of
 from tradespace.surface.hypervolume import REFERENCE
 from tradespace.surface.objectives import OBJECTIVES, check_one_machine
@@ -58,7 +58,6 @@ WRONG_LEVEL, WRONG_NOISE = 3.0, 0.02
 # The same of the logarithm of the seconds that a Config takes beside being timed: a new variant is prepared and scored.
 BESIDE = {("new",): 1.0, ("model", "new"): 0.7, ("runtime",): 0.7, ("runtime", "new"): 0.7}
 BESIDE_LEVEL, BESIDE_NOISE = 1.5, 0.4
-VARIANT = ["model", "pruning", "precision", "runtime"]
 
 Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -99,7 +98,7 @@ class Search:
         self._view = np.sort(self._rng.permutation(number)[:MOST_IN_VIEW])
         self._time = _Process(_time_kernel(self._knobs), NOISE, number, self._view)
         self._error = _Process(_sum_kernel(self._knobs, WRONG, WRONG_LEVEL), WRONG_NOISE, number, self._view)
-        self._variant = self._knobs.groupby(VARIANT).ngroup().to_numpy()
+        self._variant = self._knobs.groupby(list(VARIANT)).ngroup().to_numpy()
         # Each candidate twice: as it is where its variant is known, and where it is new.
         twice = pd.concat([self._knobs.assign(new=False), self._knobs.assign(new=True)], ignore_index=True)
         self._beside = _Process(_sum_kernel(twice, BESIDE, BESIDE_LEVEL), BESIDE_NOISE, 2 * number, np.array([0]))

@@ -21,7 +21,6 @@ from tradespace.errors import choose, positive
 from tradespace.measuring.engine import LOOP_VERSION, SCORE_S, machine_of, measure_rounds
 from tradespace.measuring.measurement import Score
 from tradespace.measuring.work import Work, in_words
-from tradespace.measuring.worker import variant
 from tradespace.prepare import versions
 from tradespace.surface.columns import row, table
 from tradespace.surface.search import Search
@@ -215,7 +214,7 @@ class _Sweep:
         self._task, self._store, self._executor, self._bar = task, store, executor, bar
         self._identities, self._where = identities, where
         self._keys = {config: _key(identity) for config, identity in identities.items()}
-        found = {variant(config): store.find_score(_key(_of_score(one))) for config, one in identities.items()}
+        found = {config.variant: store.find_score(_key(_of_score(one))) for config, one in identities.items()}
         self._scores = {name: score for name, score in found.items() if score is not None}
         self._kept = dict(self._scores)
 
@@ -249,15 +248,15 @@ class _Sweep:
     def _known(self, config: Config) -> dict[str, object] | None:
         """The row of a point that need not be measured again, if there is one."""
         found = self._store.find(self._keys[config], self.limits.ci, self.limits.budget_s)
-        score = self._scores.get(variant(config), Score(whole=self._task.test is None))
+        score = self._scores.get(config.variant, Score(whole=self._task.test is None))
         return found if score.done(self.limits.score_s) else None
 
     def _keep_score(self, config: Config) -> None:
-        score = self._scores.get(variant(config))
-        if score is not None and score is not self._kept.get(variant(config)):
+        score = self._scores.get(config.variant)
+        if score is not None and score is not self._kept.get(config.variant):
             identity = _of_score(self._identities[config])
             self._store.save_score(_key(identity), identity, score)
-            self._kept[variant(config)] = score
+            self._kept[config.variant] = score
 
 
 def _of_score(identity: dict[str, object]) -> dict[str, object]:

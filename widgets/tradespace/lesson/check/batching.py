@@ -7,11 +7,11 @@ import pandas as pd
 
 from tradespace.lesson.check.answers import near
 from tradespace.lesson.exercise import Judgement, exercise, right, wrong
-from tradespace.show.common.words import figures, rate
 from tradespace.surface.columns import configs_of
 from tradespace.surface.derived import ITEMS, J_PER_WH, MS_PER_S
 from tradespace.surface.objectives import measured
 from tradespace.surface.predict import BatchFit, fit_batches
+from tradespace.text import figures, rate
 
 # What rounding by hand may cost.
 ROUNDED = 0.02

@@ -20,8 +20,9 @@ from tradespace.show.common.style import (
     precision_keys,
     styled,
 )
-from tradespace.show.common.words import figures, in_brief
+from tradespace.show.common.words import in_brief
 from tradespace.surface.predict import BatchFit, fit_batches
+from tradespace.text import figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,9 +10,10 @@ from tradespace.config import Config
 from tradespace.measuring.machine import machine
 from tradespace.show.common.json import number
 from tradespace.show.common.view import View
-from tradespace.show.common.words import figures, in_brief
+from tradespace.show.common.words import in_brief
 from tradespace.surface.columns import configs_of
 from tradespace.surface.predict import BatchFit, rows_of
+from tradespace.text import between, figures, rate
 
 LATENCY, RATE = "latency_p50_ms", "throughput_per_s"
 
@@ -129,14 +130,13 @@ def _point(surface: pd.DataFrame, selection: Config, fit: BatchFit | None) -> st
     if here.empty:
         if fit is None:
             return f"{batch}: not measured."
-        latency, rate = (figures(of(selection.batch_size)) for of in (fit.latency_ms, fit.throughput_per_s))
-        return f"{batch}: not measured; the line says {latency} ms, {rate} items/s."
+        latency, throughput = (figures(of(selection.batch_size)) for of in (fit.latency_ms, fit.throughput_per_s))
+        return f"{batch}: not measured; the line says {latency} ms, {throughput} items/s."
     row = here.iloc[-1]
     if row["status"] != "ok":
         return f"{batch}: {row['status'].replace('_', ' ')}: {row['reason']}"
     if math.isnan(row["latency_p50_ms"]):
         return f"{batch}: not timed."
-    known = not math.isnan(row["latency_p50_lo_ms"])
-    between = f" ({row['latency_p50_lo_ms']:.3g} to {row['latency_p50_hi_ms']:.3g})" if known else ""
+    interval = between(row["latency_p50_lo_ms"], row["latency_p50_hi_ms"])
     doubt = f" [{row['flags']}]" if row["flags"] else ""
-    return f"{batch}: {row['latency_p50_ms']:.3g} ms{between}, {row['throughput_per_s']:,.0f} items/s{doubt}."
+    return f"{batch}: {figures(row['latency_p50_ms'])} ms{interval}, {rate(row['throughput_per_s'])} items/s{doubt}."

@@ -1,7 +1,5 @@
 """The weights of a model's layers, as the lenses look at them."""
 
-import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -64,13 +62,6 @@ def percentages(values: Tensor, bins: int, span: float, of: int | None = None) -
 def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Each row, by the names of the columns."""
     return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
-
-
-def percentage(row: Mapping[str, Any], column: str) -> str:
-    """A share and its interval in words."""
-    low, high = row[f"{column}_lo"], row[f"{column}_hi"]
-    interval = "" if math.isnan(low) or math.isnan(high) else f" ({low:.1%} to {high:.1%})"
-    return f"{row[column]:.1%}{interval}"
 
 
 def shape_of(view: dict[str, Any]) -> str:

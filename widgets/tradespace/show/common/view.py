@@ -7,7 +7,7 @@ import pandas as pd
 
 from tradespace.config import Config
 from tradespace.measuring.statistics import PERCENTILE_FLOORS
-from tradespace.show.common.words import describe_row, figures, in_brief, rate
+from tradespace.show.common.words import describe_row, in_brief
 from tradespace.surface.frontier import nondominated
 from tradespace.surface.objectives import (
     Constraint,
@@ -22,6 +22,7 @@ from tradespace.surface.objectives import (
 )
 from tradespace.surface.predict import Prediction, predict, rows_of
 from tradespace.surface.solve import Problem, ranked
+from tradespace.text import figures, rate
 
 THROUGHPUT = maximize("throughput_per_s")
 # What it takes to know a column that not every surface has.

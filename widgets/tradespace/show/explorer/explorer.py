@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode
 import ipywidgets as ipw
 import pandas as pd
 
-from tradespace.config import DEVICES, PRECISIONS, PRUNINGS, RUNTIMES, Config
+from tradespace.config import DEVICES, KNOBS, PRECISIONS, PRUNINGS, RUNTIMES, Config
 from tradespace.errors import choose, positive
 from tradespace.measuring.engine import PROCESS
 from tradespace.measuring.machine import machine
@@ -32,7 +32,7 @@ from tradespace.show.explorer.settings import DECIDING, HERE, RECORDED
 from tradespace.show.tiles.widget import Tiles
 from tradespace.show.tradeoff.figure import plot_surface
 from tradespace.show.tradeoff.widget import TradeoffChart
-from tradespace.surface.columns import KNOBS, STATUSES, TYPES, checked, configs_of, row, table
+from tradespace.surface.columns import STATUSES, TYPES, checked, configs_of, row, table
 from tradespace.surface.recorded import list_recorded, load_recorded
 from tradespace.tasks import load_task
 from tradespace.tasks.task import Task

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from tradespace.config import Config, grid, physical_cores
+from tradespace.config import KNOBS, Config, grid, physical_cores
 from tradespace.prepare import untimed
-from tradespace.surface.columns import KNOBS, configs_of
+from tradespace.surface.columns import configs_of
 from tradespace.surface.search import Search
 from tradespace.tasks.task import Task
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from scipy import stats
 
+from tradespace.config import KNOBS, VARIANT
 from tradespace.measuring.compare import SIGNIFICANT, Ratio, compare_accuracy, ratio_of_rows
 from tradespace.measuring.measurement import Measurement
-from tradespace.show.common.words import figures
-from tradespace.surface.columns import KNOBS
+from tradespace.text import between
 
 Row = Mapping[str, Any]
 # Fewer points than this are told to two decimals.
@@ -42,8 +42,7 @@ def in_a_sentence(before: Row, after: Row, measured: tuple[Measurement, Measurem
     if not _timed(after):
         return f"{what} here: {_accuracy(before, after, measured)}; no time of it is known." if scored else ""
     parts = [_speed(before, after)] if _timed(before) else []
-    variant = [knob for knob in KNOBS if knob not in ("threads", "batch_size")]
-    if scored and any(before[knob] != after[knob] for knob in variant):
+    if scored and any(before[knob] != after[knob] for knob in VARIANT):
         parts.append(_accuracy(before, after, measured))
     return f"{what} here: {', '.join(parts)}." if parts else ""
 
@@ -114,7 +113,7 @@ def _between(ratio: Ratio) -> str:
     """The interval, in brackets."""
     if not _known(ratio.low):
         return " (too few samples to be sure)"
-    return f" ({figures(ratio.low)} to {figures(ratio.high)})"
+    return between(ratio.low, ratio.high)
 
 
 def _accuracy(before: Row, after: Row, measured: tuple[Measurement, Measurement] | None) -> str:

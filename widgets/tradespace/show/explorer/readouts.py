@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from tradespace.show.common.words import figures
 from tradespace.show.explorer.mission import MILLION, Mission
 from tradespace.show.tiles.widget import Tile
 from tradespace.surface.columns import NUMBERS
 from tradespace.surface.predict import Prediction
+from tradespace.text import figures
 
 UNKNOWN = "?"
 

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tradespace.config import DEVICES, PRECISIONS, PRUNINGS, RUNTIMES, Config, most_threads
+from tradespace.config import DEVICES, KNOBS, PRECISIONS, PRUNINGS, RUNTIMES, Config, most_threads
 from tradespace.prepare import unsupported
 from tradespace.recording import recording
 from tradespace.show.common.view import Limits
 from tradespace.show.controls.widget import Choice, Number
 from tradespace.show.explorer.mission import MILLION, Mission
-from tradespace.surface.columns import KNOBS
 from tradespace.surface.objectives import Objective, maximize, minimize
 from tradespace.tasks import list_tasks
 from tradespace.tasks.task import Task

@@ -10,8 +10,9 @@ import pandas as pd
 from tradespace.measuring.measurement import Measurement
 from tradespace.show.common.percentiles import percentiles
 from tradespace.show.common.style import FAINT, LIMIT, blank, canvas, legend_below, log_axis, name_machine, styled
-from tradespace.show.common.words import counted, for_still, in_brief
+from tradespace.show.common.words import for_still, in_brief
 from tradespace.show.latency.numbers import BINS, histogram
+from tradespace.text import counted
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

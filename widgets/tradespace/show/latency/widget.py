@@ -9,15 +9,15 @@ from tradespace.errors import positive
 from tradespace.measuring.engine import measure_rounds
 from tradespace.measuring.measurement import Measurement, Score
 from tradespace.measuring.work import time_left_s
-from tradespace.measuring.worker import variant
 from tradespace.show.common.assets import assets
 from tradespace.show.common.json import number
 from tradespace.show.common.measuring import MeasuringWidget
 from tradespace.show.common.percentiles import MEANING, TOO_FEW, Percentile, percentiles
-from tradespace.show.common.words import counted, in_brief, sentence
+from tradespace.show.common.words import in_brief
 from tradespace.show.latency.figure import plot_latency
 from tradespace.show.latency.numbers import histogram
 from tradespace.tasks.task import Task
+from tradespace.text import counted, sentence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,7 +72,7 @@ class LatencyMeter(MeasuringWidget):
 
     def _steps(self) -> Iterator[Measurement]:
         # Accuracy passes for known, to be nothing: scoring would hold the histogram up for seconds.
-        scores = {variant(self._config): Score(whole=True)}
+        scores = {self._config.variant: Score(whole=True)}
         for measurement, _ in measure_rounds(
             self._task, [self._config], ci=self._ci, budget_s=self._budget_s, scores=scores
         ):

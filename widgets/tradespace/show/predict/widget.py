@@ -12,7 +12,7 @@ import traitlets
 from tradespace.show.common.assets import assets
 from tradespace.show.common.still import Still
 from tradespace.show.common.style import FAINT, INK, round_numbers
-from tradespace.show.common.words import figures
+from tradespace.text import figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tradespace.config import pruned_share
 from tradespace.errors import choose
 from tradespace.show.common.layers import shape_of
 from tradespace.show.common.style import INK, LIMIT, blank, canvas, percent_axis, styled
@@ -70,15 +71,14 @@ def plot_pruning(
     config = Config(model, runtime=runtime, batch_size=batch_size)
     cut = Cut.of(task, model)
     layer = choose("layer", first_layer(cut.module) if layer is None else layer, cut.weights())
-    kind, _, percent = pruning.partition("-")
+    kind, share = pruned_share(pruning)
     if kind == "channels":
         cut = replace(cut, found=with_shipped(task, model, channels_left(cut.module, cut.example)))
     pairs = known_pairs(rows, config)
     points = {name: pruned_point(name, pairs.get(name), measuring=False) for name in PRUNINGS[1:]}
     whole = unpruned_point([base for _, base in pairs.values()])
     where = "; ".join(filter(None, [where_of(config, pairs), recorded_on(rows)]))
-    kind, share = (kind, int(percent)) if percent else ("weights", 0)
-    return draw_pruning(cut.layer(layer), points, whole, kind, share, where)
+    return draw_pruning(cut.layer(layer), points, whole, kind if share else "weights", share, where)
 
 
 def draw_pruning(
@@ -139,7 +139,7 @@ def _chart(axes: "Axes", points: dict[str, Any], kind: str, share: int, columns:
     middle = columns[0]
     known = {name: point for name, point in points.items() if point[middle] is not None}
     for one, (label, colour, marker) in KINDS.items():
-        some = {int(name.partition("-")[2]): point for name, point in known.items() if name.startswith(one)}
+        some = {pruned_share(name)[1]: point for name, point in known.items() if name.startswith(one)}
         if some:
             value, low, high = (np.array([point[column] for point in some.values()], float) for column in columns)
             bars = np.array([value - low, high - value])

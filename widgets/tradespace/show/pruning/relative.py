@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tradespace.config import PRUNINGS, Config
+from tradespace.config import PRUNINGS, Config, pruned_share
 from tradespace.measuring.compare import Ratio, ratio_of_rows
 from tradespace.show.common.json import number
-from tradespace.show.common.layers import percentage, records
+from tradespace.show.common.layers import records
+from tradespace.show.common.words import percentage
+from tradespace.text import between, counted, figures
 
 NOTHING = dict.fromkeys(["accuracy", "low", "high", "ratio", "ratio_low", "ratio_high"])
 WIDE = "the interval is too wide to tell"
@@ -48,7 +50,7 @@ def known_pairs(rows: pd.DataFrame, config: Config) -> dict[str, tuple[Row, Row]
 def where_of(config: Config, pairs: Mapping[str, tuple[Row, Row]]) -> str:
     """What the latencies were measured with, or will be."""
     threads = next((row["threads"] for row, _ in pairs.values()), config.threads)
-    return f"fp32, {config.runtime}, batch {config.batch_size}, {threads} thread{'s' * (threads > 1)}"
+    return f"fp32, {config.runtime}, batch {config.batch_size}, {counted(threads, 'thread')}"
 
 
 def pruned_point(pruning: str, pair: tuple[Row, Row] | None, measuring: bool) -> dict[str, Any]:
@@ -59,7 +61,7 @@ def pruned_point(pruning: str, pair: tuple[Row, Row] | None, measuring: bool) ->
     >>> pruned_point("weights-90", None, measuring=False)["words"]
     '90% zeros: not measured.'
     """
-    kind, _, percent = pruning.partition("-")
+    kind, percent = pruned_share(pruning)
     name = f"{percent}% zeros" if kind == "weights" else f"{percent}% of the channels out"
     if pair is None:
         words = f"{name}: {'being measured' if measuring else 'not measured'}."
@@ -86,8 +88,7 @@ def unpruned_point(bases: Sequence[Row]) -> dict[str, Any]:
     known = {key: number(base[column]) for key, column in columns.items()}
     told = "" if math.isnan(base["accuracy"]) else f"accuracy {percentage(base, 'accuracy')}, "
     low, high = base["latency_p50_lo_ms"], base["latency_p50_hi_ms"]
-    interval = "" if math.isnan(low) or math.isnan(high) else f" ({low:.3g} to {high:.3g})"
-    return {**known, "words": f"Unpruned: {told}latency {base['latency_p50_ms']:.3g} ms{interval}."}
+    return {**known, "words": f"Unpruned: {told}latency {figures(base['latency_p50_ms'])} ms{between(low, high)}."}
 
 
 def _accuracy(row: Row, base: Row) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import traitlets
 
-from tradespace.config import PRUNINGS, Config
+from tradespace.config import PRUNINGS, Config, pruned_share
 from tradespace.measuring.engine import PROCESS
 from tradespace.show.common.assets import assets
 from tradespace.show.common.filling import Group, Row
@@ -118,8 +118,8 @@ class PruningLens(Lens):
         return whole, Config(whole.model, pruning, runtime=whole.runtime, batch_size=whole.batch_size)
 
     def _distance(self, pruning: str) -> tuple[bool, int]:
-        kind, _, percent = pruning.partition("-")
-        return kind != self.kind, abs(int(percent) - self.share)
+        kind, percent = pruned_share(pruning)
+        return kind != self.kind, abs(percent - self.share)
 
     def _take_channels(self, looked: "Future[Any]") -> None:
         """Show which channels go, as the measuring process found it out."""

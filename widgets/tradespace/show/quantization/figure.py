@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tradespace.config import WEIGHTS
 from tradespace.errors import choose
 from tradespace.show.common.layers import shape_of
 from tradespace.show.common.style import INK, LIMIT, blank, canvas, percent_axis, styled
@@ -59,7 +60,7 @@ def plot_quantization(
 
     model = task.models[0] if model is None else model
     rows = rows_of_model(task, model, surface)
-    choose("precision", precision, numbers.WIDTHS)
+    choose("precision", precision, WEIGHTS)
     choose("channel", channel, numbers.CHANNELS)
     weights, first = numbers.rounded_weights(task, model)
     name = choose("layer", first if layer is None else layer, weights)
@@ -82,9 +83,9 @@ def draw_quantization(
 
 
 def _weights(axes: "Axes", view: dict[str, Any], precision: str, channel: str) -> None:
-    from tradespace.show.quantization.numbers import WIDTHS
+    from tradespace.show.quantization.numbers import WEIGHTS
 
-    one, bits = view["channels"][channel], WIDTHS[precision][0]
+    one, bits = view["channels"][channel], WEIGHTS[precision][0]
     edges = np.linspace(-view["span"], view["span"], len(view["shares"]) + 1)
     axes.stairs(view["shares"], edges, fill=True, color="0.75", label=shape_of(view))
     axes.stairs(one["shares"], edges, color="#0072B2", lw=1.8, label=f"channel {one['place']}, the {channel} one")
@@ -112,13 +113,13 @@ def _errors(axes: "Axes", view: dict[str, Any], precision: str) -> None:
 
 
 def _accuracy(axes: "Axes", accuracy: dict[str, Any], precision: str) -> None:
-    from tradespace.show.quantization.numbers import BITS, WIDTHS
+    from tradespace.show.quantization.numbers import BITS, WEIGHTS
 
     axes.set(title="Accuracy of the whole model", xlabel="bits of a weight", ylabel="accuracy, %")
     for own, (label, colour, marker) in STEPS.items():
-        names = [name for name, width in WIDTHS.items() if width[1] == own and accuracy[name]["accuracy"] is not None]
+        names = [name for name, width in WEIGHTS.items() if width[1] == own and accuracy[name]["accuracy"] is not None]
         if names:
-            places = [BITS.index(WIDTHS[name][0]) + (-0.1 if own else 0.1) for name in names]
+            places = [BITS.index(WEIGHTS[name][0]) + (-0.1 if own else 0.1) for name in names]
             values = np.array([accuracy[name]["accuracy"] for name in names])
             bars = _bars(accuracy, names, values)
             axes.errorbar(places, values, yerr=bars, fmt=marker, color=colour, ms=9, capsize=4, label=label)
@@ -127,7 +128,7 @@ def _accuracy(axes: "Axes", accuracy: dict[str, Any], precision: str) -> None:
         axes.axhline(whole["accuracy"], color=INK, ls="--", lw=2, label="fp32")
         if whole["low"] is not None:
             axes.axhspan(whole["low"], whole["high"], color=INK, alpha=0.12, lw=0)
-    bits, own = WIDTHS[precision]
+    bits, own = WEIGHTS[precision]
     if accuracy[precision]["accuracy"] is not None:
         here = BITS.index(bits) + (-0.1 if own else 0.1)
         axes.plot(here, accuracy[precision]["accuracy"], "o", ms=18, mfc="none", mec=INK, mew=2.2, label="this width")

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from torch import Tensor
 
+from tradespace.config import WEIGHTS
 from tradespace.errors import Unsupported
 from tradespace.prepare.fold import fold
 from tradespace.prepare.source import load
@@ -18,17 +19,14 @@ from tradespace.show.common.layers import (
     first_layer,
     named_weights,
     others,
-    percentage,
     percentages,
     records,
     span_of,
 )
+from tradespace.show.common.words import percentage
 from tradespace.tasks.task import Task
 
-BITS = (8, 6, 5, 4, 3, 2)
 ERROR_BINS = 41
-# Precision -> bits of a weight, and whether each channel has a step of its own.
-WIDTHS = {f"w{bits}{'' if own else '-tensor'}": (bits, own) for own in (True, False) for bits in BITS}
 CHANNELS = {
     "typical": "whose largest weight is the median of all channels",
     "narrowest": "whose largest weight is the smallest of all channels",
@@ -71,7 +69,7 @@ def rounded_layer(name: str, weight: Tensor) -> dict[str, Any]:
     largest = weight.abs().amax(1)
     span = span_of(weight)
     places = _places(largest)
-    rounding = {precision: _rounding(weight, places, *width) for precision, width in WIDTHS.items()}
+    rounding = {precision: _rounding(weight, places, *width) for precision, width in WEIGHTS.items()}
     return {
         "name": name,
         "rows": len(weight),
@@ -84,7 +82,7 @@ def rounded_layer(name: str, weight: Tensor) -> dict[str, Any]:
         "rounding": rounding,
         "words": {precision: _layer_in_words(name, precision, one) for precision, one in rounding.items()},
         "channel_words": {
-            kind: {precision: _channel_in_words(kind, place, precision, rounding) for precision in WIDTHS}
+            kind: {precision: _channel_in_words(kind, place, precision, rounding) for precision in WEIGHTS}
             for kind, place in places.items()
         },
     }
@@ -114,7 +112,7 @@ def _rounding(weight: Tensor, places: dict[str, int], bits: int, own: bool) -> d
 
 
 def _layer_in_words(name: str, precision: str, one: dict[str, Any]) -> str:
-    bits, own = WIDTHS[precision]
+    bits, own = WEIGHTS[precision]
     levels = f"{bits} bits, {2**bits - 1} levels, {'a step for each channel' if own else 'one step for the tensor'}"
     if one["rms"] is None:
         return f"{levels}: all weights of {name} are zero, and stay so."
@@ -124,7 +122,7 @@ def _layer_in_words(name: str, precision: str, one: dict[str, Any]) -> str:
 
 def _channel_in_words(kind: str, place: int, precision: str, rounding: dict[str, Any]) -> str:
     one = rounding[precision]
-    whose = "of its own" if WIDTHS[precision][1] else "of the tensor"
+    whose = "of its own" if WEIGHTS[precision][1] else "of the tensor"
     return (
         f"Channel {place}, {CHANNELS[kind]}: a step {whose}, {one['steps'][kind]:.3g}; "
         f"{one['zeros'][kind]:.1%} of its weights become zero."
@@ -137,19 +135,19 @@ def known_accuracies(rows: pd.DataFrame) -> dict[str, Mapping[str, Any]]:
     At any batch size, on any number of threads: that changes nothing.
     """
     there = (rows["pruning"] == "none") & (rows["runtime"] == "eager") & rows["accuracy"].notna()
-    there &= rows["precision"].isin(["fp32", *WIDTHS])
+    there &= rows["precision"].isin(["fp32", *WEIGHTS])
     return {str(row["precision"]): row for row in records(rows[there])}
 
 
 def accuracies(rows: Mapping[str, Mapping[str, Any]], measuring: str | None) -> dict[str, dict[str, Any]]:
-    """For fp32 and each precision of `WIDTHS`, the model's accuracy, if a row tells it, and what can be said of it.
+    """For fp32 and each precision of `WEIGHTS`, the model's accuracy, if a row tells it, and what can be said of it.
 
     Examples
     --------
     >>> accuracies({}, "w4")["w4"]
     {'state': 'measuring', 'accuracy': None, 'low': None, 'high': None, 'words': 'w4: being measured.'}
     """
-    return {name: _accuracy(name, rows.get(name), name == measuring) for name in ("fp32", *WIDTHS)}
+    return {name: _accuracy(name, rows.get(name), name == measuring) for name in ("fp32", *WEIGHTS)}
 
 
 def _accuracy(name: str, row: Mapping[str, Any] | None, measuring: bool) -> dict[str, Any]:

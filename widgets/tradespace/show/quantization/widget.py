@@ -13,7 +13,7 @@ from tradespace.show.common.lens import Lens
 from tradespace.show.quantization.numbers import (
     BITS,
     CHANNELS,
-    WIDTHS,
+    WEIGHTS,
     accuracies,
     known_accuracies,
     rounded_layer,
@@ -99,7 +99,7 @@ class QuantizationLens(Lens):
 
     def _missing(self) -> list[Group]:
         """What is not known, in the order in which it will be looked at."""
-        order = ["fp32", *sorted(WIDTHS, key=lambda name: (not name.endswith("-tensor")) != self.per_channel)]
+        order = ["fp32", *sorted(WEIGHTS, key=lambda name: (not name.endswith("-tensor")) != self.per_channel)]
         missing = [name for name in dict.fromkeys([self.precision, *order]) if name not in self._rows]
         return [(Config(self._model, precision=name),) for name in missing]
 

@@ -8,12 +8,13 @@ import anywidget
 import pandas as pd
 import traitlets
 
+from tradespace.config import KNOBS
 from tradespace.show.common.assets import assets
 from tradespace.show.common.json import column, number
 from tradespace.show.common.marks import mark
 from tradespace.show.common.view import Limits, View
 from tradespace.show.common.words import describe_row
-from tradespace.surface.columns import KNOBS, table
+from tradespace.surface.columns import table
 
 SENT = (
     "latency_p50_ms", "latency_p50_lo_ms", "latency_p50_hi_ms", "latency_p99_ms", "throughput_per_s",

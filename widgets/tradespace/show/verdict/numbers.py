@@ -4,7 +4,7 @@ import math
 
 from tradespace.measuring.compare import AccuracyComparison, Comparison, compare, compare_accuracy
 from tradespace.measuring.measurement import Measurement
-from tradespace.show.common.words import sentence
+from tradespace.text import sentence
 
 # A circle and a triangle, in two of Okabe and Ito's colours.
 SIDES = {"A": ("#0072B2", "o"), "B": ("#009E73", "^")}

@@ -16,10 +16,11 @@ from tradespace.show.common.assets import assets
 from tradespace.show.common.json import number
 from tradespace.show.common.measuring import MeasuringWidget
 from tradespace.show.common.percentiles import MEANING, TOO_FEW, percentiles
-from tradespace.show.common.words import counted, in_brief
+from tradespace.show.common.words import in_brief
 from tradespace.show.verdict.figure import plot_verdict
 from tradespace.show.verdict.numbers import SIDES, highest_ms, in_words, ratio_in_words, speed
 from tradespace.tasks.task import Task
+from tradespace.text import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,0 +1,59 @@
+"""Numbers and names as people write them."""
+
+import math
+from collections.abc import Callable
+
+
+def figures(value: float, digits: int = 3) -> str:
+    """A number to as many figures, without an exponent where people would write none.
+
+    Examples
+    --------
+    >>> figures(1234.5), figures(0.031), figures(2.0)
+    ('1,230', '0.031', '2')
+    """
+    return f"{float(f'{value:.{digits}g}'):,.12g}"
+
+
+def rate(value: float) -> str:
+    """Items per second: whole ones, where there are hundreds.
+
+    Examples
+    --------
+    >>> rate(1234.5), rate(12.345)
+    ('1,234', '12.3')
+    """
+    return f"{value:,.0f}" if value >= 100 else figures(value)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things.
+
+    Examples
+    --------
+    >>> counted(1, "slice"), counted(2000, "slice")
+    ('1 slice', '2,000 slices')
+    """
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def between(low: float, high: float, write: Callable[[float], str] = figures) -> str:
+    """The interval behind a number, in brackets; nothing where it is not known.
+
+    Examples
+    --------
+    >>> between(1.0, 1.5), between(float("nan"), float("nan")), between(0.9, 0.92, "{:.1%}".format)
+    (' (1 to 1.5)', '', ' (90.0% to 92.0%)')
+    """
+    return "" if math.isnan(low) or math.isnan(high) else f" ({write(low)} to {write(high)})"
+
+
+def sentence(words: str) -> str:
+    """Words as a sentence, capital letter, full stop and all.
+
+    Examples
+    --------
+    >>> sentence("stopped at 2 MHz"), sentence("It died.")
+    ('Stopped at 2 MHz.', 'It died.')
+    """
+    return f"{words[:1].upper()}{words[1:].rstrip('.')}."
