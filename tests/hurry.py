@@ -8,14 +8,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from tradespace import config, tasks
-from tradespace.measuring import engine, forecast
+from tradespace.measuring import engine
 
-begin, load, grid = engine._Point.__init__, tasks.load_task, config.grid
+rounds, load, grid = engine.measure_rounds, tasks.load_task, config.grid
 
 
-def hurried(point, *args, **kwargs):
-    begin(point, *args, **kwargs)
-    point._budget_s, point._score_s = min(point._budget_s, 0.05), min(point._score_s, 0.1)
+def hurried(task, configs, schedule, **options):
+    budget_s, score_s = min(schedule.budget_s, 0.05), min(schedule.score_s, 0.1)
+    quick = replace(schedule, budget_s=budget_s, score_s=score_s, most_budgets=2, slice_limits_s=(0.01, 0.3))
+    return rounds(task, configs, quick, **options)
 
 
 def sampled(name):
@@ -33,5 +34,4 @@ def thinned(task, *, batch_size=1, **knobs):
     return grid(task, batch_size=sizes[:3], **knobs)
 
 
-engine._Point.__init__, tasks.load_task, config.grid = hurried, sampled, thinned
-engine.MOST_BUDGETS, forecast.SLICE_LIMITS_S = 2, (0.01, 0.3)
+engine.measure_rounds, tasks.load_task, config.grid = hurried, sampled, thinned

@@ -62,7 +62,7 @@ def test_an_integer_out_of_range_is_answered_with_the_nearest_in_range(value, ne
 
 @pytest.mark.parametrize("value", [2, 0.02, np.float32(0.5), np.int64(3), 1e-300])
 def test_a_number_above_zero_becomes_a_float(value):
-    number = positive("ci", value)
+    number = positive("max_width", value)
     assert number == value
     assert type(number) is float
 
@@ -71,5 +71,5 @@ def test_a_number_above_zero_becomes_a_float(value):
     "value", [0, -1, -0.0, math.nan, math.inf, -math.inf, pytest.param(10**400, id="huge"), "2", True, None, [1], 1j]
 )
 def test_what_is_no_number_above_zero_is_refused(value):
-    with pytest.raises(ValueError, match=r"^ci: wanted a .*number above 0; got "):
-        positive("ci", value)
+    with pytest.raises(ValueError, match=r"^max_width: wanted a .*number above 0; got "):
+        positive("max_width", value)

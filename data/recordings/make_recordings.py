@@ -18,6 +18,7 @@ from tradespace.config import PRUNINGS, most_threads, physical_cores
 from tradespace.measuring.archive import write_measurements
 from tradespace.measuring.engine import measure_rounds
 from tradespace.measuring.machine import machine, now
+from tradespace.measuring.schedule import Schedule
 from tradespace.prepare.eager import WEIGHTS
 from tradespace.recording import Recording
 
@@ -55,7 +56,7 @@ def compressed(task: ts.Task) -> list[ts.Config]:
 
 
 def record(task: ts.Task, configs: list[ts.Config], budget_s: float) -> list[ts.Measurement]:
-    rounds = measure_rounds(task, configs, ci=CI, budget_s=budget_s, score_s=SCORE_S)
+    rounds = measure_rounds(task, configs, Schedule(CI, budget_s, SCORE_S))
     return [measurement for measurement, finished in rounds if finished]
 
 

@@ -77,7 +77,7 @@ def near_a_frontier(surface: pd.DataFrame) -> list[ts.Config]:
     """What may be on the frontier of all, or of one of the parts that lessons look at."""
     whole = surface[surface["pruning"] == "none"]
     parts = [surface, whole, *(part for _, part in whole.groupby("runtime"))]
-    judged = [ts.frontier_confidence(part, *OBJECTIVES) for part in parts]
+    judged = [ts.frontier_confidence(part, OBJECTIVES) for part in parts]
     return list(dict.fromkeys(config for part in judged for config in configs_of(part[part["verdict"] != "off"])))
 
 
@@ -91,7 +91,7 @@ def main() -> None:
         store = arguments.store or Path(folder) / "surfaces.sqlite"
         for name in arguments.task:
             task, start = ts.load_task(name), time.perf_counter()
-            known = {"ci": CI, "score_s": SCORE_S, "store": store}
+            known = {"max_width": CI, "score_s": SCORE_S, "store": store}
             configs = points_of(task)
             near = near_a_frontier(ts.sweep(task, configs, budget_s=BUDGET_S, **known))
             print(f"{name}: {len(near)} may be on a frontier")

@@ -4,6 +4,7 @@ import tradespace as ts
 from report import Finding, print_table
 from tradespace.config import PRUNINGS
 from tradespace.measuring.engine import measure_rounds
+from tradespace.measuring.schedule import Schedule
 
 MODELS = {"fashion": ["resnet8", "resnet32"], "glosses": ["textcnn", "encoder128"]}
 BITS = (8, 6, 5, 4, 3, 2)
@@ -18,7 +19,7 @@ def run(quick: bool) -> list[Finding]:
         models = models[:1] if quick else models
         configs = ts.grid(task, model=models, precision=PRECISIONS[:4] if quick else PRECISIONS, batch_size=32)
         configs += ts.grid(task, model=models, pruning=PRUNINGS[1:2] if quick else PRUNINGS[1:], batch_size=32)
-        for m, finished in measure_rounds(task, configs, ci=1.0, budget_s=0.05):
+        for m, finished in measure_rounds(task, configs, Schedule(1.0, 0.05)):
             if finished:
                 config = m.config
                 change = config.pruning if config.pruning != "none" else config.precision

@@ -8,6 +8,7 @@ from burners import burners
 from report import Finding, print_table
 from tradespace.config import Config, most_threads
 from tradespace.measuring.engine import measure_rounds
+from tradespace.measuring.schedule import Schedule
 from tradespace.spinning import WAYS
 from tradespace.tasks import Task, load_task
 from untested import untested
@@ -60,6 +61,6 @@ def run(quick: bool) -> list[Finding]:
 
 
 def measured(task: Task, configs: list[Config], budget_s: float) -> Iterator[tuple[Config, float]]:
-    for m, finished in measure_rounds(task, configs, ci=CI, budget_s=budget_s):
+    for m, finished in measure_rounds(task, configs, Schedule(CI, budget_s)):
         if finished:
             yield m.config, m.latency_p50_ms

@@ -6,6 +6,7 @@ import numpy as np
 import tradespace as ts
 from report import Finding
 from tradespace.measuring.engine import measure_rounds
+from tradespace.measuring.schedule import Schedule
 from tradespace.tasks import load_task
 
 CI, BUDGET_S = 0.02, 3.0
@@ -18,7 +19,7 @@ def run(quick: bool) -> list[Finding]:
     models = ["resnet4"] if quick else None
     configs = ts.grid(task, model=models, precision=["fp32", "bf16", "int8"], batch_size=batches)
     start, finished = time.perf_counter(), []
-    for m, is_finished in measure_rounds(task, configs, ci=CI, budget_s=0.3 if quick else BUDGET_S):
+    for m, is_finished in measure_rounds(task, configs, Schedule(CI, 0.3 if quick else BUDGET_S)):
         if is_finished:
             finished.append(m)
     wall_s = time.perf_counter() - start

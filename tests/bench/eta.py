@@ -6,6 +6,7 @@ from burners import burners
 from report import Finding, print_table
 from tradespace.config import Config, most_threads
 from tradespace.measuring.engine import PROCESS, measure_rounds
+from tradespace.measuring.schedule import Schedule
 from tradespace.measuring.work import Work
 from tradespace.tasks import Task, load_task
 
@@ -40,7 +41,7 @@ def timed(task: Task, configs: list[Config]) -> tuple[list[tuple[float, float]],
             seen.append((work.done_s, sum(work.left_s().values())))
 
     work = Work(look)
-    for _ in measure_rounds(task, configs, ci=CI, budget_s=BUDGET_S, score_s=SCORE_S, work=work):
+    for _ in measure_rounds(task, configs, Schedule(CI, BUDGET_S, SCORE_S), work=work):
         pass
     return seen, work.done_s
 

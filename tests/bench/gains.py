@@ -5,6 +5,7 @@ import tradespace as ts
 from report import Finding, print_table
 from tradespace.config import physical_cores
 from tradespace.measuring.engine import measure_rounds
+from tradespace.measuring.schedule import Schedule
 
 LARGEST = {"fashion": "resnet32", "glosses": "encoder384"}
 TARGETS = {"fashion": (8.0, 4.0), "glosses": (None, None)}
@@ -42,7 +43,7 @@ def _of_task(name: str, quick: bool) -> list[Finding]:
                 task, model=model, pruning=pruning, precision=precisions, runtime=runtime, threads=threads,
                 batch_size=[1] if quick else BATCHES[name],
             )  # fmt: skip
-    surface = ts.sweep(task, configs, budget_s=0.1 if quick else 0.25, ci=0.05, progress=False)
+    surface = ts.sweep(task, configs, budget_s=0.1 if quick else 0.25, max_width=0.05, progress=False)
     baseline = surface.query("runtime == 'eager' and precision == 'fp32' and model == @largest and pruning == 'none'")
     good = surface[surface["accuracy"] >= least]
     return [
@@ -57,7 +58,7 @@ def _scored(task: ts.Task, quick: bool) -> list[ts.Measurement]:
     """One short measurement of each model and pruning in fp32, for its accuracy."""
     prunings = PRUNINGS[:1] if quick else PRUNINGS
     configs = ts.grid(task, pruning=prunings, runtime="openvino", batch_size=32)
-    return [m for m, finished in measure_rounds(task, configs, ci=1.0, budget_s=0.05) if finished]
+    return [m for m, finished in measure_rounds(task, configs, Schedule(1.0, 0.05)) if finished]
 
 
 def _findings(

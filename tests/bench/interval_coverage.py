@@ -15,6 +15,7 @@ from tradespace.config import Config
 from tradespace.measuring.engine import STOP_FROM_SLICES, measure_rounds
 from tradespace.measuring.forecast import SLICES_A_BUDGET
 from tradespace.measuring.measurement import Measurement, Slice
+from tradespace.measuring.schedule import Schedule
 from tradespace.measuring.statistics import proportion_interval
 from tradespace.tasks import load_task
 from untested import untested
@@ -146,7 +147,7 @@ def covered(stream: Stream, samples: int, repetitions: int) -> tuple[float, floa
     for _ in range(repetitions):
         drawn = stream.draw(random, (SLICES_A_BUDGET, samples)) * 1e6
         slices = tuple(Slice(row, items=samples, busy_ns=int(row.sum())) for row in drawn)
-        m = Measurement("bench", CONFIG, slices, ci=CI)
+        m = Measurement("bench", CONFIG, slices, max_width=CI)
         at_stop = next(as_the_engine_stops(slices))
         whole += covers(m, truths[SLICES_A_BUDGET])
         stopped += covers(at_stop, truths[len(at_stop.slices)])
@@ -157,7 +158,7 @@ def covered(stream: Stream, samples: int, repetitions: int) -> tuple[float, floa
 def as_the_engine_stops(slices: tuple[Slice, ...]) -> Iterator[Measurement]:
     """The first Measurement that is as narrow as asked, or the last: looking again and again flatters the interval."""
     for k in range(STOP_FROM_SLICES, len(slices) + 1):
-        m = Measurement("bench", CONFIG, slices[:k], ci=CI)
+        m = Measurement("bench", CONFIG, slices[:k], max_width=CI)
         if m.width <= CI or k == len(slices):
             yield m
 
@@ -175,7 +176,7 @@ def on_pairs(quick: bool) -> list[Finding]:
     verdicts: Counter[str] = Counter()
     for seed in range(seeds):
         finished: dict[Config, list[Measurement]] = {config: [] for config in configs}
-        for m, is_finished in measure_rounds(task, configs * 2, ci=CI, budget_s=budget_s, seed=seed):
+        for m, is_finished in measure_rounds(task, configs * 2, Schedule(CI, budget_s), seed=seed):
             if is_finished:
                 finished[m.config].append(m)
         verdicts += Counter(ts.compare(*pair).verdict for pair in finished.values())

@@ -26,7 +26,7 @@ def run(quick: bool) -> list[Finding]:
     budget_s = QUICK_S if quick else SHARE * brute_s
     start = time.perf_counter()
     found = ts.sweep(
-        ts.load_task(TASK), configs_of(full), search="adaptive", budget=budget_s, ci=CI, budget_s=BUDGET_S,
+        ts.load_task(TASK), configs_of(full), search="adaptive", total_s=budget_s, max_width=CI, budget_s=BUDGET_S,
         progress=False,
     )  # fmt: skip
     spent_s = time.perf_counter() - start
@@ -34,7 +34,7 @@ def run(quick: bool) -> list[Finding]:
     # What was found is also looked up in the recorded surface: the machine may have been faster then, or now.
     number = {config: i for i, config in enumerate(configs_of(full))}
     recorded = full.iloc[[number[config] for config in configs_of(found)]]
-    now, then, whole = (ts.hypervolume(frame, *OBJECTIVES, reference=worst) for frame in (found, recorded, full))
+    now, then, whole = (ts.hypervolume(frame, OBJECTIVES, reference=worst) for frame in (found, recorded, full))
     words = f"hypervolume after {spent_s:.0f} s, {len(found)} points, over {brute_s:.0f} s, {len(full)} points"
     return [
         Finding("live_search", f"{words}, as measured now", f"{now / whole:.3f}"),

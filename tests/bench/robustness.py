@@ -1,6 +1,5 @@
 """A second process burns a core on and off: whose median stays where it was?"""
 
-import math
 import statistics
 import time
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from tradespace.measuring.device import Cpu
 from tradespace.measuring.engine import measure_rounds
 from tradespace.measuring.loop import warm_up
 from tradespace.measuring.measurement import Measurement
+from tradespace.measuring.schedule import Schedule
 from tradespace.measuring.worker import ROTATED_BATCHES
 from tradespace.prepare import Source, prepare
 from tradespace.tasks import Task, load_task
@@ -83,7 +83,7 @@ def run(quick: bool) -> list[Finding]:
     models, batches = (["resnet8"], [64]) if quick else (["resnet8", "resnet16"], [1, 64])
     configs = ts.grid(task, model=models, threads=threads, batch_size=batches)
     budget_s = 0.3 if quick else 1.5
-    for _ in measure_rounds(task, configs, ci=math.inf, budget_s=0.01):
+    for _ in measure_rounds(task, configs, Schedule(1e9, 0.01)):
         pass  # prepares the models: the timer finds them prepared, too
     trials = []
     before = quietly(task, configs, budget_s)
@@ -112,7 +112,7 @@ def quietly(task: Task, configs: list[Config], budget_s: float) -> list[Quiet]:
 def ours(task: Task, configs: list[Config], budget_s: float) -> tuple[list[Measurement], float]:
     """A sweep, and how long it took."""
     start, finished = time.perf_counter(), {}
-    for m, is_finished in measure_rounds(task, configs, ci=CI, budget_s=budget_s):
+    for m, is_finished in measure_rounds(task, configs, Schedule(CI, budget_s)):
         if is_finished:
             finished[m.config] = m
     return [finished[config] for config in configs], time.perf_counter() - start

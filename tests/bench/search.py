@@ -94,7 +94,7 @@ def replay(surface: pd.DataFrame, strategy: str, seed: int) -> tuple[float, floa
         seen.pop()
     found = surface.iloc[sorted(set(seen))]
     worst = {o.column: (surface[o.column].min() if o.maximize else surface[o.column].max()) for o in OBJECTIVES}
-    volume = ts.hypervolume(found, *OBJECTIVES, reference=worst) / ts.hypervolume(surface, *OBJECTIVES, reference=worst)
+    volume = ts.hypervolume(found, OBJECTIVES, reference=worst) / ts.hypervolume(surface, OBJECTIVES, reference=worst)
     optima = [optimum(found, surface, share) for share in CUTOFFS.values()]
     return volume, optima[0], optima[1], len(set(seen))
 

@@ -16,6 +16,7 @@ from tradespace.measuring import worker
 from tradespace.measuring.engine import PROCESS, Engine, measure_rounds
 from tradespace.measuring.machine import machine
 from tradespace.measuring.measurement import Score
+from tradespace.measuring.schedule import Schedule
 from tradespace.prepare.fold import fold
 from tradespace.prepare.weights import round_weights
 from tradespace.tasks.task import scoring_order
@@ -146,7 +147,7 @@ def test_of_a_process_that_died_or_hangs_no_machine_is_known(tiny, inline, error
 
 def test_the_configs_take_turns_in_rounds_whose_order_changes(inline):
     task = ts.Task.from_model({name: torch.nn.Linear(4, 2) for name in "abcdef"}, example=ONE)
-    list(measure_rounds(task, ts.grid(task, threads=1), ci=1e-9, budget_s=0.1, executor=inline))
+    list(measure_rounds(task, ts.grid(task, threads=1), Schedule(1e-9, 0.1), executor=inline))
     turns = [config.model for name, _key, config, *_ in inline.requests if name == "run_slice"]
     rounds = [turns[i : i + 6] for i in range(0, 18, 6)]
     assert all(sorted(one) == list("abcdef") for one in rounds)
@@ -156,7 +157,7 @@ def test_the_configs_take_turns_in_rounds_whose_order_changes(inline):
 def test_each_slice_is_reported_before_the_next_is_asked_for(inline):
     task = ts.Task.from_model(torch.nn.Linear(4, 2), example=ONE)
     seen = []
-    for m, finished in measure_rounds(task, ts.grid(task, threads=1), ci=1e-9, budget_s=0.1, executor=inline):
+    for m, finished in measure_rounds(task, ts.grid(task, threads=1), Schedule(1e-9, 0.1), executor=inline):
         seen.append((len(m.slices), sum(name == "run_slice" for name, *_ in inline.requests), finished))
     assert all(slices == requests for slices, requests, _ in seen)
     assert [finished for *_, finished in seen].count(True) == 1
@@ -190,7 +191,7 @@ def test_an_accuracy_that_is_known_is_not_measured_again_and_a_new_one_is_noted(
     narrow, wide = (ts.Config(name, threads=1, batch_size=2) for name in ("narrow", "wide"))
     known = np.arange(30) % 3 == 0
     scores = {narrow.variant: Score(known, whole=True)}
-    rounds = measure_rounds(tiny, [narrow, wide], ci=0.9, budget_s=0.02, executor=inline, scores=scores)
+    rounds = measure_rounds(tiny, [narrow, wide], Schedule(0.9, 0.02), executor=inline, scores=scores)
     finished = {m.config: m for m, is_finished in rounds if is_finished}
     assert finished[narrow].accuracy == pytest.approx(1 / 3)
     assert {config for name, _, config, *_ in inline.requests if name == "score_slice"} == {wide}
@@ -199,7 +200,7 @@ def test_an_accuracy_that_is_known_is_not_measured_again_and_a_new_one_is_noted(
 
 def test_every_config_is_let_go_of_when_it_is_finished_whatever_came_of_it(tiny, inline):
     configs = [ts.Config("narrow", precision=precision, threads=1) for precision in ("fp32", "w4", "fp8")]
-    for _ in measure_rounds(tiny, configs, ci=0.9, budget_s=0.02, executor=inline):
+    for _ in measure_rounds(tiny, configs, Schedule(0.9, 0.02), executor=inline):
         pass
     assert sorted(config.precision for name, _, config, *_ in inline.requests if name == "finish") == [
         "fp32",
@@ -212,8 +213,8 @@ def test_every_config_is_let_go_of_when_it_is_finished_whatever_came_of_it(tiny,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"ci": 0}, "ci: wanted a finite number above 0; got 0"),
-        ({"ci": "2 %"}, "ci: wanted a finite number above 0; got '2 %'"),
+        ({"max_width": 0}, "max_width: wanted a finite number above 0; got 0"),
+        ({"max_width": "2 %"}, "max_width: wanted a finite number above 0; got '2 %'"),
         ({"budget_s": -1}, "budget_s: wanted a finite number above 0; got -1"),
         ({"score_s": 0}, "score_s: wanted a finite number above 0; got 0"),
         ({"score_s": -3.0}, "score_s: wanted a finite number above 0; got -3.0"),

@@ -122,8 +122,8 @@ def test_a_single_turn_of_another_program_disturbs_no_slice():
 def test_a_trend_over_the_slices_is_drift_and_scatter_is_not():
     rising = np.linspace(1.0, 1.2, 12)
     assert measured(rising).drift == pytest.approx(0.2 / 1.1)
-    assert "drifting" in measured(rising, ci=0.1).flags
-    assert "latency changed by +18%" in repr(measured(rising, ci=0.1))
+    assert "drifting" in measured(rising, max_width=0.1).flags
+    assert "latency changed by +18%" in repr(measured(rising, max_width=0.1))
     scattered = np.random.default_rng(3).permutation(rising)
     assert measured(scattered).drift == 0
     assert "drifting" not in measured(scattered).flags

@@ -12,6 +12,7 @@ from tradespace.measuring.archive import read_labels, read_measurement, write_me
 from tradespace.measuring.engine import Engine, measure_rounds
 from tradespace.measuring.measurement import Facts, Failure, Measurement, Slice
 from tradespace.measuring.replay import NOT_RECORDED, Replay
+from tradespace.measuring.schedule import Schedule
 from tradespace.recording import FOLDER
 
 ONE = Config("narrow", threads=1)
@@ -55,7 +56,7 @@ def play(tmp_path):
 
 
 def played(task, replay, *configs, **options):
-    rounds = measure_rounds(task, configs, **({"ci": 0.001, "budget_s": 9.0} | options), executor=replay)
+    rounds = measure_rounds(task, configs, Schedule(**{"max_width": 0.001, "budget_s": 9.0} | options), executor=replay)
     return [measurement for measurement, finished in rounds if finished]
 
 
@@ -80,7 +81,7 @@ def test_a_file_keeps_the_fingerprint_of_the_data_and_older_files_have_none(tmp_
 
 
 def test_it_is_measured_as_it_was_and_each_slice_counts_once(tiny, play):
-    [back] = played(tiny, play(taken(2.0)), ONE, ci=1e-9)
+    [back] = played(tiny, play(taken(2.0)), ONE, max_width=1e-9)
     assert (back.latency_p50_ms, len(back.slices)) == (pytest.approx(2.0, rel=1e-5), 14)
     assert (back.accuracy, back.model_mb) == (RIGHT.mean(), 1.0)
 
@@ -93,7 +94,7 @@ def test_a_second_time_gives_the_second_take_and_then_the_first(tiny, play):
 
 def test_two_at_once_share_the_slices_of_one_take(tiny, play):
     replay = play(taken(2.0), taken(3.0))
-    pair = [measure_rounds(tiny, [ONE], ci=1e-9, budget_s=9.0, executor=replay) for _ in range(2)]
+    pair = [measure_rounds(tiny, [ONE], Schedule(1e-9, 9.0), executor=replay) for _ in range(2)]
     parts = [[], []]
     while any(pair):
         for i, rounds in enumerate(pair):

@@ -6,6 +6,7 @@ import pytest
 from tradespace.config import grid
 from tradespace.measuring.engine import measure_rounds
 from tradespace.measuring.measurement import Failure
+from tradespace.measuring.schedule import Schedule
 from tradespace.measuring.work import Work, in_words
 
 WITHIN = 0.25
@@ -33,7 +34,7 @@ def configs(tiny):
     return made + grid(tiny, runtime="onnxruntime", precision=["fp32", "int8"], threads=1, batch_size=[1, 16, 256])
 
 
-def estimates(fake, task, configs, every_s=0.0, **limits):
+def estimates(fake, task, configs, every_s=0.0, seed=0, **limits):
     """(seconds done, seconds left by stage) whenever something changed, and how long it took in all."""
     seen = []
 
@@ -42,7 +43,7 @@ def estimates(fake, task, configs, every_s=0.0, **limits):
             seen.append((work.done_s, work.left_s()))
 
     work = Work(look)
-    for _ in measure_rounds(task, configs, ci=1e-9, executor=fake, work=work, **limits):
+    for _ in measure_rounds(task, configs, Schedule(1e-9, **limits), executor=fake, work=work, seed=seed):
         pass
     return seen, work.done_s
 
@@ -101,7 +102,7 @@ def test_what_is_being_done_is_said_before_it_begins(tiny, process):
     said = []
     work = Work(lambda: said.append(work.doing))
     for _ in measure_rounds(
-        tiny, grid(tiny, model="wide", threads=1), ci=0.9, budget_s=0.02, executor=process(), work=work
+        tiny, grid(tiny, model="wide", threads=1), Schedule(0.9, 0.02), executor=process(), work=work
     ):
         pass
     stages = list(dict.fromkeys(words.split()[0] for words in said))

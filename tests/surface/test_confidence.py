@@ -28,7 +28,7 @@ def jittered(middle, spread=0.02, n=24, seed=0):
 
 
 def probabilities(surface, *objectives, **given):
-    return frontier_confidence(surface, *objectives, **given)["on_frontier"].tolist()
+    return frontier_confidence(surface, objectives, **given)["on_frontier"].tolist()
 
 
 def timed(ms, half=0.1, **other):
@@ -57,8 +57,8 @@ def test_without_intervals_it_is_the_frontier_as_it_was_measured(surface_of):
     rng = np.random.default_rng(0)
     rows = [{"latency_p50_ms": rng.random(), "accuracy": rng.random(), "accuracy_n": 0} for _ in range(20)]
     surface = surface_of(*rows).drop(columns=["latency_p50_lo_ms", "latency_p50_hi_ms"])
-    judged = frontier_confidence(surface, FAST, RIGHT, draws=5)
-    frontier = pareto(surface, FAST, RIGHT)
+    judged = frontier_confidence(surface, [FAST, RIGHT], draws=5)
+    frontier = pareto(surface, [FAST, RIGHT])
     assert judged.index[judged["on_frontier"] == 1].tolist() == frontier.index.tolist()
     assert set(judged["on_frontier"]) == {0, 1}
 
@@ -73,7 +73,7 @@ def test_without_intervals_it_is_the_frontier_as_it_was_measured(surface_of):
     ],
 )
 def test_a_row_that_is_not_known_is_never_on_the_frontier_and_keeps_no_other_off_it(surface_of, lost):
-    judged = frontier_confidence(surface_of(timed(1.0), timed(0.5) | lost), FAST, RIGHT, draws=20)
+    judged = frontier_confidence(surface_of(timed(1.0), timed(0.5) | lost), [FAST, RIGHT], draws=20)
     assert judged["on_frontier"].tolist() == [1, 0]
     assert judged["verdict"].tolist() == ["on", "off"]
 
@@ -81,7 +81,7 @@ def test_a_row_that_is_not_known_is_never_on_the_frontier_and_keeps_no_other_off
 def test_the_surface_stays_as_it_is_and_only_two_columns_are_added(surface_of):
     surface = surface_of(timed(1.0), timed(1.05), timed(3.0)).set_axis([7, 7, 1])
     before = surface.copy(deep=True)
-    judged = frontier_confidence(surface, FAST, MANY, RIGHT, draws=10)
+    judged = frontier_confidence(surface, [FAST, MANY, RIGHT], draws=10)
     assert_frame_equal(surface, before)
     assert_frame_equal(judged[before.columns], before)
     assert judged.columns.drop(before.columns).tolist() == ["on_frontier", "verdict"]
@@ -89,7 +89,7 @@ def test_the_surface_stays_as_it_is_and_only_two_columns_are_added(surface_of):
 
 @pytest.mark.parametrize("rows", [0, 1])
 def test_no_row_and_one_row(surface_of, rows):
-    judged = frontier_confidence(surface_of(*[timed(1.0)] * rows), FAST, RIGHT, draws=5)
+    judged = frontier_confidence(surface_of(*[timed(1.0)] * rows), [FAST, RIGHT], draws=5)
     assert judged["on_frontier"].tolist() == [1] * rows
 
 
@@ -268,11 +268,11 @@ def test_verdicts_are_true_about_as_often_as_they_say(surface_of):
         error = 0.03
         planted = pd.DataFrame({"latency_p50_ms": np.exp(rng.normal(0, 0.15, 12)), "status": "ok"})
         planted["noise"] = np.exp(0.15 * rng.standard_normal(12)) / planted["latency_p50_ms"]
-        truth = planted.index.isin(pareto(planted, FAST, minimize("noise")).index)
+        truth = planted.index.isin(pareto(planted, [FAST, minimize("noise")]).index)
         seen = planted["latency_p50_ms"] * np.exp(error * rng.standard_normal(12))
         low, high = seen * math.exp(-1.96 * error), seen * math.exp(1.96 * error)
         surface = planted.assign(latency_p50_ms=seen, latency_p50_lo_ms=low, latency_p50_hi_ms=high)
-        judged = frontier_confidence(surface, FAST, minimize("noise"), draws=60, seed=seed)
+        judged = frontier_confidence(surface, [FAST, minimize("noise")], draws=60, seed=seed)
         for verdict, right in (("on", truth), ("off", ~truth)):
             given = (judged["verdict"] == verdict).to_numpy()
             told[verdict] += given.sum()
@@ -290,7 +290,7 @@ def test_a_column_name_in_the_place_of_an_objective_is_refused(surface_of, objec
 
 def test_no_objective_is_refused(surface_of):
     with pytest.raises(ValueError, match=r"^objectives: wanted at least one"):
-        frontier_confidence(surface_of({}))
+        frontier_confidence(surface_of({}), [])
 
 
 def test_a_frame_without_a_status_is_refused():

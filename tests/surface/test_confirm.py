@@ -7,6 +7,7 @@ import tradespace.measuring.engine as engine
 import tradespace.surface.sweep as sweeping
 from tradespace.config import Config, grid
 from tradespace.measuring.measurement import Failure, Measurement, Score, Slice
+from tradespace.measuring.schedule import Schedule
 from tradespace.surface.columns import configs_of
 from tradespace.surface.confirm import MOST_TRIES
 from tradespace.surface.derived import with_products
@@ -27,7 +28,7 @@ class Second:
     def __init__(self):
         self.found, self.asked, self.tasks = {}, [], []
 
-    def rounds(self, task, configs, **given):
+    def rounds(self, task, configs, schedule, **given):
         for config in configs:
             self.asked.append(config.batch_size)
             self.tasks.append(task)
@@ -229,7 +230,7 @@ def test_a_choice_is_measured_again_each_time_it_is_confirmed(surface, tiny, sec
 
 def test_a_choice_of_an_adaptive_sweep_is_measured_again_too(tiny, second):
     configs = [Config("narrow", threads=1, batch_size=b) for b in (1, 2)]
-    surface = sweeping.sweep(tiny, configs, progress=False, search="adaptive", budget=1e9)
+    surface = sweeping.sweep(tiny, configs, progress=False, search="adaptive", total_s=1e9)
     second.asked.clear()
     second.found[2] = {"per_s": 150.0}
     choice = confirmed(surface, tiny)
@@ -240,8 +241,8 @@ def test_a_choice_of_an_adaptive_sweep_is_measured_again_too(tiny, second):
 def test_confirming_does_not_forget_a_sweep_that_was_interrupted(surface, tiny, second, monkeypatch):
     configs = [Config("narrow", threads=1, batch_size=b) for b in (1, 2)]
 
-    def interrupted(task, configs, **given):
-        yield from second.rounds(task, configs[:1], **given)
+    def interrupted(task, configs, schedule, **given):
+        yield from second.rounds(task, configs[:1], schedule, **given)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sweeping, "measure_rounds", interrupted)
@@ -257,8 +258,8 @@ def test_confirming_does_not_forget_a_sweep_that_was_interrupted(surface, tiny, 
 def test_a_real_choice_is_really_measured_again(tiny, inline, monkeypatch):
     real = engine.measure_rounds
 
-    def rounds(task, configs, **given):
-        yield from real(task, configs, **given | {"ci": 0.9, "budget_s": 0.02, "executor": inline})
+    def rounds(task, configs, schedule, **given):
+        yield from real(task, configs, Schedule(0.9, 0.02), **given | {"executor": inline})
 
     measured_by(monkeypatch, rounds)
     surface = sweeping.sweep(tiny, grid(tiny, threads=1), progress=False)

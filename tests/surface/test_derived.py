@@ -88,7 +88,7 @@ def test_products_may_be_named_without_being_there(surface_of):
         {"latency_p50_ms": 1.0, "throughput_per_s": 1000.0, "energy_j_per_item": 0.1},
         {"latency_p50_ms": 4.0, "throughput_per_s": 2000.0, "energy_j_per_item": 0.01},
     )
-    assert pareto(surface, maximize("power"), minimize("energy_delay")).index.tolist() == [0, 1]
+    assert pareto(surface, [maximize("power"), minimize("energy_delay")]).index.tolist() == [0, 1]
     assert solve(surface, minimize("energy_delay")).index.tolist() == [1]
     assert solve(surface, maximize("throughput_per_s"), [at_least("power", 600_000)]).index.tolist() == [0]
     assert solve(surface, maximize("power"), [at_most("energy_delay", 5e-5)]).index.tolist() == [1]

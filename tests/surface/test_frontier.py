@@ -43,7 +43,7 @@ def by_definition(surface, objectives):
 def test_the_frontier_is_what_comparing_every_pair_finds(drawn):
     surface, objectives = drawn
     before = surface.copy(deep=True)
-    frontier = pareto(surface, *objectives)
+    frontier = pareto(surface, objectives)
     assert_frame_equal(frontier, before[np.array(by_definition(before, objectives), dtype=bool)])
     assert_frame_equal(surface, before)
 
@@ -51,20 +51,20 @@ def test_the_frontier_is_what_comparing_every_pair_finds(drawn):
 @given(drawn=surfaces_and_objectives())
 def test_the_frontier_of_a_frontier_is_itself(drawn):
     surface, objectives = drawn
-    frontier = pareto(surface, *objectives)
-    assert_frame_equal(pareto(frontier, *objectives), frontier)
+    frontier = pareto(surface, objectives)
+    assert_frame_equal(pareto(frontier, objectives), frontier)
 
 
 def test_a_slower_and_worse_row_is_not_on_the_frontier():
     surface = pd.DataFrame({"ms": [3.0, 1.0, 2.0], "accuracy": [0.85, 0.8, 0.9], "status": "ok"})
-    assert pareto(surface, minimize("ms"), maximize("accuracy")).index.tolist() == [1, 2]
-    assert pareto(surface, maximize("ms"), minimize("accuracy")).index.tolist() == [0, 1]
-    assert pareto(surface, maximize("ms"), maximize("accuracy")).index.tolist() == [0, 2]
+    assert pareto(surface, [minimize("ms"), maximize("accuracy")]).index.tolist() == [1, 2]
+    assert pareto(surface, [maximize("ms"), minimize("accuracy")]).index.tolist() == [0, 1]
+    assert pareto(surface, [maximize("ms"), maximize("accuracy")]).index.tolist() == [0, 2]
 
 
 def test_rows_that_tie_in_every_objective_stay_together():
     surface = pd.DataFrame({"ms": [1.0, 1.0, 1.0], "accuracy": [0.9, 0.9, 0.8], "status": "ok"})
-    assert pareto(surface, minimize("ms"), maximize("accuracy")).index.tolist() == [0, 1]
+    assert pareto(surface, [minimize("ms"), maximize("accuracy")]).index.tolist() == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_rows_that_tie_in_every_objective_stay_together():
 def test_infinities_are_numbers_like_any_other(rows, on):
     # Given to moocore 0.3.2 as they are, the first ends the process and the second stays whole.
     surface = pd.DataFrame(rows, columns=list("abcd"[: len(rows[0])])).astype(float).assign(status="ok")
-    assert pareto(surface, *map(minimize, "abcd"[: len(rows[0])])).index.tolist() == on
+    assert pareto(surface, [*map(minimize, "abcd"[: len(rows[0])])]).index.tolist() == on
 
 
 def test_one_objective_leaves_the_best_rows():
@@ -89,13 +89,13 @@ def test_a_row_that_was_not_measured_is_never_on_the_frontier_and_beats_no_other
 
 def test_a_row_that_is_unknown_in_an_objective_is_never_on_the_frontier_and_beats_no_other():
     surface = pd.DataFrame({"ms": [0.1, 1.0], "accuracy": [math.nan, 0.5], "status": "ok"})
-    assert pareto(surface, minimize("ms"), maximize("accuracy")).index.tolist() == [1]
+    assert pareto(surface, [minimize("ms"), maximize("accuracy")]).index.tolist() == [1]
     assert pareto(surface, minimize("ms")).index.tolist() == [0]
 
 
 def test_a_single_row_is_its_own_frontier(surface_of):
     surface = surface_of({})
-    assert_frame_equal(pareto(surface, minimize("latency_p50_ms"), maximize("accuracy")), surface)
+    assert_frame_equal(pareto(surface, [minimize("latency_p50_ms"), maximize("accuracy")]), surface)
 
 
 @pytest.mark.parametrize("changes", [[], [{"status": "failed"}], [{"latency_p50_ms": math.nan}]])
@@ -114,7 +114,7 @@ def test_the_mask_has_one_bool_a_row(surface_of):
 
 def test_no_objective_is_refused(surface_of):
     with pytest.raises(ValueError, match=r"^objectives: wanted at least one"):
-        pareto(surface_of({}))
+        pareto(surface_of({}), [])
 
 
 def test_an_unknown_column_is_refused_with_the_nearest(surface_of):
@@ -145,7 +145,7 @@ def test_a_computed_column_may_be_an_objective_and_is_not_kept(surface_of):
         {"latency_p50_ms": 2.0, "throughput_per_s": 190.0, "accuracy": 0.9},
         {"latency_p50_ms": 2.0, "throughput_per_s": 180.0, "accuracy": 0.85},
     )
-    frontier = pareto(surface, maximize("power"), maximize("accuracy"))
+    frontier = pareto(surface, [maximize("power"), maximize("accuracy")])
     assert_frame_equal(frontier, surface.iloc[:2])
 
 
@@ -158,4 +158,4 @@ def test_an_accuracy_without_a_latency_beats_nothing(surface_of):
 
 def test_the_same_objective_twice_is_that_objective(surface_of):
     surface = surface_of({"accuracy": 0.8}, {"accuracy": 0.9})
-    assert pareto(surface, maximize("accuracy"), maximize("accuracy")).index.tolist() == [1]
+    assert pareto(surface, [maximize("accuracy"), maximize("accuracy")]).index.tolist() == [1]

@@ -47,7 +47,7 @@ def test_a_surface_from_before_machines_named_their_instructions_still_loads(tmp
     save_surface(older, tmp_path / "older.csv")
     assert load_surface(tmp_path / "older.csv").equals(older)
     with pytest.raises(ValueError, match="machine"):
-        pareto(pd.concat([new, older], ignore_index=True), *OBJECTIVES)
+        pareto(pd.concat([new, older], ignore_index=True), OBJECTIVES)
 
 
 @every
@@ -78,7 +78,7 @@ def test_each_row_has_numbers_or_a_reason(name):
 @every
 def test_its_frontier_is_a_small_part_of_it(name):
     surface = load_recorded(name)
-    assert 10 < len(pareto(surface, *OBJECTIVES)) < len(surface) / 4
+    assert 10 < len(pareto(surface, OBJECTIVES)) < len(surface) / 4
 
 
 def test_an_unknown_name_is_answered_with_the_nearest():

@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tradespace.config import grid
-from tradespace.measuring.forecast import SLICES_A_BUDGET
+from tradespace.measuring.schedule import SLICES_A_BUDGET
 from tradespace.surface import sweep as sweep_module
 from tradespace.surface.store import Store
 from tradespace.surface.sweep import sweep
 
-LIMITS = {"ci": 1e-9, "budget_s": 0.6, "progress": False}
+LIMITS = {"max_width": 1e-9, "budget_s": 0.6, "progress": False}
 CONFIGS = 4
 
 

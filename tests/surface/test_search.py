@@ -75,11 +75,11 @@ def test_a_sixth_of_the_points_covers_more_than_as_many_at_random(planted):
     for seed in range(6):
         surface = planted(seed)
         number = round(0.15 * len(surface))
-        whole = hypervolume(surface, *OBJECTIVES)
-        adaptive.append(1 - hypervolume(rows_of(surface, found(surface, number, seed)), *OBJECTIVES) / whole)
+        whole = hypervolume(surface, OBJECTIVES)
+        adaptive.append(1 - hypervolume(rows_of(surface, found(surface, number, seed)), OBJECTIVES) / whole)
         rng = np.random.default_rng(seed)
         drawn = (surface.iloc[rng.permutation(len(surface))[:number]] for _ in range(5))
-        random.append(np.median([1 - hypervolume(one, *OBJECTIVES) / whole for one in drawn]))
+        random.append(np.median([1 - hypervolume(one, OBJECTIVES) / whole for one in drawn]))
     assert np.median(adaptive) < 0.6 * np.median(random)
     assert sum(a < r for a, r in zip(adaptive, random, strict=True)) >= 4
     assert np.median(adaptive) < 0.05
@@ -315,7 +315,7 @@ def told(monkeypatch, planted):
             self.configs = configs_of(surface)
             self.ms = dict(zip(self.configs, surface["latency_p50_ms"], strict=True))
 
-        def measure(self, task, configs, **given):
+        def measure(self, task, configs, schedule, **given):
             for config in configs:
                 if len(self.asked) >= self.interrupt:
                     raise KeyboardInterrupt
@@ -354,7 +354,7 @@ ADAPTIVE = {"search": "adaptive", "progress": False}
 
 
 def test_with_time_enough_everything_is_measured_once(tiny, told):
-    surface = sweeping.sweep(tiny, told.configs, budget=1e9, **ADAPTIVE)
+    surface = sweeping.sweep(tiny, told.configs, total_s=1e9, **ADAPTIVE)
     assert configs_of(surface) == told.configs
     assert sorted(map(repr, told.asked)) == sorted(map(repr, told.configs))
     assert tuple(surface.columns) == COLUMNS
@@ -362,7 +362,7 @@ def test_with_time_enough_everything_is_measured_once(tiny, told):
 
 def test_when_the_time_is_up_the_rows_there_are_come_back_in_the_order_given(tiny, told, monkeypatch):
     clock(monkeypatch, step=1)
-    surface = sweeping.sweep(tiny, told.configs, budget=2.5, **ADAPTIVE)
+    surface = sweeping.sweep(tiny, told.configs, total_s=2.5, **ADAPTIVE)
     assert len(surface) == len(told.asked) == 3 * sweeping.ASKED_AT_ONCE
     order = [told.configs.index(config) for config in configs_of(surface)]
     assert order == sorted(order)
@@ -372,13 +372,13 @@ def test_when_the_time_is_up_the_rows_there_are_come_back_in_the_order_given(tin
 
 def test_however_little_time_there_is_something_comes_back(tiny, told, monkeypatch):
     clock(monkeypatch, step=1)
-    surface = sweeping.sweep(tiny, told.configs, budget=0.5, **ADAPTIVE)
+    surface = sweeping.sweep(tiny, told.configs, total_s=0.5, **ADAPTIVE)
     assert len(surface) == sweeping.ASKED_AT_ONCE
 
 
 def test_what_was_skipped_is_predicted(tiny, told, monkeypatch):
     clock(monkeypatch, step=1)
-    surface = sweeping.sweep(tiny, told.configs, budget=2.5, **ADAPTIVE)
+    surface = sweeping.sweep(tiny, told.configs, total_s=2.5, **ADAPTIVE)
     believed = predicted(surface, told.configs)
     assert configs_of(believed) == told.configs
     assert believed["measured"].sum() == 3 * sweeping.ASKED_AT_ONCE
@@ -387,7 +387,7 @@ def test_what_was_skipped_is_predicted(tiny, told, monkeypatch):
 
 def test_what_cannot_run_is_a_row_and_tried_once(tiny, told):
     told.fail = {config for config in told.configs if config.runtime == "onnxruntime"}
-    surface = sweeping.sweep(tiny, told.configs, budget=1e9, **ADAPTIVE)
+    surface = sweeping.sweep(tiny, told.configs, total_s=1e9, **ADAPTIVE)
     assert (surface["status"] == "unsupported").sum() == len(told.fail)
     assert len(told.asked) == len(told.configs)
     believed = predicted(surface, told.configs)
@@ -396,18 +396,21 @@ def test_what_cannot_run_is_a_row_and_tried_once(tiny, told):
 
 
 @pytest.mark.parametrize("after", [0, 3, 8, 21])
-def test_interrupted_it_returns_what_it_has(tiny, told, after):
+def test_interrupted_it_says_what_it_has_and_called_again_with_no_time_left_it_returns_that(
+    tiny, told, monkeypatch, after
+):
+    clock(monkeypatch, step=1)
     told.interrupt = after
-    surface = sweeping.sweep(tiny, told.configs, budget=1e9, **ADAPTIVE)
+    with pytest.raises(KeyboardInterrupt) as interrupt:
+        sweeping.sweep(tiny, told.configs, total_s=1e9, **ADAPTIVE)
+    assert interrupt.value.__notes__ == [
+        f"{after} of {len(told.configs)} points were measured and are kept: the same call goes on from there"
+    ]
+    told.interrupt = math.inf
+    surface = sweeping.sweep(tiny, told.configs, total_s=max(after - 0.5, 0.5), **ADAPTIVE)
     assert set(configs_of(surface)) == set(told.asked)
-    assert len(surface) == after
+    assert len(surface) == max(after, 1)
     assert tuple(surface.columns) == COLUMNS
-
-
-@pytest.mark.parametrize("after", [3, 21])
-def test_interrupted_it_believes_every_row_that_it_returns(tiny, told, after):
-    told.interrupt = after
-    surface = sweeping.sweep(tiny, told.configs, budget=1e9, **ADAPTIVE)
     believed = rows_of(predicted(surface, told.configs), configs_of(surface))
     assert believed["measured"].all()
     assert believed["latency_p50_ms"].tolist() == surface["latency_p50_ms"].tolist()
@@ -415,17 +418,18 @@ def test_interrupted_it_believes_every_row_that_it_returns(tiny, told, after):
 
 def test_interrupted_and_called_again_nothing_is_measured_twice(tiny, told):
     told.interrupt = 13
-    sweeping.sweep(tiny, told.configs, budget=1e9, **ADAPTIVE)
+    with pytest.raises(KeyboardInterrupt):
+        sweeping.sweep(tiny, told.configs, total_s=1e9, **ADAPTIVE)
     told.interrupt = math.inf
-    surface = sweeping.sweep(tiny, told.configs, budget=1e9, **ADAPTIVE)
+    surface = sweeping.sweep(tiny, told.configs, total_s=1e9, **ADAPTIVE)
     assert len(told.asked) == len(set(told.asked)) == len(surface) == len(told.configs)
 
 
 def test_a_store_keeps_what_was_measured(tiny, told, monkeypatch, tmp_path):
     clock(monkeypatch, step=1)
     store = tmp_path / "points.sqlite"
-    first = sweeping.sweep(tiny, told.configs, budget=1.5, store=store, **ADAPTIVE)
-    again = sweeping.sweep(tiny, told.configs, budget=1.5, store=store, **ADAPTIVE)
+    first = sweeping.sweep(tiny, told.configs, total_s=1.5, store=store, **ADAPTIVE)
+    again = sweeping.sweep(tiny, told.configs, total_s=1.5, store=store, **ADAPTIVE)
     assert len(told.asked) == len(first) == 2 * sweeping.ASKED_AT_ONCE
     assert_frame_equal(again, first)
     assert {m.config for m in Store(store).measurements()} == set(told.asked)
@@ -433,29 +437,29 @@ def test_a_store_keeps_what_was_measured(tiny, told, monkeypatch, tmp_path):
 
 def test_a_search_that_came_to_its_end_leaves_nothing_for_the_next_sweep(tiny, told):
     configs = told.configs[:4]
-    sweeping.sweep(tiny, configs, budget=1e9, **ADAPTIVE)
+    sweeping.sweep(tiny, configs, total_s=1e9, **ADAPTIVE)
     sweeping.sweep(tiny, configs, progress=False)
     assert len(told.asked) == 8
 
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_sweep_of_one_or_two_ends(tiny, told, number):
-    assert len(sweeping.sweep(tiny, told.configs[:number], budget=1e9, **ADAPTIVE)) == number
+    assert len(sweeping.sweep(tiny, told.configs[:number], total_s=1e9, **ADAPTIVE)) == number
 
 
 def test_repeats_are_merged(tiny, told):
-    assert len(sweeping.sweep(tiny, told.configs[:3] * 2, budget=1e9, **ADAPTIVE)) == 3
+    assert len(sweeping.sweep(tiny, told.configs[:3] * 2, total_s=1e9, **ADAPTIVE)) == 3
 
 
 def test_the_bar_tells_by_how_much_predictions_are_off(tiny, told, capsys):
-    sweeping.sweep(tiny, told.configs, budget=1e9, search="adaptive")
+    sweeping.sweep(tiny, told.configs, total_s=1e9, search="adaptive")
     assert "predictions off by " in capsys.readouterr().err
 
 
 def test_without_a_test_set_it_searches_too(monkeypatch, inline):
     task = Task.from_model(nn.Linear(4, 2), example=zeros(1, 4))
     configs = [Config("model", threads=1, batch_size=b) for b in (1, 2)]
-    surface = sweeping.sweep(task, configs, budget=60, ci=0.9, budget_s=0.02, executor=inline, **ADAPTIVE)
+    surface = sweeping.sweep(task, configs, total_s=60, max_width=0.9, budget_s=0.02, executor=inline, **ADAPTIVE)
     assert surface["status"].tolist() == ["ok", "ok"]
     assert surface["accuracy"].isna().all()
 
@@ -463,14 +467,14 @@ def test_without_a_test_set_it_searches_too(monkeypatch, inline):
 def test_in_a_real_process_it_measures_and_stops_at_an_interrupt(tiny, monkeypatch, inline):
     inline.interrupted = lambda: any(name == "finish" for name, *_ in inline.requests)
     configs = [Config("narrow", threads=1, batch_size=b) for b in (1, 2, 4)]
-    surface = sweeping.sweep(tiny, configs, budget=600, ci=0.9, budget_s=0.02, executor=inline, **ADAPTIVE)
-    assert len(surface) == 1
-    assert (surface["latency_p50_ms"] > 0).all()
+    with pytest.raises(KeyboardInterrupt) as interrupt:
+        sweeping.sweep(tiny, configs, total_s=600, max_width=0.9, budget_s=0.02, executor=inline, **ADAPTIVE)
+    assert interrupt.value.__notes__[0].startswith("1 of 3 points")
 
 
 def test_a_surface_that_was_saved_predicts_the_same(tiny, told, tmp_path, monkeypatch):
     clock(monkeypatch, step=1)
-    surface = sweeping.sweep(tiny, told.configs, budget=2.5, **ADAPTIVE)
+    surface = sweeping.sweep(tiny, told.configs, total_s=2.5, **ADAPTIVE)
     save_surface(surface, tmp_path / "surface.csv")
     again = predicted(load_surface(tmp_path / "surface.csv"), told.configs)
     assert_frame_equal(again, predicted(surface, told.configs))

@@ -15,12 +15,13 @@ import pytest
 import torch
 from tradespace.config import Config, grid
 from tradespace.measuring.measurement import Facts, Failure, Measurement, Score, Slice
+from tradespace.measuring.schedule import Schedule
 from tradespace.surface import sweep as sweep_module
 from tradespace.surface.columns import row
 from tradespace.surface.store import FORMAT, Store
 from tradespace.surface.sweep import sweep
 
-QUICK = {"ci": 0.9, "budget_s": 0.02, "progress": False}
+QUICK = {"max_width": 0.9, "budget_s": 0.02, "progress": False}
 PATIENCE_S = 120
 
 
@@ -64,17 +65,17 @@ def test_a_failure_comes_back_too_and_is_not_taken_for_a_finished_point(store):
     store.save("key", {}, m, 3.0)
     (back,) = store.measurements()
     assert (back.status, back.reason) == ("crashed", "it died")
-    assert store.find("key", 0.02, 3.0) is None
+    assert store.find("key", Schedule(0.02, 3.0)) is None
 
 
 def test_a_point_is_found_if_it_is_as_well_known_as_asked(store):
     wide = measured()
     slices = tuple(replace(s, samples_ns=s.samples_ns + i * 100_000) for i, s in enumerate(wide.slices))
     store.save("key", {}, replace(wide, slices=slices), budget_s=1.0)
-    assert store.find("key", ci=0.9, budget_s=3.0)
-    assert store.find("key", ci=0.01, budget_s=1.0)
-    assert store.find("key", ci=0.01, budget_s=3.0) is None
-    assert store.find("another", ci=0.9, budget_s=1.0) is None
+    assert store.find("key", Schedule(0.9, 3.0))
+    assert store.find("key", Schedule(0.01, 1.0))
+    assert store.find("key", Schedule(0.01, 3.0)) is None
+    assert store.find("another", Schedule(0.9, 1.0)) is None
 
 
 def test_a_sweep_measures_no_stored_point_again(tmp_path, requests):
@@ -241,7 +242,7 @@ def test_a_file_of_an_older_format_opens_with_all_its_points(tmp_path, store):
         connection.execute("CREATE TABLE score (key TEXT PRIMARY KEY, identity TEXT NOT NULL, correct BLOB NOT NULL)")
     older = Store(store.path)
     assert [m.latency_p50_ms for m in older.measurements()] == [2.0]
-    assert older.find("key", 0.9, 3.0)
+    assert older.find("key", Schedule(0.9, 3.0))
     assert older.find_score("key") is None
     older.save_score("key", {}, Score(np.array([True])))
     assert older.find_score("key").correct.tolist() == [True]

@@ -14,7 +14,7 @@ from tradespace.surface.columns import COLUMNS, NUMBERS, WHOLE, load_surface, sa
 from tradespace.surface.sweep import sweep
 from tradespace.tasks import Task
 
-QUICK = {"ci": 0.9, "budget_s": 0.02, "progress": False}
+QUICK = {"max_width": 0.9, "budget_s": 0.02, "progress": False}
 NUMBERS_OF_A_FAILURE = [name for name in NUMBERS if name not in WHOLE]
 
 
@@ -165,7 +165,7 @@ def test_progress_is_drawn_if_asked_for(tiny, inline, capsys, progress, shown):
 
 
 @pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, "0.1", True, None])
-@pytest.mark.parametrize("argument", ["ci", "budget_s", "score_s"])
+@pytest.mark.parametrize("argument", ["max_width", "budget_s", "score_s"])
 def test_a_width_or_budget_must_be_above_zero(tiny, inline, argument, value):
     with pytest.raises(ValueError, match=rf"^{argument}: wanted a .*number above 0; got "):
         sweep(tiny, [Config("narrow", threads=1)], executor=inline, **QUICK | {argument: value})

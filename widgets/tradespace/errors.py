@@ -1,8 +1,13 @@
 """Errors that name the argument, what was wanted, what came, and the nearest valid choice."""
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 
 class Unsupported(Exception):
@@ -67,3 +72,29 @@ def positive(argument: str, value: object) -> float:
     if isinstance(value, str | bytes | bool) or not 0 < number < float("inf"):
         raise ValueError(f"{argument}: wanted a finite number above 0; got {value!r}")
     return number
+
+
+def renamed(**names: str) -> Callable[[Callable[Given, Result]], Callable[Given, Result]]:
+    """Refuse arguments by their old names, with an error that gives the new ones.
+
+    Examples
+    --------
+    >>> @renamed(budget="total_s")
+    ... def search(total_s): ...
+    >>> search(budget=3)
+    Traceback (most recent call last):
+    ...
+    TypeError: search: budget is now called total_s
+    """
+
+    def decorate(function: Callable[Given, Result]) -> Callable[Given, Result]:
+        @wraps(function)
+        def call(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+            for old in names.keys() & kwargs.keys():
+                name = function.__qualname__.removesuffix(".__init__")
+                raise TypeError(f"{name}: {old} is now called {names[old]}")
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate

@@ -29,7 +29,7 @@ def recorded(request):
 
 
 def test_what_is_not_attempted_is_not_judged(surface):
-    judged = ts.frontier_confidence(surface, *AXES, draws=10)
+    judged = ts.frontier_confidence(surface, AXES, draws=10)
     found = dominates(..., 13, surface), hidden(..., surface), expendable(..., surface), measure_again(..., judged)
     assert [one.passed for one in found] == [None] * 4
 
@@ -73,7 +73,7 @@ def test_the_second_hint_names_a_row(surface):
 
 
 def test_on_a_recorded_surface_what_solve_finds_dominates(recorded):
-    frontier = ts.pareto(recorded, *AXES)
+    frontier = ts.pareto(recorded, AXES)
     beaten = recorded[recorded["latency_p50_ms"].notna() & (recorded["status"] == "ok")].drop(frontier.index)
     for loser in beaten.index[::40]:
         ms, rate, share = beaten.loc[loser, ["latency_p50_ms", "throughput_per_s", "accuracy"]]
@@ -104,9 +104,9 @@ def test_a_text_is_no_count(surface):
 
 
 def test_on_a_recorded_surface_the_frontier_of_the_frontier_counts(recorded):
-    frontier = ts.pareto(recorded, *AXES)
-    assert hidden(len(frontier) - len(ts.pareto(frontier, *AXES[:2])), recorded).passed
-    assert not hidden(len(ts.pareto(recorded, *AXES[:2])), recorded).passed
+    frontier = ts.pareto(recorded, AXES)
+    assert hidden(len(frontier) - len(ts.pareto(frontier, AXES[:2])), recorded).passed
+    assert not hidden(len(ts.pareto(recorded, AXES[:2])), recorded).passed
 
 
 def test_what_carries_nothing_is_expendable(surface):
@@ -178,6 +178,6 @@ def test_where_nothing_is_in_doubt_an_empty_list_is_right(judged):
 
 
 def test_on_a_recorded_surface_the_first_three(recorded):
-    judged = ts.frontier_confidence(recorded, *AXES, draws=50)
+    judged = ts.frontier_confidence(recorded, AXES, draws=50)
     assert measure_again(ts.worth_measuring(judged)[:3], judged).passed
-    assert not measure_again(ts.pareto(recorded, *AXES), judged).passed
+    assert not measure_again(ts.pareto(recorded, AXES), judged).passed

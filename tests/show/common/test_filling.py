@@ -52,7 +52,7 @@ def ended():
 
 @pytest.fixture
 def one(tiny, rounds, landed, ended):
-    made = Filling(tiny, [A, B, C], landed.extend, lambda: made.running or ended.set(), ci=0.1, budget_s=0.1)
+    made = Filling(tiny, [A, B, C], landed.extend, lambda: made.running or ended.set(), max_width=0.1, budget_s=0.1)
     return made
 
 
@@ -77,7 +77,7 @@ def test_groups_are_measured_in_their_order_and_land_as_rows(one, rounds, landed
 
 def test_a_group_lands_together_in_its_order(tiny, rounds, ended):
     landed = []
-    one = Filling(tiny, [(*C, *A)], landed.append, lambda: one.running or ended.set(), ci=0.1, budget_s=0.1)
+    one = Filling(tiny, [(*C, *A)], landed.append, lambda: one.running or ended.set(), max_width=0.1, budget_s=0.1)
     one.start()
     finish(one, rounds, ended)
     assert [precisions(rows) for rows in landed] == [["w2", "fp32"]]

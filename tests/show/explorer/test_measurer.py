@@ -80,7 +80,7 @@ def config(batch_size):
 
 
 def measurer(task, reports, budget_s=0.1, settle_s=0.0):
-    return Measurer(task, reports, ci=1e-9, budget_s=budget_s, settle_s=settle_s, stopped=reports.stop)
+    return Measurer(task, reports, max_width=1e-9, budget_s=budget_s, settle_s=settle_s, stopped=reports.stop)
 
 
 def wait_for_end(one):

@@ -196,7 +196,7 @@ def test_accuracy_does_not_hold_it_up(meter, rounds):
     meter.wait()
     ((configs, asked),) = rounds.calls
     assert configs == [SMALL]
-    assert (asked["ci"], asked["budget_s"]) == (0.02, 1.0)
+    assert (asked["max_width"], asked["budget_s"]) == (0.02, 1.0)
     assert [one.done(60.0) for one in asked["scores"].values()] == [True]
 
 
@@ -307,7 +307,7 @@ def test_names_from_data_are_text_and_never_html(rounds):
     [
         (ts.Config("smal", threads=1), {}, "model: wanted one of small, large; got 'smal'. Did you mean 'small'"),
         (SMALL, {"budget_s": 0}, "budget_s: wanted a finite number above 0"),
-        (SMALL, {"ci": math.nan}, "ci: wanted a finite number above 0"),
+        (SMALL, {"max_width": math.nan}, "max_width: wanted a finite number above 0"),
         ("small", {}, "configs: wanted Config objects"),
     ],
 )
@@ -400,7 +400,7 @@ def test_two_at_once_share_the_process(task):
 
 def test_a_killed_process_ends_it_and_start_measures_again(task):
     pid = PROCESS.submit(os.getpid).result()
-    meter = LatencyMeter(task, SMALL, ci=1e-9, budget_s=60)
+    meter = LatencyMeter(task, SMALL, max_width=1e-9, budget_s=60)
     meter.start()
     until(meter, lambda state: any(state["kept"]))
     os.kill(pid, signal.SIGKILL)
@@ -413,7 +413,7 @@ def test_a_killed_process_ends_it_and_start_measures_again(task):
 
 
 def test_an_interrupt_of_the_process_ends_it_and_leaves_the_process(task):
-    meter = LatencyMeter(task, ts.Config("small", threads=1, batch_size=4096), ci=1e-9, budget_s=60)
+    meter = LatencyMeter(task, ts.Config("small", threads=1, batch_size=4096), max_width=1e-9, budget_s=60)
     meter.start()
     until(meter, lambda state: any(state["kept"]))
     while meter.running:

@@ -17,7 +17,7 @@ def labels(axes):
 
 
 def test_every_axis_has_a_unit_and_every_mark_a_name(tiny, rows):
-    figure = plot_pruning(tiny, "weights-90", "wide", surface=rows)
+    figure = plot_pruning(tiny, "wide", "weights-90", surface=rows)
     figure.draw_without_rendering()
     weights, picture, accuracy, latency = figure.axes
     assert (weights.get_xlabel(), weights.get_ylabel()) == ("weight", "share of the weights, %")
@@ -32,26 +32,26 @@ def test_every_axis_has_a_unit_and_every_mark_a_name(tiny, rows):
 
 
 def test_the_picture_is_that_of_the_zeros(tiny):
-    (image,) = plot_pruning(tiny, "weights-70", "wide").axes[1].images
+    (image,) = plot_pruning(tiny, "wide", "weights-70").axes[1].images
     zeros = 1 - image.get_array().mean()
     assert image.get_array().shape == (3, 144)
     assert 0.5 < zeros < 0.9
 
 
 def test_channels_are_whole_rows(tiny):
-    (image,) = plot_pruning(tiny, "channels-50", "wide", layer="0").axes[1].images
+    (image,) = plot_pruning(tiny, "wide", "channels-50", layer="0").axes[1].images
     assert sorted(image.get_array().sum(1).tolist()) == [0, 0, 9, 9]
 
 
 def test_nothing_pruned_leaves_everything(tiny):
-    weights, picture, *_ = plot_pruning(tiny, "none", "wide").axes
+    weights, picture, *_ = plot_pruning(tiny, "wide", "none").axes
     assert picture.images[0].get_array().all()
     assert labels(weights) == ["pruned", "left"]
 
 
 def test_without_rows_it_says_so(tiny, rows):
     for surface in (None, rows[rows["pruning"] != "none"], rows.assign(accuracy=math.nan, latency_p50_ms=math.nan)):
-        _, _, *charts = plot_pruning(tiny, "weights-50", "wide", surface=surface).axes
+        _, _, *charts = plot_pruning(tiny, "wide", "weights-50", surface=surface).axes
         assert [text.get_text() for axes in charts for text in axes.texts] == ["not known"] * 2
 
 

@@ -17,7 +17,7 @@ def labels(axes):
 
 
 def test_every_axis_has_a_unit_and_every_mark_a_name(tiny, rows):
-    figure = plot_quantization(tiny, "w4", "wide", surface=rows)
+    figure = plot_quantization(tiny, "wide", "w4", surface=rows)
     figure.draw_without_rendering()
     weights, errors, accuracy = figure.axes
     assert (weights.get_xlabel(), weights.get_ylabel()) == ("weight", "share of the weights, %")
@@ -31,12 +31,12 @@ def test_every_axis_has_a_unit_and_every_mark_a_name(tiny, rows):
 
 @pytest.mark.parametrize(("precision", "levels"), [("w8", 255), ("w2", 3), ("w3-tensor", 7)])
 def test_as_many_levels_are_drawn_as_there_are(tiny, precision, levels):
-    (lines,) = plot_quantization(tiny, precision, "wide").axes[0].collections
+    (lines,) = plot_quantization(tiny, "wide", precision).axes[0].collections
     assert len(lines.get_segments()) == levels
 
 
 def test_accuracies_have_intervals_and_the_width_shown_is_ringed(tiny, rows):
-    accuracy = plot_quantization(tiny, "w2-tensor", "wide", surface=rows).axes[2]
+    accuracy = plot_quantization(tiny, "wide", "w2-tensor", surface=rows).axes[2]
     assert [container.has_yerr for container in accuracy.containers] == [True, True]
     (ring,) = [line for line in accuracy.lines if line.get_label() == "this width"]
     assert ring.get_ydata()[0] == pytest.approx(0.9 - 0.03 * 12)
@@ -44,12 +44,12 @@ def test_accuracies_have_intervals_and_the_width_shown_is_ringed(tiny, rows):
 
 def test_without_accuracies_it_says_so(tiny, rows):
     for surface in (None, rows.assign(accuracy=math.nan), rows[:0]):
-        accuracy = plot_quantization(tiny, "w4", "wide", surface=surface).axes[2]
+        accuracy = plot_quantization(tiny, "wide", "w4", surface=surface).axes[2]
         assert [text.get_text() for text in accuracy.texts] == ["no accuracy is known"]
 
 
 def test_one_row_is_enough(tiny, rows):
-    plot_quantization(tiny, "w8", "wide", surface=rows[1:2]).draw_without_rendering()
+    plot_quantization(tiny, "wide", "w8", surface=rows[1:2]).draw_without_rendering()
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_axes_have_units_and_fitting_scales(judged):
 
 
 def test_what_frontier_confidence_returns_is_drawn(surface):
-    judged = ts.frontier_confidence(surface, ts.minimize("latency_p50_ms"), ts.maximize("accuracy"), draws=20)
+    judged = ts.frontier_confidence(surface, [ts.minimize("latency_p50_ms"), ts.maximize("accuracy")], draws=20)
     figure = ts.plot_confidence(judged, y="accuracy")
     assert sum(int(key.split(": ")[1]) for key in keys(figure)) == 12
     assert figure.get_suptitle() == surface["machine"].iloc[0]

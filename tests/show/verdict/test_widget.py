@@ -76,7 +76,7 @@ def measuring(monkeypatch):
 
 def test_slices_of_a_and_b_take_turns(measuring, task):
     fake = measuring(run_of([2.0] * 12), run_of([1.0] * 12))
-    steps = list(alternate(task, [A, B], ci=0.02, budget_s=1))
+    steps = list(alternate(task, [A, B], max_width=0.02, budget_s=1))
     assert [sorted(fake.order[i : i + 2]) for i in range(0, 24, 2)] == [["large", "small"]] * 12
     assert len(set(fake.order[0::2])) == 2, "each round in a new order"
     last = dict(steps)
@@ -85,7 +85,7 @@ def test_slices_of_a_and_b_take_turns(measuring, task):
 
 def test_the_one_that_takes_longer_goes_on_alone(measuring, task):
     measuring(run_of([2.0] * 12), run_of([1.0] * 20))
-    last = dict(alternate(task, [A, B], ci=0.02, budget_s=1))
+    last = dict(alternate(task, [A, B], max_width=0.02, budget_s=1))
     assert (len(last[0].slices), len(last[1].slices)) == (12, 20)
 
 
@@ -232,7 +232,7 @@ def test_names_from_data_are_text_and_never_html():
     [
         (ts.Config("larg", threads=1), {}, "model: wanted one of small, large; got 'larg'. Did you mean 'large'"),
         (B, {"budget_s": -1}, "budget_s: wanted a finite number above 0"),
-        (B, {"ci": "2%"}, "ci: wanted a finite number above 0"),
+        (B, {"max_width": "2%"}, "max_width: wanted a finite number above 0"),
     ],
 )
 def test_what_is_wrong_is_said_before_any_work(task, b, asked, message):

@@ -27,7 +27,7 @@ def pack(measurement: Measurement) -> bytes:
         "lengths": np.array([len(s.samples_ns) for s in slices], dtype=int),
         **{name: np.array([getattr(s, name) for s in slices]) for name in SLICE_NUMBERS},
         "facts": np.array(list(asdict(measurement.facts).values())),
-        "ci": np.array(measurement.ci),
+        "ci": np.array(measurement.max_width),
         "data": np.array(measurement.data),
     }
     if measurement.correct is not None:
@@ -61,7 +61,7 @@ def unpack(label: Mapping[str, Any], raw: bytes) -> Measurement:
         correct=_correct(arrays),
         facts=Facts(*arrays["facts"].tolist()),
         energy_j_per_item=float(label["energy_j_per_item"]),
-        ci=float(arrays["ci"]),
+        max_width=float(arrays["ci"]),
         failure=failure,
         data=str(arrays.get("data", "")),
         machine=str(label["machine"]),

@@ -18,14 +18,14 @@ import loky
 import numpy as np
 
 from tradespace.config import Config, check
-from tradespace.errors import choose, positive
+from tradespace.errors import choose, renamed
 from tradespace.measuring import worker
-from tradespace.measuring.forecast import MOST_BUDGETS, slice_s
 from tradespace.measuring.machine import machine, now
 from tradespace.measuring.measurement import Failure, Measurement, Score, Slice
 from tradespace.measuring.replay import Process, Replay
+from tradespace.measuring.schedule import Schedule
 from tradespace.measuring.statistics import FEWEST_SLICES
-from tradespace.measuring.work import STOP_FROM_SLICES, Limits, Work
+from tradespace.measuring.work import STOP_FROM_SLICES, Work
 from tradespace.prepare import untimed
 from tradespace.recording import FOLDER, recording
 from tradespace.spinning import OPENMP, VARIABLE, WAYS, how_threads_wait
@@ -34,12 +34,8 @@ from tradespace.tasks.task import Task
 # Raised when a change to the loop makes older timings or accuracies incomparable: stored ones are then measured again.
 LOOP_VERSION = 3
 SCORE_SLICE_S = 0.3
-SCORE_S = 5.0
 # A variant is scored when this many slices of it are taken: by then its speed is known, and so how long scoring takes.
 SCORED_AT_SLICE = 2
-# More Configs wait until others are finished: the turns of each would be minutes apart, and the memory of hundreds of
-# sessions is not held at once.
-TAKE_TURNS = 128
 # A request that has not come back by then hangs: preparing is allowed more than a slice's few tenths of a second.
 LIMIT_S = 120.0
 IDLE_S = 3600
@@ -184,14 +180,10 @@ class _Point:
     """A Config being measured."""
 
     def __init__(
-        self,
-        engine: Engine,
-        measurement: Measurement,
-        scores: Scores,
-        limits: Limits,
+        self, engine: Engine, measurement: Measurement, scores: Scores, schedule: Schedule, test_items: int
     ) -> None:
         self._engine, self._scores = engine, scores
-        self._budget_s, self._score_s, self._test_items = limits.budget_s, limits.score_s, limits.test_items
+        self._schedule, self._test_items = schedule, test_items
         self.measurement = measurement
         self.variant = measurement.config.variant
         self.untimed = untimed(measurement.config)
@@ -204,9 +196,9 @@ class _Point:
     @property
     def timed(self) -> bool:
         """Whether no more slices are wanted."""
-        m = self.measurement
-        enough_s = self._budget_s if m.undisturbed >= FEWEST_SLICES else MOST_BUDGETS * self._budget_s
-        known = len(m.kept) >= STOP_FROM_SLICES and m.width <= m.ci
+        m, schedule = self.measurement, self._schedule
+        enough_s = schedule.budget_s * (1 if m.undisturbed >= FEWEST_SLICES else schedule.most_budgets)
+        known = len(m.kept) >= STOP_FROM_SLICES and m.width <= m.max_width
         return self.untimed is not None or known or m.spent_s >= enough_s or self._exhausted
 
     @property
@@ -218,17 +210,17 @@ class _Point:
         self._take(self._engine.request(worker.make_ready, self.measurement.config), "facts")
 
     def time_slice(self) -> None:
-        answer = self._engine.request(worker.run_slice, self.measurement.config, slice_s(self._budget_s))
+        answer = self._engine.request(worker.run_slice, self.measurement.config, self._schedule.slice_s)
         self.warm, self._exhausted = True, answer is None
         if answer is not None:
             self._take((*self.measurement.slices, answer) if isinstance(answer, Slice) else answer, "slices")
 
     def score_slice(self) -> None:
         score = self._scores.get(self.variant, Score(whole=not self._test_items))
-        if not score.done(self._score_s):
+        if not score.done(self._schedule.score_s):
             began = time.perf_counter()
             config, known = self.measurement.config, len(score.correct)
-            seconds = min(SCORE_SLICE_S, self._score_s - score.spent_s)
+            seconds = min(SCORE_SLICE_S, self._schedule.score_s - score.spent_s)
             answer = self._engine.request(worker.score_slice, config, seconds, known)
             if isinstance(answer, Failure):
                 self._take(answer, "failure")
@@ -238,7 +230,7 @@ class _Point:
             # In recorded mode there may be fewer results than items.
             score = Score(correct, spent_s, whole=len(correct) == self._test_items or not len(answer))
             self._scores[self.variant] = score
-        if score.done(self._score_s):
+        if score.done(self._schedule.score_s):
             self.scored = True
             self._take(score.correct if len(score.correct) else None, "correct")
 
@@ -259,10 +251,8 @@ class _Point:
 def measure_rounds(
     task: Task,
     configs: Sequence[Config],
+    schedule: Schedule,
     *,
-    ci: float,
-    budget_s: float,
-    score_s: float = SCORE_S,
     executor: Executor | None = None,
     scores: Scores | None = None,
     slices: Mapping[Config, tuple[Slice, ...]] | None = None,
@@ -273,8 +263,8 @@ def measure_rounds(
     """Measure `configs`, yielding after every slice the Measurement it went into and whether that is finished.
 
     The Configs take turns in rounds, the first by batch size, each later one in a new order: so a machine that slows
-    down for a while slows all of them a little, not one of them a lot. Of more than `TAKE_TURNS`, the next one joins
-    when one is finished, in random order. Whoever iterates may stop at any time.
+    down for a while slows all of them a little, not one of them a lot. Of more than `schedule.take_turns`, the next
+    one joins when one is finished, in random order. Whoever iterates may stop at any time.
 
     Parameters
     ----------
@@ -291,16 +281,18 @@ def measure_rounds(
     shuffle = random.Random(seed).shuffle
     scores, slices = {} if scores is None else scores, slices or {}
     where = machine_of(executor) if where is None else where
-    begun = (Measurement(task.name, config, slices.get(config, ()), ci=ci, machine=where) for config in configs)
-    limits = Limits(budget_s, score_s, len(task.test[1]) if task.test else 0)
-    data = task.data_fingerprint()
-    waiting = [_Point(engine, replace(measurement, data=data), scores, limits) for measurement in begun]
-    work.plan(waiting, scores, limits)
+    begun = (
+        Measurement(task.name, config, slices.get(config, ()), max_width=schedule.max_width, machine=where)
+        for config in configs
+    )
+    test_items, data = len(task.test[1]) if task.test else 0, task.data_fingerprint()
+    waiting = [_Point(engine, replace(one, data=data), scores, schedule, test_items) for one in begun]
+    work.plan(waiting, scores, schedule, test_items)
     shuffle(waiting)
     points: list[_Point] = []
     too_large: dict[Config, int] = {}
     while points or waiting:
-        joining = TAKE_TURNS - len(points)
+        joining = schedule.take_turns - len(points)
         points, waiting = points + waiting[:joining], waiting[joining:]
         shuffle(points)
         # New ones by batch size: cheap calls tell what the dear ones will take, and which would not fit into memory.
@@ -351,20 +343,21 @@ def _skip_if_larger(point: _Point, too_large: dict[Config, int]) -> None:
         point.give_up("out_of_memory", f"not tried: batch {limit} of the same model did not fit into memory")
 
 
+@renamed(ci="max_width")
 def measure(
     task: Task,
     config: Config,
     *,
-    ci: float = 0.02,
+    max_width: float = 0.02,
     budget_s: float = 3.0,
-    score_s: float = SCORE_S,
+    score_s: float = 5.0,
     executor: Executor | None = None,
 ) -> Measurement:
     """Latency, throughput and accuracy of one Config, measured now, on this machine.
 
     Parameters
     ----------
-    ci : float
+    max_width : float
         Measuring ends when the 95 % interval of the median latency is at most this fraction of the median wide...
     budget_s : float
         ...or when this many seconds of samples were taken: then the result is flagged `unconverged`. A Config that
@@ -394,8 +387,6 @@ def measure(
     >>> m.status, m.throughput_per_s > 0, m.accuracy_n
     ('ok', True, 10000)
     """
-    configs = check(task, [config])
-    ci, budget_s, score_s = positive("ci", ci), positive("budget_s", budget_s), positive("score_s", score_s)
-    rounds = measure_rounds(task, configs, ci=ci, budget_s=budget_s, score_s=score_s, executor=executor)
-    *_, (latest, _finished) = rounds
+    schedule = Schedule(max_width, budget_s, score_s)
+    *_, (latest, _finished) = measure_rounds(task, check(task, [config]), schedule, executor=executor)
     return latest

@@ -1,21 +1,14 @@
 """How long measuring will take, from the calls that were timed so far."""
 
-import math
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from tradespace.config import Config
 from tradespace.measuring.loop import LONG_CALL_S, REWARM_S, WARM_UP_CAP_S
-from tradespace.measuring.statistics import FEWEST_SLICES
 
-SLICES_A_BUDGET = 24
-SLICE_LIMITS_S = (0.025, 0.3)
 # To the measuring process and back, and to read the counters of all threads.
 WAY_S = 0.004
-# Below six slices the median has no 95 % interval: a Config that is slow, or disturbed by other work on the machine,
-# may take up to four budgets to get six good ones.
-MOST_BUDGETS = 4
 # Strength of the belief that a knob makes no difference, in calls that say so.
 RIDGE = 0.1
 # Until larger batches were timed, a call is thought to grow with this power of the batch size: between not at all,
@@ -64,19 +57,6 @@ def _batches(configs: list[Config]) -> np.ndarray:
 def warming_up_s(call_s: float) -> float:
     """Seconds of calls before the first slice: one to see its memory, and more until the latency is steady."""
     return max(min(11 * call_s, WARM_UP_CAP_S + call_s / 2), call_s)
-
-
-def slice_s(budget_s: float) -> float:
-    """Seconds of samples that a slice is asked for."""
-    shortest, longest = SLICE_LIMITS_S
-    return min(max(budget_s / SLICES_A_BUDGET, shortest), longest)
-
-
-def sampling_s(call_s: float, budget_s: float) -> float:
-    """Seconds of samples until the budget is spent, by whole calls."""
-    one_s = math.ceil(slice_s(budget_s) / call_s) * call_s
-    slices = max(math.ceil(budget_s / one_s), min(FEWEST_SLICES, math.ceil(MOST_BUDGETS * budget_s / one_s)))
-    return slices * one_s
 
 
 def beside_s(call_s: float) -> float:

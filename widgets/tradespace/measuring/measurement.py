@@ -149,7 +149,7 @@ class Measurement:
     facts : Facts
     energy_j_per_item : float
         NaN where no counter can be read.
-    ci : float
+    max_width : float
         Asked width of the 95 % interval of the median latency, as a fraction of the median.
     failure : Failure, optional
     data : str
@@ -173,7 +173,7 @@ class Measurement:
     correct: np.ndarray | None = field(default=None, repr=False)
     facts: Facts = Facts()
     energy_j_per_item: float = math.nan
-    ci: float = 0.02
+    max_width: float = 0.02
     failure: Failure | None = None
     data: str = ""
     machine: str = ""
@@ -355,9 +355,9 @@ class Measurement:
             return ""
         raised = {
             "few_samples": math.isnan(self.width),
-            "unconverged": not self.width <= self.ci,
+            "unconverged": not self.width <= self.max_width,
             "noisy": self.noise > NOISY_ABOVE,
-            "drifting": abs(self.drift) > self.ci,
+            "drifting": abs(self.drift) > self.max_width,
             "contended": self.disturbed > CONTENDED_ABOVE,
             "throttled": self.throttled,
             "output_mismatch": self.facts.output_error > MISMATCH_ABOVE or self.untrue,
@@ -410,10 +410,10 @@ class Measurement:
 
     def _trust(self) -> str:
         if not self.flags:
-            return f"To be trusted to {self.ci:.0%}: {self.samples:,} samples in {len(self.slices)} slices."
+            return f"To be trusted to {self.max_width:.0%}: {self.samples:,} samples in {len(self.slices)} slices."
         doubts = {
             "few_samples": "too few slices for an interval",
-            "unconverged": f"its interval is still wider than the {self.ci:.0%} asked",
+            "unconverged": f"its interval is still wider than the {self.max_width:.0%} asked",
             "noisy": f"half of its samples spread over {self.noise:.0%} of the median",
             "drifting": f"latency changed by {self.drift:+.0%} while it was measured",
             "contended": f"other work or a quota took its cores in {self.disturbed:.0%} of the slices",

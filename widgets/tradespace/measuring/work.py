@@ -5,20 +5,13 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
 from statistics import fmean
 from typing import Protocol
 
 from tradespace.config import Config
-from tradespace.measuring.forecast import (
-    MOST_BUDGETS,
-    beside_s,
-    forecast_calls,
-    sampling_s,
-    slice_s,
-    warming_up_s,
-)
+from tradespace.measuring.forecast import beside_s, forecast_calls, warming_up_s
 from tradespace.measuring.measurement import Measurement, Score
+from tradespace.measuring.schedule import Schedule
 from tradespace.measuring.statistics import FEWEST_SLICES
 
 # Stopping at the first narrow interval flatters it: not before it is taken over so many slices.
@@ -34,15 +27,6 @@ PREPARING_S = {
 }
 STARTING_S = 5.0
 CALL_S = 0.03
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Seconds of samples a Config and of scoring a variant, at most; and how many test items there are."""
-
-    budget_s: float
-    score_s: float
-    test_items: int
 
 
 class Point(Protocol):
@@ -74,8 +58,7 @@ class Work:
         self._changed, self._start = changed, time.monotonic()
         self._points: list[Point] = []
         self._scores: Mapping[Config, Score] = {}
-        self._budget_s = self._score_s = math.nan
-        self._test_items = 0
+        self._schedule, self._test_items = Schedule(), 0
         self._prepared: set[Config] = set()
         # Of each stage and kind of preparing, what it took.
         self._took: defaultdict[str, list[float]] = defaultdict(list)
@@ -85,10 +68,12 @@ class Work:
         self._beside: list[tuple[float, float]] = []
         self._slices = self._undisturbed = 0
 
-    def plan(self, points: Iterable[Point], scores: Mapping[Config, Score], limits: Limits) -> None:
+    def plan(
+        self, points: Iterable[Point], scores: Mapping[Config, Score], schedule: Schedule, test_items: int
+    ) -> None:
         """What is to be measured: `points` and `scores` are looked at again whenever the rest is estimated."""
         self._points, self._scores = list(points), scores
-        self._budget_s, self._score_s, self._test_items = limits.budget_s, limits.score_s, limits.test_items
+        self._schedule, self._test_items = schedule, test_items
 
     @contextmanager
     def stage(self, name: str, point: Point) -> Iterator[None]:
@@ -120,7 +105,7 @@ class Work:
         measurement = point.measurement
         if measurement.slices:
             call_s = self._call_s.get(measurement.config, measurement.latency_p50_ms / 1e3)
-            self._sampled.append((measurement.spent_s, sampling_s(call_s, self._budget_s)))
+            self._sampled.append((measurement.spent_s, self._schedule.sampling_s(call_s)))
         self._slices += len(measurement.slices)
         self._undisturbed += measurement.undisturbed
 
@@ -162,25 +147,25 @@ class Work:
             config = point.measurement.config
             if not point.timed:
                 sampling = left_s.get(config, longer * self._expected_s(point, call_s))
-                number = sampling / max(call_s[config], slice_s(self._budget_s))
+                number = sampling / max(call_s[config], self._schedule.slice_s)
                 seconds += sampling + number * beside * beside_s(call_s[config])
                 seconds += 0.0 if point.warm else warming * warming_up_s(call_s[config])
         return seconds
 
     def _expected_s(self, point: Point, call_s: Mapping[Config, float]) -> float:
-        return sampling_s(call_s[point.measurement.config], self._budget_s)
+        return self._schedule.sampling_s(call_s[point.measurement.config])
 
     def _sampling_left_s(self, point: Point, undisturbed: float) -> float:
         """Seconds of samples that a point still takes, in whole slices, where that share of slices is undisturbed."""
-        measurement = point.measurement
+        measurement, schedule = point.measurement, self._schedule
         if point.timed:
             return 0.0
-        left_s = time_left_s(measurement, self._budget_s)
+        left_s = time_left_s(measurement, schedule)
         if measurement.undisturbed < FEWEST_SLICES:
-            slices_a_budget = self._budget_s / slice_s(self._budget_s)
-            budgets = FEWEST_SLICES / max(undisturbed * slices_a_budget, FEWEST_SLICES / MOST_BUDGETS)
-            expected_s = sampling_s(measurement.spent_s / len(measurement.slices), self._budget_s)
-            left_s = max(max(budgets, 1.0) * self._budget_s, expected_s) - measurement.spent_s
+            slices_a_budget = schedule.budget_s / schedule.slice_s
+            budgets = FEWEST_SLICES / max(undisturbed * slices_a_budget, FEWEST_SLICES / schedule.most_budgets)
+            expected_s = schedule.sampling_s(measurement.spent_s / len(measurement.slices))
+            left_s = max(max(budgets, 1.0) * schedule.budget_s, expected_s) - measurement.spent_s
         one_s = measurement.spent_s / len(measurement.slices)
         return math.ceil(max(left_s / one_s, 1.0) - 1e-9) * one_s
 
@@ -193,10 +178,10 @@ class Work:
         seconds = 0.0
         for name, rate in rates.items():
             score = self._scores.get(name, Score())
-            if not score.done(self._score_s):
+            if not score.done(self._schedule.score_s):
                 rate = len(score.correct) / score.spent_s if len(score.correct) and score.spent_s else rate
                 items = self._test_items - len(score.correct)
-                seconds += min(items / rate, self._score_s - score.spent_s)
+                seconds += min(items / rate, self._schedule.score_s - score.spent_s)
         return seconds
 
     def _usual_s(self, kind: str, otherwise: float) -> float:
@@ -222,18 +207,18 @@ def _ratio(seconds: Sequence[tuple[float, float]], otherwise: float) -> float:
     return taken / expected if expected else otherwise
 
 
-def time_left_s(measurement: Measurement, budget_s: float) -> float:
+def time_left_s(measurement: Measurement, schedule: Schedule) -> float:
     """About how long sampling will go on: until the interval is as narrow as asked, or the budget is spent."""
     if not measurement.slices:
-        return budget_s
-    spent_s = measurement.spent_s
+        return schedule.budget_s
+    left_s = schedule.budget_s - measurement.spent_s
     undisturbed = measurement.undisturbed
     if undisturbed < FEWEST_SLICES:
-        return budget_s - spent_s if spent_s < budget_s else max(MOST_BUDGETS * budget_s - spent_s, 0.0)
+        return left_s if left_s > 0 else max(schedule.most_budgets * schedule.budget_s - measurement.spent_s, 0.0)
     # An interval narrows with the root of the number of slices.
-    wanted = max(STOP_FROM_SLICES, undisturbed * (measurement.width / measurement.ci) ** 2)
-    more_s = max(wanted - undisturbed, 0.0) * spent_s / len(measurement.slices)
-    return min(more_s, max(budget_s - spent_s, 0.0))
+    wanted = max(STOP_FROM_SLICES, undisturbed * (measurement.width / measurement.max_width) ** 2)
+    more_s = max(wanted - undisturbed, 0.0) * measurement.spent_s / len(measurement.slices)
+    return min(more_s, max(left_s, 0.0))
 
 
 def in_words(seconds: float) -> str:

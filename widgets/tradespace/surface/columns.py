@@ -58,18 +58,22 @@ def configs_of(surface: pd.DataFrame) -> list[Config]:
 
 
 def save_surface(surface: pd.DataFrame, path: str | Path) -> None:
-    """Write a surface as CSV, for `load_surface`.
+    """Write a surface as CSV, for `load_surface`: its columns in their order, then any of your own.
 
     Raises
     ------
     ValueError
         If columns are missing.
     """
-    checked(surface, "surface").to_csv(path, index=False, quoting=csv.QUOTE_NONNUMERIC)
+    checked(surface, "surface").join(surface[own_columns(surface)]).to_csv(
+        path, index=False, quoting=csv.QUOTE_NONNUMERIC
+    )
 
 
 def load_surface(path: str | Path) -> pd.DataFrame:
     """Read a surface that `save_surface` wrote; its columns and types are checked.
+
+    A column of your own is one of numbers if all that it holds are numbers, else one of text.
 
     Raises
     ------
@@ -77,7 +81,8 @@ def load_surface(path: str | Path) -> pd.DataFrame:
         If columns are missing or hold something else than they should.
     """
     # As text first, so that a model may be called "NA", and no number is guessed where there is none.
-    frame = checked(pd.read_csv(path, dtype=str, keep_default_na=False), str(path))
+    text = pd.read_csv(path, dtype=str, keep_default_na=False)
+    frame = checked(text, str(path))
     numeric = [name for name, kind in TYPES.items() if kind != "str"]
     try:
         numbers = frame[numeric].replace("", "nan").astype("float64")
@@ -92,4 +97,16 @@ def load_surface(path: str | Path) -> pd.DataFrame:
     # Config judges each knob by itself: rows whose values all came before need not be looked at.
     known = pd.concat([frame[name].duplicated() for name in KNOBS], axis="columns").all(axis="columns")
     configs_of(frame[~known])
-    return frame
+    return frame.join(text[own_columns(text)].apply(_numbers_if_all_are))
+
+
+def own_columns(frame: pd.DataFrame) -> list[str]:
+    """The columns that are not those of every surface, such as a cost."""
+    return [name for name in frame.columns if name not in COLUMNS]
+
+
+def _numbers_if_all_are(text: pd.Series) -> pd.Series:
+    try:
+        return text.replace("", "nan").astype("float64")
+    except ValueError:
+        return text

@@ -10,7 +10,7 @@ from tradespace.config import VARIANT, Config
 from tradespace.errors import whole_number
 from tradespace.surface.columns import configs_of
 from tradespace.surface.frontier import nondominated
-from tradespace.surface.objectives import Objective, check_objective, check_one_machine, measured, numbers
+from tradespace.surface.objectives import Objective, as_objectives, check_one_machine, in_one_list, measured, numbers
 
 if TYPE_CHECKING:
     from tradespace.measuring.measurement import Measurement
@@ -21,9 +21,11 @@ Z = 1.959964
 UNKNOWN_SPREAD = 0.1
 
 
+@in_one_list
 def frontier_confidence(
     surface: pd.DataFrame,
-    *objectives: Objective,
+    objectives: Objective | Iterable[Objective],
+    *,
     measurements: "Iterable[Measurement]" = (),
     draws: int = DRAWS,
     seed: int = 0,
@@ -37,7 +39,7 @@ def frontier_confidence(
 
     Parameters
     ----------
-    *objectives : Objective
+    objectives : Objective, or a list of them
         On latency, throughput, accuracy or any other numeric column; columns without an interval are taken as known.
     measurements : iterable of Measurement, optional
         The raw data of rows, as `Store(path).measurements()` has them. Rows without are drawn from their intervals, and
@@ -58,6 +60,7 @@ def frontier_confidence(
     >>> frontier_confidence(surface, minimize("latency_p50_ms"))["verdict"].tolist()
     ["can't tell", "can't tell", 'off']
     """
+    objectives = as_objectives(objectives)
     check_one_machine(surface)
     draws = whole_number("draws", draws, least=1)
     measured(surface)
@@ -105,8 +108,6 @@ class _Draws:
                 known.get((t, n, config))
                 for t, n, config in zip(surface["task"], surface["machine"], configs_of(surface), strict=True)
             ]
-        for objective in objectives:
-            check_objective(objective)
         columns = {objective.column: numbers(surface, objective.column) for objective in objectives}
         self._plain = pd.DataFrame({"status": surface["status"].to_numpy(), **columns})
         self._measured = measured(surface)

@@ -1,13 +1,16 @@
 """The Pareto frontier: the rows that no other row beats."""
 
+from collections.abc import Iterable
+
 import moocore
 import numpy as np
 import pandas as pd
 
-from tradespace.surface.objectives import Objective, check_objective, check_one_machine
+from tradespace.surface.objectives import Objective, as_objectives, check_one_machine, in_one_list
 
 
-def pareto(surface: pd.DataFrame, *objectives: Objective) -> pd.DataFrame:
+@in_one_list
+def pareto(surface: pd.DataFrame, objectives: Objective | Iterable[Objective]) -> pd.DataFrame:
     """The nondominated rows of `surface`, in their order, with all its columns.
 
     A row is dominated if another is at least as good in every objective and better in one. Rows that tie in every
@@ -16,8 +19,8 @@ def pareto(surface: pd.DataFrame, *objectives: Objective) -> pd.DataFrame:
     Parameters
     ----------
     surface : DataFrame
-    *objectives : Objective
-        At least one, from `minimize` and `maximize`.
+    objectives : Objective, or a list of them
+        From `minimize` and `maximize`.
 
     Raises
     ------
@@ -29,19 +32,15 @@ def pareto(surface: pd.DataFrame, *objectives: Objective) -> pd.DataFrame:
     >>> import pandas as pd
     >>> from tradespace.surface.objectives import maximize, minimize
     >>> surface = pd.DataFrame({"ms": [1.0, 2.0, 3.0], "accuracy": [0.8, 0.9, 0.85], "status": "ok"})
-    >>> pareto(surface, minimize("ms"), maximize("accuracy"))["ms"].tolist()
+    >>> pareto(surface, [minimize("ms"), maximize("accuracy")])["ms"].tolist()
     [1.0, 2.0]
     """
-    return surface[nondominated(surface, objectives)]
+    return surface[nondominated(surface, as_objectives(objectives))]
 
 
 def nondominated(surface: pd.DataFrame, objectives: tuple[Objective, ...]) -> np.ndarray:
     """Per row of `surface`, whether it is on the frontier of `objectives`."""
     check_one_machine(surface)
-    if not objectives:
-        raise ValueError("objectives: wanted at least one, such as ts.maximize('accuracy'); got none")
-    for objective in objectives:
-        check_objective(objective)
     values = np.column_stack([objective.values(surface) for objective in objectives])
     on: np.ndarray = ~np.isnan(values).any(axis=1)
     # Dominance asks for the order of values alone. As ranks, infinities are numbers like any other: moocore 0.3.2

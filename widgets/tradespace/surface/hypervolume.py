@@ -1,13 +1,13 @@
 """How much of the space of objectives a frontier covers, down to a reference point, which has to be told with it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import moocore
 import numpy as np
 import pandas as pd
 
 from tradespace.surface.frontier import nondominated
-from tradespace.surface.objectives import Objective, check_objective
+from tradespace.surface.objectives import Objective, as_objectives, in_one_list
 
 # As bad as anything worth drawing: a second for a batch, one item a second, nothing right.
 REFERENCE: dict[str, float] = {"latency_p50_ms": 1e3, "throughput_per_s": 1.0, "accuracy": 0.0}
@@ -15,7 +15,13 @@ REFERENCE: dict[str, float] = {"latency_p50_ms": 1e3, "throughput_per_s": 1.0, "
 LOGARITHMIC = ("_ms", "_per_s", "_s", "_mb", "_per_million", "power", "energy_j_per_item", "energy_delay")
 
 
-def hypervolume(surface: pd.DataFrame, *objectives: Objective, reference: Mapping[str, float] | None = None) -> float:
+@in_one_list
+def hypervolume(
+    surface: pd.DataFrame,
+    objectives: Objective | Iterable[Objective],
+    *,
+    reference: Mapping[str, float] | None = None,
+) -> float:
     """Volume of what the frontier of `surface` dominates, down to a reference point (Zitzler and Thiele, 1998).
 
     Times and rates are taken as powers of ten, shares as they are. So in latency, throughput and accuracy, halving
@@ -23,6 +29,8 @@ def hypervolume(surface: pd.DataFrame, *objectives: Objective, reference: Mappin
 
     Parameters
     ----------
+    surface : DataFrame
+    objectives : Objective, or a list of them
     reference : mapping of str to float, optional
         Column -> its worst value that still counts; by default `REFERENCE`: 1,000 ms, 1 item a second, accuracy 0.
         Points that are not better in every objective add nothing. Volumes compare only at one reference.
@@ -36,12 +44,10 @@ def hypervolume(surface: pd.DataFrame, *objectives: Objective, reference: Mappin
     --------
     >>> from tradespace.surface.objectives import maximize, minimize
     >>> surface = pd.DataFrame({"latency_p50_ms": [10.0, 100.0], "accuracy": [0.8, 0.9], "status": "ok"})
-    >>> round(hypervolume(surface, minimize("latency_p50_ms"), maximize("accuracy")), 6)
+    >>> round(hypervolume(surface, [minimize("latency_p50_ms"), maximize("accuracy")]), 6)
     1.7
     """
-    worst = REFERENCE if reference is None else reference
-    for objective in objectives:
-        check_objective(objective)
+    objectives, worst = as_objectives(objectives), REFERENCE if reference is None else reference
     lacking = [objective.column for objective in objectives if objective.column not in worst]
     if lacking:
         raise ValueError(f"reference: wanted a worst value for each objective; got none for {', '.join(lacking)}")

@@ -1,12 +1,13 @@
 """What is wanted of a Config: objectives to pull at, constraints to keep."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import wraps
 
 import numpy as np
 import pandas as pd
 
-from tradespace.errors import choose
+from tradespace.errors import Given, Result, choose
 from tradespace.surface.derived import PRODUCTS
 
 
@@ -88,14 +89,44 @@ def at_least(column: str, limit: float) -> Constraint:
     return Constraint(column, _limit(column, limit), at_least=True)
 
 
-def check_objective(objective: object) -> None:
-    """Raise a ValueError if `objective` is none: a column's name alone does not say which way is better."""
-    if not isinstance(objective, Objective):
-        raise ValueError(f"objective: wanted ts.minimize(column) or ts.maximize(column); got {objective!r}")
+def as_objectives(objectives: "Objective | Iterable[Objective]") -> tuple[Objective, ...]:
+    """One objective, or several, as a tuple.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or one is something else: a column's name alone does not say which way is better.
+    """
+    several = (
+        tuple(objectives) if isinstance(objectives, Iterable) and not isinstance(objectives, str) else (objectives,)
+    )
+    if not several:
+        raise ValueError("objectives: wanted at least one, such as ts.maximize('accuracy'); got none")
+    for one in several:
+        if not isinstance(one, Objective):
+            raise ValueError(f"objectives: wanted ts.minimize(column) or ts.maximize(column); got {one!r}")
+    return several
+
+
+def in_one_list(function: Callable[Given, Result]) -> Callable[Given, Result]:
+    """Refuse objectives that are given one by one, with an error that shows the list."""
+
+    @wraps(function)
+    def call(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        if len(args) > 2:
+            name = function.__name__
+            raise TypeError(f"{name}: objectives are one list now: {name}(surface, [..., ...])")
+        return function(*args, **kwargs)
+
+    return call
 
 
 def measured(surface: pd.DataFrame) -> np.ndarray:
     """Per row, whether it was measured."""
+    if "status" not in surface and "told" in surface:
+        raise ValueError(
+            "surface: wanted measured rows; got predictions. Measure the promising ones: ts.sweep(task, configs)"
+        )
     if "status" not in surface:
         raise ValueError("surface: wanted a column 'status', which says what was measured; there is none")
     return (surface["status"] == "ok").to_numpy(dtype=bool)

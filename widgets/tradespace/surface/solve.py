@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tradespace.surface.objectives import Constraint, Objective, check_objective, feasible
+from tradespace.surface.objectives import Constraint, Objective, as_objectives, feasible
 
 if TYPE_CHECKING:
     from tradespace.tasks.task import Task
@@ -58,7 +58,7 @@ class Problem:
 
 def solve(
     surface: pd.DataFrame,
-    objective: Objective | tuple[Objective, ...] | list[Objective],
+    objective: Objective | Iterable[Objective],
     subject_to: Iterable[Constraint] = (),
     *,
     confirm: bool = False,
@@ -98,11 +98,7 @@ def solve(
     >>> len(solve(surface, maximize("accuracy"), subject_to=[at_most("ms", 0.5)]))
     0
     """
-    objectives = tuple(objective) if isinstance(objective, tuple | list) else (objective,)
-    if not objectives:
-        raise ValueError("objective: wanted at least one, such as ts.maximize('accuracy'); got none")
-    for one in objectives:
-        check_objective(one)
+    objectives = as_objectives(objective)
     constraints = tuple(subject_to) if isinstance(subject_to, Iterable) else subject_to
     kept = feasible(surface, constraints)
     problem = Problem(surface.copy(deep=False), objectives, constraints)

@@ -13,6 +13,7 @@ import numpy as np
 
 from tradespace.measuring.archive import pack, unpack
 from tradespace.measuring.measurement import Measurement, Score, Slice
+from tradespace.measuring.schedule import Schedule
 from tradespace.surface.columns import row
 
 WAIT_FOR_OTHERS_S = 30
@@ -63,7 +64,7 @@ class Store:
             self._move_aside(error)
             self._open()
 
-    def find(self, key: str, ci: float, budget_s: float) -> dict[str, object] | None:
+    def find(self, key: str, schedule: Schedule) -> dict[str, object] | None:
         """The row saved under `key`, if it is as well known as asked: as narrow, or on as large a budget."""
         with self._connected() as connection:
             found = connection.execute("SELECT row, budget_s FROM point WHERE key = ?", (key,)).fetchone()
@@ -71,7 +72,7 @@ class Store:
             return None
         saved: dict[str, object] = json.loads(found[0])
         low, middle, high = (float(str(saved[f"latency_p50_{end}ms"])) for end in ("lo_", "", "hi_"))
-        known = high - low <= ci * middle or found[1] >= budget_s
+        known = high - low <= schedule.max_width * middle or found[1] >= schedule.budget_s
         return saved if saved["status"] == "ok" and known else None
 
     def save(self, key: str, identity: dict[str, object], measurement: Measurement, budget_s: float) -> None:

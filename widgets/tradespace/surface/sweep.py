@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,15 +17,17 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from tradespace.config import Config, check
-from tradespace.errors import choose, positive
-from tradespace.measuring.engine import LOOP_VERSION, SCORE_S, machine_of, measure_rounds
+from tradespace.errors import choose, positive, renamed
+from tradespace.measuring.engine import LOOP_VERSION, machine_of, measure_rounds
 from tradespace.measuring.measurement import Score
+from tradespace.measuring.schedule import Schedule
 from tradespace.measuring.work import Work, in_words
 from tradespace.prepare import versions
 from tradespace.surface.columns import row, table
 from tradespace.surface.search import Search
 from tradespace.surface.store import Store
 from tradespace.tasks.task import Task
+from tradespace.text import counted
 
 SEARCHES = ("all", "adaptive")
 ASKED_AT_ONCE = 1
@@ -37,18 +39,19 @@ PARTS_UNTIL = 0.05
 Identities = dict[Config, dict[str, object]]
 
 
+@renamed(ci="max_width", budget="total_s")
 def sweep(
     task: Task,
     configs: Iterable[Config],
     *,
     store: str | Path | None = None,
-    ci: float = 0.02,
+    max_width: float = 0.02,
     budget_s: float = 3.0,
-    score_s: float = SCORE_S,
+    score_s: float = 5.0,
     progress: bool = True,
     executor: Executor | None = None,
     search: str = "all",
-    budget: float | None = None,
+    total_s: float | None = None,
 ) -> pd.DataFrame:
     """Measure every Config on this machine: a surface with one row each, in the order given; repeats are merged.
 
@@ -65,7 +68,7 @@ def sweep(
         something changed that they depend on: the machine, torch or the runtime, the timing loop, the model's layers
         or weights, the task's data. One that was measured less closely than asked goes on from its slices. Accuracy
         is kept likewise, once for all threads and batch sizes.
-    ci, budget_s, score_s : float
+    max_width, budget_s, score_s : float
         As for `measure`: the asked width of each interval, the most seconds of samples a Config, and the most seconds
         of scoring a model at a precision in a runtime.
     progress : bool
@@ -75,10 +78,10 @@ def sweep(
         host.
     search : str
         `all`, or `adaptive`: measure only what may be on the frontier of latency, throughput and accuracy, as judged
-        from what was measured so far, until `budget` is spent. Interrupted, it returns what it has. `predicted` tells
+        from what was measured so far, until `total_s` have passed. `predicted` tells
         what is believed of the Configs that were skipped; the progress bar, by how much such predictions are off.
-    budget : float, optional
-        Seconds for an adaptive search, all told.
+    total_s : float, optional
+        Seconds that an adaptive search takes, all in all.
 
     Raises
     ------
@@ -95,39 +98,33 @@ def sweep(
     ([1, 8], ['ok', 'ok'])
     """
     checked = list(dict.fromkeys(check(task, configs)))
-    limits = Closeness(positive("ci", ci), positive("budget_s", budget_s), positive("score_s", score_s))
+    schedule = Schedule(max_width, budget_s, score_s)
     choose("search", search, SEARCHES)
-    if (search == "adaptive") != (budget is not None):
+    if (search == "adaptive") != (total_s is not None):
         raise ValueError(
-            f"budget: wanted seconds for search='adaptive', and none for 'all'; got {budget!r}, {search!r}"
+            f"total_s: wanted seconds for search='adaptive', and none for 'all'; got {total_s!r}, {search!r}"
         )
-    budget = positive("budget", budget) if budget is not None else None
+    total_s = positive("total_s", total_s) if total_s is not None else None
     where = machine_of(executor)
     identities = _identities(task, checked, where)
-    unfinished = _unfinished(identities, limits, search, budget)
+    unfinished = _unfinished(identities, schedule, search)
     kept = Store(unfinished if store is None else store)
-    with kept.held_open(), _Progress(len(checked), progress, budget) as bar:
-        measuring = _Sweep(task, identities, kept, limits, executor, where, bar)
-        if budget is None:
-            measuring.measure(checked)
-        interrupted = budget is not None and _adaptive(measuring, budget, bar)
-    if store is None and not interrupted:
+    with kept.held_open(), _Progress(len(checked), progress, total_s) as bar:
+        measuring = _Sweep(task, identities, kept, schedule, executor, where, bar)
+        try:
+            measuring.measure(checked) if total_s is None else _adaptive(measuring, total_s, bar)
+        except KeyboardInterrupt as interrupt:
+            known = f"{len(bar.rows)} of {counted(len(checked), 'point')}"
+            interrupt.add_note(f"{known} were measured and are kept: the same call goes on from there")
+            raise
+    if store is None:
         _forget(unfinished)
     return table(bar.rows[config] for config in checked if config in bar.rows)
 
 
-@dataclass(frozen=True)
-class Closeness:
-    """How closely each point is measured, as for `measure`."""
-
-    ci: float
-    budget_s: float
-    score_s: float
-
-
-def _unfinished(identities: Identities, limits: Closeness, search: str, budget: float | None) -> Path:
+def _unfinished(identities: Identities, schedule: Schedule, search: str) -> Path:
     """Where a sweep without a store keeps what it measures until it has come to its end."""
-    asked = {"points": sorted(map(_key, identities.values())), "search": [search, budget], **asdict(limits)}
+    asked = {"points": sorted(map(_key, identities.values())), "search": search, **asdict(schedule)}
     return _folder() / f"{_key(asked)}.sqlite"
 
 
@@ -144,28 +141,24 @@ def _forget(path: Path) -> None:
         path.with_name(path.name + journal).unlink(missing_ok=True)
 
 
-def _adaptive(measuring: "_Sweep", budget_s: float, bar: "_Progress") -> bool:
-    """Measure what may be on the frontier until the time is up, or somebody interrupts: whether somebody did."""
-    finder, now = Search(measuring.configs, measuring.limits.budget_s), time.monotonic()
-    end = now + budget_s
-    try:
-        while now < end and (asked := finder.ask(ASKED_AT_ONCE)):
-            measuring.measure(asked)
-            before, now = now, time.monotonic()
-            finder.tell(table(bar.rows[config] for config in asked), now - before)
-            bar.note = f", predictions off by {finder.error():.0%}"
-    except KeyboardInterrupt:
-        return True
-    return False
+def _adaptive(measuring: "_Sweep", total_s: float, bar: "_Progress") -> None:
+    """Measure what may be on the frontier until the time is up."""
+    finder, now = Search(measuring.configs, measuring.schedule.budget_s), time.monotonic()
+    end = now + total_s
+    while now < end and (asked := finder.ask(ASKED_AT_ONCE)):
+        measuring.measure(asked)
+        before, now = now, time.monotonic()
+        finder.tell(table(bar.rows[config] for config in asked), now - before)
+        bar.note = f", predictions off by {finder.error():.0%}"
 
 
 class _Progress:
     """The rows that a sweep has so far, and its progress bar, which counts seconds of work."""
 
-    def __init__(self, number: int, shown: bool, budget_s: float | None) -> None:
+    def __init__(self, number: int, shown: bool, total_s: float | None) -> None:
         self.rows: dict[Config, dict[str, object]] = {}
         self.work, self.note = Work(self._draw), ""
-        self._number, self._budget_s = number, budget_s
+        self._number, self._total_s = number, total_s
         self._drawn_s, self._share = -math.inf, 0.0
         self._bar: tqdm[NoReturn] = tqdm(total=1.0, bar_format="{percentage:3.0f}%|{bar}| {desc}", disable=not shown)
 
@@ -184,8 +177,8 @@ class _Progress:
         if self._bar.disable or done_s - self._drawn_s < REDRAWN_S:
             return
         self._drawn_s = done_s
-        stages = self.work.left_s() if self._budget_s is None else {}
-        left_s = sum(stages.values()) if self._budget_s is None else max(self._budget_s - done_s, 0.0)
+        stages = self.work.left_s() if self._total_s is None else {}
+        left_s = sum(stages.values()) if self._total_s is None else max(self._total_s - done_s, 0.0)
         # A bar that goes back would tell less than one that waits.
         self._share = max(self._share, done_s / max(done_s + left_s, 1e-9))
         parts = ", ".join(f"{name} {in_words(seconds)}" for name, seconds in stages.items() if seconds >= 1)
@@ -205,12 +198,12 @@ class _Sweep:
         task: Task,
         identities: Identities,
         store: Store,
-        limits: Closeness,
+        schedule: Schedule,
         executor: Executor | None,
         where: str,
         bar: _Progress,
     ) -> None:
-        self.configs, self.limits = list(identities), limits
+        self.configs, self.schedule = list(identities), schedule
         self._task, self._store, self._executor, self._bar = task, store, executor, bar
         self._identities, self._where = identities, where
         self._keys = {config: _key(identity) for config, identity in identities.items()}
@@ -229,7 +222,7 @@ class _Sweep:
         for measurement, finished in measure_rounds(
             self._task,
             missing,
-            **asdict(self.limits),
+            self.schedule,
             executor=self._executor,
             scores=self._scores,
             slices=slices,
@@ -243,13 +236,13 @@ class _Sweep:
             self._keep_score(config)
             if finished:
                 self._bar.rows[config] = row(measurement)
-                self._store.save(self._keys[config], self._identities[config], measurement, self.limits.budget_s)
+                self._store.save(self._keys[config], self._identities[config], measurement, self.schedule.budget_s)
 
     def _known(self, config: Config) -> dict[str, object] | None:
         """The row of a point that need not be measured again, if there is one."""
-        found = self._store.find(self._keys[config], self.limits.ci, self.limits.budget_s)
+        found = self._store.find(self._keys[config], self.schedule)
         score = self._scores.get(config.variant, Score(whole=self._task.test is None))
-        return found if score.done(self.limits.score_s) else None
+        return found if score.done(self.schedule.score_s) else None
 
     def _keep_score(self, config: Config) -> None:
         score = self._scores.get(config.variant)

@@ -125,9 +125,9 @@ def expendable(choice: Any, surface: pd.DataFrame, column: str = "precision") ->
     >>> expendable("eager", surface, column="runtime").passed
     True
     """
-    whole = hypervolume(surface, *OBJECTIVES)
+    whole = hypervolume(surface, OBJECTIVES)
     values = surface[column].unique()
-    left = {str(value): hypervolume(surface[surface[column] != value], *OBJECTIVES) for value in values}
+    left = {str(value): hypervolume(surface[surface[column] != value], OBJECTIVES) for value in values}
     best = max(left, key=lambda value: left[value])
     losses = ", ".join(f"{value} {(whole - volume) / whole:.1%}" for value, volume in left.items())
     answer = f"Lost without each: {losses}. The least is lost without {best}."

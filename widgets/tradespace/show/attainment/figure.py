@@ -10,6 +10,7 @@ from tradespace.show.common.style import (
     INK,
     LIMIT,
     canvas,
+    figure_of,
     legend_below,
     log_axis,
     name_machine,
@@ -39,6 +40,7 @@ def plot_attainment(
     max_latency_ms: float | None = None,
     min_throughput_per_s: float | None = None,
     min_accuracy: float | None = None,
+    ax: "Axes | None" = None,
 ) -> "Figure":
     """Map of the best accuracy within each latency and at each throughput, with lines of equal accuracy.
 
@@ -51,6 +53,8 @@ def plot_attainment(
         Of one machine.
     max_latency_ms, min_throughput_per_s, min_accuracy : float, optional
         Limits: the part of the map that meets them is outlined, the rest is veiled. Accuracy is a fraction.
+    ax : matplotlib Axes, optional
+        Where to draw; by default a figure of its own, which also names the machine.
 
     Raises
     ------
@@ -70,10 +74,10 @@ def plot_attainment(
     exact = at_least("accuracy", 0.0 if min_accuracy is None else min_accuracy).limit
     grid, carriers = _staircase(surface)
     with styled():
-        figure, axes = canvas(11, 7)
+        where, axes = canvas(11, 7, ax)
         # What lies open below all else is not attainable.
         axes.set_facecolor("0.85")
-        keys = [_map(figure, axes, grid), *_contours(axes, grid)]
+        keys = [_map(axes, grid), *_contours(axes, grid)]
         keys += axes.plot(
             carriers["latency_p50_ms"], carriers["throughput_per_s"], "o", ms=5, mfc="white", mec=INK, mew=0.8,
             label="measured, on the frontier",
@@ -84,9 +88,9 @@ def plot_attainment(
         axes.grid(False)
         log_axis(axes.xaxis)
         log_axis(axes.yaxis)
-        legend_below(figure, [keys[:3], keys[3:]])
-        name_machine(figure, surface)
-    return figure
+        legend_below(where, [keys[:3], keys[3:]])
+        name_machine(where, surface)
+    return figure_of(axes)
 
 
 def colours(grid: pd.DataFrame) -> Any:
@@ -103,20 +107,20 @@ def colours(grid: pd.DataFrame) -> Any:
 def _staircase(surface: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """`attainment` at every limit where it changes, with room around; and the rows on the frontier, which carry it."""
     all_of_it = attainment(surface)
-    on = pareto(surface, *OBJECTIVES)
+    on = pareto(surface, OBJECTIVES)
     latency = [*extent(all_of_it.columns), *on["latency_p50_ms"]]
     throughput = [*extent(all_of_it.index), *on["throughput_per_s"]]
     return attainment(surface, latency, throughput), on
 
 
-def _map(figure: "Figure", axes: "Axes", grid: pd.DataFrame) -> "Artist":
+def _map(axes: "Axes", grid: pd.DataFrame) -> "Artist":
     """Colour the map; returns the legend's entry for what lies outside it."""
     from matplotlib.patches import Patch
 
     scale = colours(grid)
     # A cell is open at its greatest latency and closed at its greatest throughput: it has what its top left corner has.
     axes.pcolormesh(grid.columns, grid.index, grid.to_numpy()[1:, :-1], cmap=scale.cmap, norm=scale.norm, zorder=1)
-    bar = figure.colorbar(scale, ax=axes, label=ACCURACY, pad=0.02)
+    bar = figure_of(axes).colorbar(scale, ax=axes, label=ACCURACY, pad=0.02)
     percent_axis(bar.ax.yaxis)
     nothing: dict[str, Any] = {"facecolor": "0.85", "edgecolor": "0.6", "hatch": "xx", "lw": 0}
     reach = np.maximum(_reach(grid, 0.0), grid.index[0])

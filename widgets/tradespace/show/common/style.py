@@ -45,29 +45,45 @@ def styled() -> Iterator[None]:
         yield
 
 
-def canvas(width: float, height: float, **subplots: Any) -> "tuple[Figure, Any]":
-    """A figure in inches and its axes.
+def canvas(width: float, height: float, ax: "Axes | None" = None, **subplots: Any) -> "tuple[Figure | Axes, Any]":
+    """A figure in inches and its axes; or, of axes that are given, those twice.
 
-    It is made by pyplot, so that a notebook knows how to show it, and closed, so that it is not shown twice. In
-    recorded mode it says across all else that its numbers are recorded.
+    The first of both is for `legend_below` and `name_machine`. The figure is made by pyplot, so that a notebook knows
+    how to show it, and closed, so that it is not shown twice. In recorded mode it says across all else that its numbers
+    are recorded.
     """
     import matplotlib.pyplot as plt
 
+    words: dict[str, Any] = {"s": "recorded", "alpha": 0.09, "rotation": 20, "ha": "center", "va": "center"}
+    if ax is not None:
+        if recording():
+            ax.text(0.5, 0.5, size=40, transform=ax.transAxes, **words)
+        return ax, ax
     figure, axes = plt.subplots(figsize=(width, height), layout="constrained", **subplots)
     plt.close(figure)
     if recording():
-        figure.text(0.5, 0.5, "recorded", size=14 * height, alpha=0.09, rotation=20, ha="center", va="center")
+        figure.text(0.5, 0.5, size=14 * height, **words)
     return figure, axes
 
 
-def name_machine(figure: "Figure", frame: pd.DataFrame) -> None:
-    """Say above all else, in small type, on which machine the rows of `frame` were measured."""
-    if "machine" in frame:
-        figure.suptitle("; ".join(frame["machine"].dropna().unique()), size=11, color="0.35", wrap=True)
+def figure_of(axes: "Axes") -> "Figure":
+    """The figure that `axes` are in, of all subfigures the outermost."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    return figure
 
 
-def legend_below(figure: "Figure", rows: Sequence[Sequence[Any]]) -> None:
+def name_machine(where: "Figure | Axes", frame: pd.DataFrame) -> None:
+    """Say above a figure, in small type, on which machine the rows were measured; not above axes that were given."""
+    from matplotlib.figure import Figure
+
+    if "machine" in frame and isinstance(where, Figure):
+        where.suptitle("; ".join(frame["machine"].dropna().unique()), size=11, color="0.35", wrap=True)
+
+
+def legend_below(where: "Figure | Axes", rows: Sequence[Sequence[Any]]) -> None:
     """A legend under the axes, its entries in `rows`: off the data, wherever the data lie."""
+    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
     rows = [row for row in rows if row]
@@ -75,7 +91,10 @@ def legend_below(figure: "Figure", rows: Sequence[Sequence[Any]]) -> None:
     padded = [[*row, *[Line2D([], [], ls="none", label=" ")] * (width - len(row))] for row in rows]
     # Matplotlib fills a legend column by column.
     entries = [row[i] for i in range(width) for row in padded]
-    figure.legend(handles=entries, loc="outside lower center", ncols=width, frameon=False)
+    look: dict[str, Any] = {"loc": "outside lower center"}
+    if not isinstance(where, Figure):
+        look = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.15)}
+    where.legend(handles=entries, ncols=width, frameon=False, **look)
 
 
 def fill(runtime: str, colour: str) -> dict[str, Any]:

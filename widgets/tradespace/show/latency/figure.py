@@ -9,7 +9,17 @@ import pandas as pd
 
 from tradespace.measuring.measurement import Measurement
 from tradespace.show.common.percentiles import percentiles
-from tradespace.show.common.style import FAINT, LIMIT, blank, canvas, legend_below, log_axis, name_machine, styled
+from tradespace.show.common.style import (
+    FAINT,
+    LIMIT,
+    blank,
+    canvas,
+    figure_of,
+    legend_below,
+    log_axis,
+    name_machine,
+    styled,
+)
 from tradespace.show.common.words import for_still, in_brief
 from tradespace.show.latency.numbers import BINS, histogram
 from tradespace.text import counted
@@ -23,7 +33,7 @@ if TYPE_CHECKING:
 LONGEST, WRAP = 400, 80
 
 
-def plot_latency(measurement: Measurement) -> "Figure":
+def plot_latency(measurement: Measurement, *, ax: "Axes | None" = None) -> "Figure":
     """How many calls took how long, with the median, p90 and p99, each with its 95 % interval as a band.
 
     Calls in slices that other work disturbed, which statistics leave out, are grey. Of a Measurement without samples
@@ -33,6 +43,8 @@ def plot_latency(measurement: Measurement) -> "Figure":
     ----------
     measurement : Measurement
         What `measure` returned.
+    ax : matplotlib Axes, optional
+        Where to draw; by default a figure of its own, which also names the machine.
 
     Examples
     --------
@@ -42,18 +54,18 @@ def plot_latency(measurement: Measurement) -> "Figure":
     'latency of a batch, ms'
     """
     with styled():
-        figure, axes = canvas(11, 5.5)
+        where, axes = canvas(11, 5.5, ax)
         axes.set(xlabel="latency of a batch, ms", ylabel="calls")
         axes.set_title(for_still(_title(measurement)), loc="left", size=13)
         if measurement.samples:
             lines = _lines(axes, measurement)
-            legend_below(figure, [_bins(axes, measurement), lines[:2], lines[2:]])
+            legend_below(where, [_bins(axes, measurement), lines[:2], lines[2:]])
         else:
             axes.set_xticks([])
             blank(axes, fill(for_still(measurement.reason or "not measured yet", LONGEST), WRAP))
         if measurement.machine:
-            name_machine(figure, pd.DataFrame({"machine": [measurement.machine]}))
-    return figure
+            name_machine(where, pd.DataFrame({"machine": [measurement.machine]}))
+    return figure_of(axes)
 
 
 def _title(measurement: Measurement) -> str:

@@ -23,8 +23,8 @@ KINDS = {"weights": ("weights to zero", "#0072B2", "o"), "channels": ("channels 
 
 def plot_pruning(
     task: "Task",
-    pruning: str = "weights-50",
     model: str | None = None,
+    pruning: str = "weights-50",
     *,
     layer: str | None = None,
     surface: pd.DataFrame | None = None,
@@ -36,10 +36,12 @@ def plot_pruning(
     Parameters
     ----------
     task : Task
+    model : str, optional
+        The task's first, if left out.
     pruning : str
         As the knob `pruning` has it, `none` too.
-    model, layer : str, optional
-        The task's first model and its largest layer, if left out.
+    layer : str, optional
+        The largest, if left out.
     surface : DataFrame, optional
         Where accuracies and latencies come from; nothing is measured.
     runtime : str
@@ -54,7 +56,7 @@ def plot_pruning(
     Examples
     --------
     >>> import tradespace as ts
-    >>> figure = plot_pruning(ts.load_task("fashion"), "weights-90", "resnet8")
+    >>> figure = plot_pruning(ts.load_task("fashion"), "resnet8", "weights-90")
     >>> figure.axes[0].get_xlabel()
     'weight'
     """

@@ -22,8 +22,8 @@ STEPS = {True: ("a step for each channel", "#0072B2", "o"), False: ("one step fo
 
 def plot_quantization(
     task: "Task",
-    precision: str = "w4",
     model: str | None = None,
+    precision: str = "w4",
     *,
     layer: str | None = None,
     channel: str = "typical",
@@ -34,10 +34,12 @@ def plot_quantization(
     Parameters
     ----------
     task : Task
+    model : str, optional
+        The task's first, if left out.
     precision : str
         `w8` ... `w2`, or `w8-tensor` ... `w2-tensor`.
-    model, layer : str, optional
-        The task's first model and its largest layer, if left out.
+    layer : str, optional
+        The largest, if left out.
     channel : str
         Which channel's weights and levels are drawn: the `typical`, the `narrowest` or the `widest` one.
     surface : DataFrame, optional
@@ -51,7 +53,7 @@ def plot_quantization(
     Examples
     --------
     >>> import tradespace as ts
-    >>> figure = plot_quantization(ts.load_task("fashion"), "w3", "resnet8", layer="head")
+    >>> figure = plot_quantization(ts.load_task("fashion"), "resnet8", "w3", layer="head")
     >>> figure.axes[0].get_xlabel()
     'weight'
     """

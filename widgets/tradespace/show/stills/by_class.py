@@ -5,16 +5,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tradespace.show.common.style import INK, LIMIT, canvas, interval, legend_below, percent_axis, styled
+from tradespace.show.common.style import INK, LIMIT, canvas, figure_of, interval, legend_below, percent_axis, styled
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 COLUMNS = ("label", "accuracy", "accuracy_lo", "accuracy_hi", "baseline_accuracy", "lost", "gained", "p_value")
 NOW = "#0072B2"
 
 
-def plot_by_class(table: pd.DataFrame) -> "Figure":
+def plot_by_class(table: pd.DataFrame, *, ax: "Axes | None" = None) -> "Figure":
     """Accuracy of each class, with its 95 % interval, joined to that of the baseline; most forgotten on top.
 
     At the right, how many items were lost and gained, in bold where p is below 5 %, as one class in twenty has it by
@@ -24,6 +25,8 @@ def plot_by_class(table: pd.DataFrame) -> "Figure":
     ----------
     table : DataFrame
         What `accuracy_by_class` returned, with a baseline.
+    ax : matplotlib Axes, optional
+        Where to draw; by default a figure of its own, which also names the machine.
 
     Raises
     ------
@@ -51,7 +54,7 @@ def plot_by_class(table: pd.DataFrame) -> "Figure":
     table = table.iloc[np.argsort(table["gained"] - table["lost"], kind="stable")]
     places = np.arange(len(table))
     with styled():
-        figure, axes = canvas(11, 2.2 + 0.5 * len(table))
+        where, axes = canvas(11, 2.2 + 0.5 * len(table), ax)
         before, now = table["baseline_accuracy"], table["accuracy"]
         worse = np.where(now < before, LIMIT, "0.6")
         axes.hlines(places, before, now, colors=worse, lw=6, alpha=0.6, zorder=2)
@@ -72,5 +75,5 @@ def plot_by_class(table: pd.DataFrame) -> "Figure":
             va="bottom", size="small",
         )  # fmt: skip
         percent_axis(axes.xaxis)
-        legend_below(figure, [[*was, bars]])
-    return figure
+        legend_below(where, [[*was, bars]])
+    return figure_of(axes)

@@ -7,6 +7,7 @@ import pandas as pd
 from tradespace.show.common.style import (
     LABELS,
     canvas,
+    figure_of,
     interval,
     legend_below,
     log_axis,
@@ -18,6 +19,7 @@ from tradespace.surface.hypervolume import LOGARITHMIC
 from tradespace.surface.objectives import measured, numbers
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Verdict -> what it means, colour, marker. Those that are drawn last lie on top.
@@ -30,7 +32,9 @@ VERDICTS = {
 MANY = 40
 
 
-def plot_confidence(judged: pd.DataFrame, x: str = "latency_p50_ms", y: str = "throughput_per_s") -> "Figure":
+def plot_confidence(
+    judged: pd.DataFrame, x: str = "latency_p50_ms", y: str = "throughput_per_s", *, ax: "Axes | None" = None
+) -> "Figure":
     """Points that are on the frontier for certain, or may be, with 95 % intervals, and those that are not.
 
     Parameters
@@ -40,6 +44,8 @@ def plot_confidence(judged: pd.DataFrame, x: str = "latency_p50_ms", y: str = "t
     x, y : str
         Numeric columns, or `power`, `latency_throughput_product` or `energy_delay`. A point may be on the frontier for
         a third objective that is not drawn.
+    ax : matplotlib Axes, optional
+        Where to draw; by default a figure of its own, which also names the machine.
 
     Raises
     ------
@@ -62,7 +68,7 @@ def plot_confidence(judged: pd.DataFrame, x: str = "latency_p50_ms", y: str = "t
     if drawn.empty:
         raise ValueError(f"judged: wanted a measured row with {x} and {y}; there is none")
     with styled():
-        figure, axes = canvas(11, 7)
+        where, axes = canvas(11, 7, ax)
         keys: list[Any] = []
         crowded = (drawn["verdict"] != "off").sum() > MANY
         for verdict, (meaning, colour, marker) in VERDICTS.items():
@@ -90,6 +96,6 @@ def plot_confidence(judged: pd.DataFrame, x: str = "latency_p50_ms", y: str = "t
                 log_axis(axis)
             elif column == "accuracy":
                 percent_axis(axis)
-        legend_below(figure, [keys])
-        name_machine(figure, judged)
-    return figure
+        legend_below(where, [keys])
+        name_machine(where, judged)
+    return figure_of(axes)

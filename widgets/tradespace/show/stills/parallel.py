@@ -11,6 +11,7 @@ from tradespace.show.common.marks import mark
 from tradespace.show.common.style import (
     INK,
     canvas,
+    figure_of,
     fill,
     interval,
     legend_below,
@@ -41,7 +42,7 @@ TINY = 1e-12
 INTERVALS = 24
 
 
-def plot_parallel(frontier: pd.DataFrame) -> "Figure":
+def plot_parallel(frontier: pd.DataFrame, *, ax: "Axes | None" = None) -> "Figure":
     """Each row as a line over latency, throughput, accuracy, weights and memory, every axis with its better end up.
 
     The line's colour and marker tell the precision, the filling of the marker the runtime.
@@ -51,6 +52,8 @@ def plot_parallel(frontier: pd.DataFrame) -> "Figure":
     frontier : DataFrame
         What `pareto` returned, or any few rows of a surface. A column of which nothing is known is left out, and so
         are rows that were not measured.
+    ax : matplotlib Axes, optional
+        Where to draw; by default a figure of its own, which also names the machine.
 
     Raises
     ------
@@ -71,7 +74,7 @@ def plot_parallel(frontier: pd.DataFrame) -> "Figure":
         raise ValueError(f"frontier: wanted a measured row with one of {', '.join(COLUMNS)}; there is none")
     scales = [_Scale.of(rows, column) for column in columns]
     with styled():
-        figure, axes = canvas(max(2.6 * len(scales), 8), 6.5)
+        where, axes = canvas(max(2.6 * len(scales), 8), 6.5, ax)
         for place, scale in enumerate(scales):
             _axis(axes, place, scale)
         _lines(axes, rows, scales)
@@ -81,9 +84,9 @@ def plot_parallel(frontier: pd.DataFrame) -> "Figure":
         axes.xaxis.set_ticks_position("top")
         axes.grid(False)
         axes.spines[:].set_visible(False)
-        legend_below(figure, [precision_keys(rows["precision"]), runtime_keys(rows["runtime"])])
-        name_machine(figure, frontier)
-    return figure
+        legend_below(where, [precision_keys(rows["precision"]), runtime_keys(rows["runtime"])])
+        name_machine(where, frontier)
+    return figure_of(axes)
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tradespace.show.common.style import LABELS, canvas, interval, legend_below, log_axis, styled
+from tradespace.show.common.style import LABELS, canvas, figure_of, interval, legend_below, log_axis, styled
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 NEEDED = ("latency_p50_ms", "latency_p50_lo_ms", "latency_p50_hi_ms", "throughput_per_s", "measured")
@@ -16,7 +17,7 @@ MEASURED, SKIPPED = "#0072B2", "#767676"
 MOST_BARS = 150
 
 
-def plot_predicted(believed: pd.DataFrame) -> "Figure":
+def plot_predicted(believed: pd.DataFrame, *, ax: "Axes | None" = None) -> "Figure":
     """Measured points, solid, and skipped ones, hollow, where they are predicted to lie.
 
     Parameters
@@ -24,6 +25,8 @@ def plot_predicted(believed: pd.DataFrame) -> "Figure":
     believed : DataFrame
         What `predicted` returned. Up to 150 skipped points are drawn with the intervals of their predictions; of more,
         the line above tells how wide these are.
+    ax : matplotlib Axes, optional
+        Where to draw; by default a figure of its own, which also names the machine.
 
     Raises
     ------
@@ -47,7 +50,7 @@ def plot_predicted(believed: pd.DataFrame) -> "Figure":
         raise ValueError("believed: wanted at least one row with a latency; there is none")
     there, skipped = known[known["measured"]], known[~known["measured"]]
     with styled():
-        figure, axes = canvas(11, 7)
+        where, axes = canvas(11, 7, ax)
         bars = interval(skipped, "latency_p50_ms") if len(skipped) <= MOST_BARS else None
         style = {"fmt": "o", "mfc": "none", "color": SKIPPED, "ms": 6, "mew": 1.3, "elinewidth": 1}
         hollow = axes.errorbar(
@@ -63,8 +66,8 @@ def plot_predicted(believed: pd.DataFrame) -> "Figure":
         axes.set(xlabel=LABELS["latency_p50_ms"], ylabel=LABELS["throughput_per_s"])
         log_axis(axes.xaxis)
         log_axis(axes.yaxis)
-        legend_below(figure, [[solid, hollow] if len(skipped) else [solid]])
-    return figure
+        legend_below(where, [[solid, hollow] if len(skipped) else [solid]])
+    return figure_of(axes)
 
 
 def _width(skipped: pd.DataFrame) -> str:

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tradespace.show.common.style import INK, canvas, legend_below, name_machine, styled
+from tradespace.show.common.style import INK, canvas, figure_of, legend_below, name_machine, styled
 from tradespace.surface.hypervolume import REFERENCE
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 COLUMNS = ("strategy", "seconds", "hypervolume", "seed")
@@ -23,7 +24,9 @@ CAPTION = (
 )
 
 
-def plot_search(runs: pd.DataFrame, full: float | None = None, *, caption: str = CAPTION) -> "Figure":
+def plot_search(
+    runs: pd.DataFrame, full: float | None = None, *, caption: str = CAPTION, ax: "Axes | None" = None
+) -> "Figure":
     """Hypervolume of what each strategy has found against the seconds it has spent: the median of its seeds.
 
     The band holds 80 % of the seeds. A run keeps what it found after it has ended, and has found nothing before its
@@ -38,6 +41,8 @@ def plot_search(runs: pd.DataFrame, full: float | None = None, *, caption: str =
     caption : str
         What the hypervolume is of, and down to which reference; by default that of `hypervolume` itself, with latency,
         throughput and accuracy.
+    ax : matplotlib Axes, optional
+        Where to draw; by default a figure of its own, which also names the machine.
 
     Raises
     ------
@@ -59,7 +64,7 @@ def plot_search(runs: pd.DataFrame, full: float | None = None, *, caption: str =
         raise ValueError("runs: wanted at least one row in which nothing is missing; there is none")
     end = known["seconds"].max()
     with styled():
-        figure, axes = canvas(11, 6.5)
+        where, axes = canvas(11, 6.5, ax)
         for i, (strategy, some) in enumerate(known.groupby("strategy", sort=False)):
             colour, dash = COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)]
             seconds, found = _found(some, end)
@@ -71,9 +76,9 @@ def plot_search(runs: pd.DataFrame, full: float | None = None, *, caption: str =
         axes.set(xlabel="time spent on measuring, s", ylabel="hypervolume found", xlim=(0, end or 1))
         axes.set_title(f"{_seeds(known)}\n{caption}", size=11, color="0.35", loc="left")
         keys, _ = axes.get_legend_handles_labels()
-        legend_below(figure, [keys[i : i + KEYS] for i in range(0, len(keys), KEYS)])
-        name_machine(figure, runs)
-    return figure
+        legend_below(where, [keys[i : i + KEYS] for i in range(0, len(keys), KEYS)])
+        name_machine(where, runs)
+    return figure_of(axes)
 
 
 def _seeds(runs: pd.DataFrame) -> str:
