@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 from tradespace.config import DEVICES, PRECISIONS, RUNTIMES, Config
-from tradespace.prepare import Source, export, precisions, prepare, registry, unsupported, untimed, versions
+from tradespace.prepare import Source, export, openvino, precisions, prepare, registry, unsupported, untimed, versions
+from tradespace.prepare import compile as compiled
 from tradespace.prepare import source as source_module
 from tradespace.tasks import Task
 
@@ -40,7 +41,7 @@ def prepared(task: Task, config: Config):
 
 
 def test_every_runtime_of_the_knob_is_registered():
-    assert tuple(registry.RUNTIMES) == RUNTIMES
+    assert list(registry.RUNTIMES) == list(RUNTIMES)
 
 
 def test_the_precisions_that_can_be_timed_come_in_the_order_of_the_knob(accelerator):
@@ -56,8 +57,8 @@ def test_with_cuda_its_own_precisions_can_be_timed_too(accelerator):
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_precision_is_supported_on_the_cpu_exactly_where_a_runtime_has_it(tiny, monkeypatch, runtime, precision):
-    monkeypatch.setattr(registry.compiled, "_has_compiler", lambda: True)
-    monkeypatch.setattr(registry.openvino, "_capabilities", lambda: ("BF16", "FP16"))
+    monkeypatch.setattr(compiled, "_has_compiler", lambda: True)
+    monkeypatch.setattr(openvino, "_capabilities", lambda: ("BF16", "FP16"))
     reason = unsupported(tiny, Config("narrow", precision=precision, runtime=runtime))
     assert (reason is None) == (precision in ON_CPU[runtime])
     assert reason is None or precision in reason
@@ -82,7 +83,7 @@ def test_a_missing_package_is_answered_with_the_line_that_installs_it(tiny, monk
 @pytest.mark.parametrize("runtime", ["eager", "compile"])
 def test_pytorch_itself_needs_no_other_package(tiny, monkeypatch, runtime):
     monkeypatch.setattr(registry, "find_spec", lambda name: None)
-    monkeypatch.setattr(registry.compiled, "_has_compiler", lambda: True)
+    monkeypatch.setattr(compiled, "_has_compiler", lambda: True)
     assert unsupported(tiny, Config("narrow", runtime=runtime)) is None
 
 

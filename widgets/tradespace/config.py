@@ -21,7 +21,8 @@ PRUNINGS = (
     "none", "channels-25", "channels-50", "channels-75",
     "weights-50", "weights-70", "weights-90", "weights-95",
 )  # fmt: skip
-RUNTIMES = ("eager", "compile", "onnxruntime", "openvino")
+# The files of `prepare/` of these names, and what people call them.
+RUNTIMES = {"eager": "PyTorch", "compile": "torch.compile", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
 DEVICES = ("cpu", "cuda", "mps", "xpu")
 
 CGROUPS = Path("/sys/fs/cgroup")

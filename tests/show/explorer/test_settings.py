@@ -44,7 +44,7 @@ def test_an_empty_surface_has_all_the_controls(task, surface):
     controls = controls_of(task, surface[:0], sources=(HERE,))
     assert controls.options("model") == task.models
     assert controls.options("pruning") == PRUNINGS
-    assert controls.options("runtime") == RUNTIMES
+    assert controls.options("runtime") == tuple(RUNTIMES)
     assert controls.options("precision") == SHOWN_PRECISIONS
     assert controls.options("device")[0] == "cpu"
     assert controls["max_latency_ms"] is controls["min_accuracy"] is None

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from tradespace.config import Config
+from tradespace.config import RUNTIMES, Config
 from tradespace.measuring.statistics import (
     FEWEST_SLICES,
     median_interval,
@@ -24,7 +24,6 @@ THROTTLED_BELOW = 0.9
 MISMATCH_ABOVE = 0.1
 # Runtimes round at other places than the graph says, which shifts outputs by up to 2 %.
 UNTRUE_ABOVE = 0.05
-RUNTIME_NAMES = {"eager": "PyTorch", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
 
 
 # Of arrays `==` has no single answer: what holds them is equal to itself alone.
@@ -381,7 +380,7 @@ class Measurement:
             return self.failure.reason
         if not self.untrue:
             return ""
-        runtime = RUNTIME_NAMES.get(self.config.runtime, self.config.runtime)
+        runtime = RUNTIMES[self.config.runtime]
         return (
             f"{runtime} computes this {self.config.precision} model wrongly on this processor: its outputs differ by "
             f"{self.facts.truth_error:.0%} from those of the same integers in floating point, "

@@ -13,18 +13,15 @@ from tradespace.measuring.forecast import beside_s, forecast_calls, warming_up_s
 from tradespace.measuring.measurement import Measurement, Score
 from tradespace.measuring.schedule import Schedule
 from tradespace.measuring.statistics import FEWEST_SLICES
+from tradespace.prepare.registry import RUNTIMES
 
 # Stopping at the first narrow interval flatters it: not before it is taken over so many slices.
 STOP_FROM_SLICES = 12
 
 # What is expected before anything is known, in seconds on a laptop of two cores: to export a model, which is done once
-# for the runtimes that want it; to prepare the first Config of a variant in a runtime and each further one; and one
-# call. After the first few, those measured here take their place; of one alone, it is not known how much was importing.
-EXPORTED = ("onnxruntime", "openvino")
-PREPARING_S = {
-    **{"export": 4.0, "eager": 0.5, "compile": 15.0, "onnxruntime": 0.5, "openvino": 0.5},
-    **{"eager again": 0.05, "compile again": 10.0, "onnxruntime again": 0.05, "openvino again": 0.2},
-}
+# for the runtimes that want it, and one call. After the first few, those measured here take their place; of one alone,
+# it is not known how much was importing.
+EXPORT_S = 4.0
 STARTING_S = 5.0
 CALL_S = 0.03
 
@@ -130,7 +127,7 @@ class Work:
             if not point.ready:
                 kind = _kind(point.variant, prepared)
                 prepared.add(point.variant)
-                seconds += self._usual_s(kind, PREPARING_S[kind])
+                seconds += self._usual_s(kind, _expected_s(kind))
         return seconds
 
     def _timing_s(self, call_s: Mapping[Config, float]) -> float:
@@ -193,12 +190,18 @@ class Work:
 
 
 def _kind(variant: Config, prepared: Set[Config]) -> str:
-    """Which of `PREPARING_S` it is to prepare `variant`, when those were prepared."""
+    """What kind of work it is to prepare `variant`, when those were prepared."""
     if variant in prepared:
         return f"{variant.runtime} again"
-    exported = {(one.model, one.pruning) for one in prepared if one.runtime in EXPORTED}
-    new = variant.runtime in EXPORTED and (variant.model, variant.pruning) not in exported
+    exported = {(one.model, one.pruning) for one in prepared if RUNTIMES[one.runtime].exports}
+    new = RUNTIMES[variant.runtime].exports and (variant.model, variant.pruning) not in exported
     return "export" if new else variant.runtime
+
+
+def _expected_s(kind: str) -> float:
+    """Seconds of this kind of preparing, before any were measured."""
+    runtime, again = kind.removesuffix(" again"), kind.endswith(" again")
+    return EXPORT_S if kind == "export" else RUNTIMES[runtime].preparing_s[again]
 
 
 def _ratio(seconds: Sequence[tuple[float, float]], otherwise: float) -> float:

@@ -21,6 +21,7 @@ from tradespace.errors import Unsupported
 from tradespace.prepare import cuda, weights
 from tradespace.prepare.fold import fold
 from tradespace.prepare.quiet import quiet
+from tradespace.prepare.runtime import Runtime
 from tradespace.prepare.session import UNCALIBRATED, Call, Converted, Layer, Session, noted
 from tradespace.prepare.source import Source
 
@@ -299,3 +300,6 @@ def _saved_mb(module: nn.Module) -> float:
     buffer = io.BytesIO()
     torch.save(module.state_dict(), buffer)
     return buffer.tell() / 1e6
+
+
+RUNTIME = Runtime(PRECISIONS, unsupported, convert, begin=begin, preparing_s=(0.5, 0.05))

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tradespace.config import Config
 from tradespace.prepare import export
+from tradespace.prepare.runtime import Runtime
 from tradespace.prepare.session import UNCALIBRATED, Call, Converted, Layer, Session
 from tradespace.prepare.source import Source
 from tradespace.spinning import ONNXRUNTIME_SPIN_US, how_threads_wait
@@ -121,3 +122,8 @@ def _layer(ran: dict[str, Any], weights: list[tuple[int, ...]]) -> Layer:
     a_sum = first[-1] if filters is None else math.prod(filters[1:])
     integer = "int8" in kinds or "uint8" in kinds or "Dynamic" in ran["op_name"]
     return Layer(ran["op_name"], "int8" if integer else "fp32", math.prod(outputs[1:]) * a_sum)
+
+
+RUNTIME = Runtime(
+    PRECISIONS, unsupported, convert, ("onnx", "onnxruntime", "onnxscript"), exports=True, preparing_s=(0.5, 0.05)
+)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tradespace.config import Config
 from tradespace.prepare.onnxruntime import float_call
+from tradespace.prepare.runtime import Runtime
 from tradespace.prepare.session import UNCALIBRATED, Call, Converted, Layer, Session, noted
 from tradespace.prepare.source import Source
 from tradespace.spinning import OPENVINO_BINDS, how_threads_wait
@@ -153,3 +154,14 @@ def _core() -> Any:
 @cache
 def _capabilities() -> tuple[str, ...]:
     return tuple(_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+
+
+RUNTIME = Runtime(
+    PRECISIONS,
+    unsupported,
+    convert,
+    ("onnx", "onnxruntime", "onnxscript", "openvino"),
+    begin,
+    exports=True,
+    preparing_s=(0.5, 0.2),
+)

@@ -3,57 +3,21 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 
 import torch
 
 from tradespace.config import PRECISIONS, Config
-from tradespace.prepare import compiled, cuda, eager, onnxruntime, openvino
+from tradespace.config import RUNTIMES as NAMES
+from tradespace.prepare import cuda, eager
+from tradespace.prepare.runtime import Runtime
 from tradespace.prepare.session import Call, Converted, Session
 from tradespace.prepare.source import Source
 from tradespace.tasks.task import Task
 
-
-@dataclass(frozen=True)
-class Runtime:
-    """One way to run a model.
-
-    Parameters
-    ----------
-    precisions : tuple of str
-        Those it has code for, whatever this machine can run.
-    unsupported : callable
-        (Config, whether there are calibration inputs) -> why this machine cannot run it, or None.
-    convert : callable
-        (Source, Config) -> `Converted`.
-    packages : tuple of str
-        What has to be installed besides PyTorch.
-    begin : callable
-        (Config) -> what a process does once before it converts: part of no model's `prepare_s`.
-    """
-
-    precisions: tuple[str, ...]
-    unsupported: Callable[[Config, bool], str | None]
-    convert: Callable[[Source, Config], Converted]
-    packages: tuple[str, ...] = ()
-    begin: Callable[[Config], object] = lambda config: None
-
-
-RUNTIMES = {
-    "eager": Runtime(eager.PRECISIONS, eager.unsupported, eager.convert, begin=eager.begin),
-    "compile": Runtime(compiled.PRECISIONS, compiled.unsupported, compiled.convert, begin=compiled.begin),
-    "onnxruntime": Runtime(
-        onnxruntime.PRECISIONS, onnxruntime.unsupported, onnxruntime.convert, ("onnx", "onnxruntime", "onnxscript")
-    ),
-    "openvino": Runtime(
-        openvino.PRECISIONS,
-        openvino.unsupported,
-        openvino.convert,
-        ("onnx", "onnxruntime", "onnxscript", "openvino"),
-        openvino.begin,
-    ),
-}
+RUNTIMES: dict[str, Runtime] = {name: import_module(f"tradespace.prepare.{name}").RUNTIME for name in NAMES}
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tradespace.config import RUNTIMES
 from tradespace.recording import recording
 from tradespace.show.common.marks import mark
 
@@ -99,13 +100,15 @@ def legend_below(where: "Figure | Axes", rows: Sequence[Sequence[Any]]) -> None:
 
 def fill(runtime: str, colour: str) -> dict[str, Any]:
     """How the marker of a runtime is filled and edged, in any `colour` and shape."""
-    fills = {
-        "eager": {"mfc": colour, "mec": colour},
-        "compile": {"mfc": colour, "mec": colour, "fillstyle": "left", "markerfacecoloralt": "white"},
-        "onnxruntime": {"mfc": "white", "mec": colour},
-        "openvino": {"mfc": colour, "mec": INK},
-    }
-    return fills.get(runtime, fills["eager"])
+    fills: list[dict[str, Any]] = [
+        {"mfc": colour, "mec": colour},
+        {"mfc": colour, "mec": colour, "fillstyle": "left", "markerfacecoloralt": "white"},
+        {"mfc": "white", "mec": colour},
+        {"mfc": colour, "mec": INK},
+        {"mfc": colour, "mec": colour, "fillstyle": "top", "markerfacecoloralt": "white"},
+        {"mfc": "white", "mec": INK},
+    ]
+    return fills[[*RUNTIMES].index(runtime) % len(fills)] if runtime in RUNTIMES else fills[0]
 
 
 def precision_keys(precisions: Iterable[str]) -> "list[Artist]":

@@ -96,7 +96,7 @@ def groups(
             Choice("model", "model size", "Which network of the family runs, the cheapest first", tuple(models)),
             Choice("pruning", "pruning", "What share of channels is taken out, or of weights set to zero", PRUNINGS),
             Choice("precision", "precision", "The number format of weights and arithmetic", tuple(precisions)),
-            Choice("runtime", "runtime", "What runs the network", RUNTIMES),
+            Choice("runtime", "runtime", "What runs the network", tuple(RUNTIMES)),
             Choice("device", "device", "What the network runs on", tuple(devices), menu=True),
             Choice("batch_size", "batch size", "Items in one call", tuple(batches)),
             Choice("threads", "threads", "Threads of the processor that one call may use", tuple(threads)),

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from torch._inductor import cpp_builder, cpu_vec_isa, metrics
 from tradespace.config import Config
 from tradespace.errors import Unsupported
-from tradespace.prepare import Prepared, Source, compiled, eager, prepare
+from tradespace.prepare import Prepared, Source, eager, prepare
+from tradespace.prepare import compile as compiled
 from tradespace.tasks import Task
 
 CONFIG = Config("model", runtime="compile")

@@ -14,6 +14,7 @@ from tradespace.errors import Unsupported
 from tradespace.prepare.eager import FLOATS, InFloat, layers_of
 from tradespace.prepare.fold import fold
 from tradespace.prepare.quiet import quiet
+from tradespace.prepare.runtime import Runtime
 from tradespace.prepare.session import Call, Converted, Session
 from tradespace.prepare.source import Source
 
@@ -96,3 +97,6 @@ def _has_compiler() -> bool:
     # torch's own way of asking imports its compiler, for two seconds.
     usual = {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
     return shutil.which(os.environ.get("CXX", usual)) is not None
+
+
+RUNTIME = Runtime(PRECISIONS, unsupported, convert, begin=begin, preparing_s=(15.0, 10.0))
