@@ -1,4 +1,4 @@
-"""Exercises: a check is one line in a notebook, and says whether an answer fits what was measured."""
+"""Exercises: a check is one line in a notebook that says whether an answer fits what was measured."""
 
 import sqlite3
 from collections import Counter
@@ -10,7 +10,7 @@ from typing import Any, Concatenate, ParamSpec
 from tradespace.lesson.ledger import Ledger
 
 NOT_ATTEMPTED = "Not attempted yet: put your answer in the place of `...`, and run both cells again."
-# After so many wrong answers the hint is followed by the answer.
+# After this many wrong answers, the answer follows the hint.
 HINTS = 2
 MARKS = {True: "Right.", False: "Not yet.", None: ""}
 
@@ -21,7 +21,7 @@ _wrong: Counter[str] = Counter()
 
 @dataclass(frozen=True)
 class Judgement:
-    """What is to be said of an answer: why it is right, or a hint, and the answer for whom the hint does not help."""
+    """The verdict on an answer: why it is right, or a hint together with the right answer."""
 
     right: bool
     words: str
@@ -29,18 +29,18 @@ class Judgement:
 
 
 def right(words: str) -> Judgement:
-    """The answer holds, since..."""
+    """The answer is right, for the reason given."""
     return Judgement(True, words)
 
 
 def wrong(hint: str, answer: str) -> Judgement:
-    """The answer does not hold: a hint, which does not give the answer away, and the answer with its reason."""
+    """The answer is wrong: a hint that does not give the answer away, and the answer with its reason."""
     return Judgement(False, hint, answer)
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What a check says of an answer. `passed` is None where nothing was attempted."""
+    """The result of a check. `passed` is None if the exercise was not attempted."""
 
     passed: bool | None
     words: str
@@ -56,10 +56,10 @@ class Checked:
 def exercise(
     key: str,
 ) -> Callable[[Callable[Concatenate[Any, Given], Judgement]], Callable[Concatenate[Any, Given], Checked]]:
-    """Make a check of a function that judges an answer: (answer, what was measured...) -> Judgement.
+    """Turn a function that judges an answer, (answer, what was measured...) -> Judgement, into a check.
 
-    An answer that is still `...` is not judged, and raises nothing. One that the judge cannot read is wrong, and the
-    error is the hint. A hint comes first; the answer itself after `HINTS` wrong ones. All answers go into the ledger.
+    An answer that is still `...` is neither judged nor an error. An answer that the judge cannot read is wrong, with
+    the error as its hint. After `HINTS` wrong answers the right one is shown too. Every answer goes into the ledger.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def exercise(
 
 
 def _note(key: str, answer: Any, passed: bool, words: str) -> None:
-    """Write it down for the report. A ledger that fails costs a line there, not the lesson."""
+    """Record the answer for the report. If the ledger fails, the report lacks a line, and the lesson goes on."""
     try:
         Ledger().keep_last("answer", key, {"answer": repr(answer)[:500], "passed": passed, "words": words})
     except (OSError, sqlite3.Error):

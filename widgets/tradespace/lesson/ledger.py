@@ -1,4 +1,4 @@
-"""The ledger: what a learner guessed, measured and answered, in one small SQLite file beside the notebook."""
+"""The ledger: a learner's guesses, measurements and answers, in one small SQLite file beside the notebook."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from typing import Any
 from tradespace.errors import choose
 
 NAME = ".tradespace-ledger.sqlite"
-# Where the ledger is to be, if not in the current folder: for a read-only course folder, and for tests.
+# The ledger's path, if it is not in the current folder: for read-only course folders, and for tests.
 VARIABLE = "TRADESPACE_LEDGER"
 KINDS = ("guess", "measured", "answer")
 WAIT_FOR_OTHERS_S = 10
@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS entry (
     kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (kind, key)
 )
 """
-# Errors that say nothing against the file: locked by others, not ours to write, no room.
+# Errors that do not mean that the file is damaged: locked, read-only, no space left.
 BLAMELESS = (
     sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM,
@@ -39,9 +39,9 @@ class Entry:
     kind : str
         `guess`, `measured`, or `answer` (to an exercise).
     key : str
-        Which question: the same in all kinds.
+        The question; the same for all kinds.
     value : dict
-        What JSON can hold.
+        Anything that JSON can represent.
     at : str
         When it was written: ISO 8601, UTC.
     """
@@ -53,14 +53,14 @@ class Entry:
 
 
 class Ledger:
-    """A file of guesses, measurements and answers that any number of kernels may use at once.
+    """A file of guesses, measurements and answers. Any number of kernels may use it at once.
 
     Parameters
     ----------
     path : str or Path, optional
-        By default what the environment variable `TRADESPACE_LEDGER` says, or else `.tradespace-ledger.sqlite` in the
-        current folder. It is made when there is something to keep; delete it to begin anew. A file that is no whole
-        database is moved aside, with a warning that says where.
+        By default the environment variable `TRADESPACE_LEDGER`, or else `.tradespace-ledger.sqlite` in the current
+        folder. The file is created with the first entry; delete it to start over. A damaged file is moved aside, with
+        a warning that says where.
 
     Examples
     --------
@@ -83,11 +83,11 @@ class Ledger:
             self._move_aside(error)
 
     def keep_first(self, kind: str, key: str, value: dict[str, Any]) -> Entry:
-        """Write an entry, unless there is one of that kind and key: the one that stays."""
+        """Add an entry unless one of that kind and key exists. Return the one that is kept."""
         return self._write("IGNORE", kind, key, value)
 
     def keep_last(self, kind: str, key: str, value: dict[str, Any]) -> Entry:
-        """Write an entry in the place of an older one of that kind and key."""
+        """Add an entry, replacing any of that kind and key."""
         return self._write("REPLACE", kind, key, value)
 
     def find(self, kind: str, key: str) -> Entry | None:
@@ -98,7 +98,7 @@ class Ledger:
             return _find(connection, choose("kind", kind, KINDS), key)
 
     def entries(self) -> list[Entry]:
-        """All of it, oldest first."""
+        """All entries, oldest first."""
         if not self.path.exists():
             return []
         with self._connected() as connection:
@@ -106,7 +106,7 @@ class Ledger:
         return [Entry(kind, key, json.loads(value), at) for kind, key, value, at in found]
 
     def _check(self) -> None:
-        """Read all of it once: it is small, and a damaged file is better known before the lesson than in it."""
+        """Read the whole file once: it is small, and damage is better found before the lesson than during it."""
         if not self.path.exists():
             return
         with self._connected() as connection:
@@ -126,8 +126,8 @@ class Ledger:
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
-        # A connection each time: none is shared between threads or left open. And SQLite's ordinary journal, since
-        # its write-ahead log fails in a home folder on a network.
+        # A connection per call: none is shared between threads or left open. SQLite's default journal, since its
+        # write-ahead log fails on network file systems.
         with closing(sqlite3.connect(self.path, timeout=WAIT_FOR_OTHERS_S)) as connection, connection:
             connection.execute(SCHEMA)
             yield connection

@@ -1,4 +1,4 @@
-"""The ledger's page of one question: the guess, and the answer that was shown to it."""
+"""The ledger's entries for one question: the guess, and the answer that was shown."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -11,16 +11,16 @@ from tradespace.show.predict.widget import Answer
 
 
 class Page:
-    """Reads and writes for one question. A ledger that fails costs a sentence, not the lesson.
+    """Reads and writes the entries of one question. If the ledger fails, `trouble` says so, and the lesson goes on.
 
     Parameters
     ----------
     key : str or None
-        The question's name. None: nothing is kept.
+        The question's name. If None, nothing is kept.
     ledger : Ledger, optional
-        By default the one of the current folder.
+        By default the one in the current folder.
     question, unit, options
-        As asked: a guess in another unit, or out of other options, is none for this question.
+        The question as it is asked. A kept guess with another unit or other options does not count.
 
     Examples
     --------
@@ -36,7 +36,7 @@ class Page:
         self._question, self._form = question, {"unit": unit, "options": list(options)}
 
     def read(self) -> tuple[Entry, Answer | None] | None:
-        """The guess of an earlier kernel, and the answer that was shown to it, if that was measured on this machine."""
+        """The guess from an earlier kernel, and the answer shown for it, if that was measured on this machine."""
         with self._spared():
             if self._key is None:
                 return None
@@ -52,7 +52,7 @@ class Page:
         return None
 
     def keep_guess(self, guess: float | str | None) -> float | str | None:
-        """Write a guess down, None for a skipped one: the one that counts, which another kernel may have written."""
+        """Record a guess, or None if it was skipped. Return the one that counts: another kernel may have been first."""
         if self._key is None or self._ledger is None:
             return guess
         with self._spared():
@@ -65,7 +65,7 @@ class Page:
         return guess
 
     def keep_answer(self, answer: Answer) -> None:
-        """Write down the answer that was shown, with the machine it was measured on."""
+        """Record the answer that was shown and the machine it was measured on."""
         with self._spared():
             if self._key is not None and self._ledger is not None:
                 self._ledger.keep_last("measured", self._key, {"answer": asdict(answer), "machine": _machine()})
@@ -82,7 +82,7 @@ class Page:
 
 
 def _machine() -> str:
-    # Imported here, since it imports torch, which a question and a recorded surface do without.
+    # Imported here because it imports torch, which questions and recorded surfaces do not need.
     try:
         from tradespace.measuring.machine import machine
     except ImportError:

@@ -13,37 +13,38 @@ from tradespace.show.predict.widget import Answer, PredictCard, in_words, writte
 NO_GUESS = "No guess yet: answer first."
 NO_ANSWER = "The answer comes when it is measured."
 NOT_MEASURED = "Nothing could be measured here."
-# Larger numbers nobody means, and no axis holds.
+# Larger numbers are typing errors, and would break the axis.
 LARGEST = 1e100
 
 
 class Predict(PredictCard):
-    """A question that wants a guess before it shows the answer; a guess that is locked cannot be changed.
+    """A question that asks for a guess before it shows the answer. A locked guess cannot be changed.
 
-    Nothing waits for the guess: run to the end of the notebook without one, and nothing is revealed.
+    The notebook does not wait: without a guess it runs to the end, and nothing is revealed.
 
     Parameters
     ----------
     question : str
-        Plain text, in which `**strong**`, `*emphasis*`, code in back quotes and empty lines are understood.
+        Plain text. `**strong**`, `*emphasis*`, code in back quotes and blank lines are rendered.
     answer : optional
-        A number, or (number, low, high) with the interval it was measured to; where there are options, one of them, or
-        (option, evidence in words). Or a function without arguments that returns such, called when the guess is
-        locked: let it look up what was measured, not measure. Leave it out and call `reveal` later.
+        A number, or (number, low, high) with its measured interval. With options: one of them, or (option, evidence in
+        words). Or a function without arguments that returns one of these and is called when the guess is locked; it
+        should look results up, not measure. If omitted, call `reveal` later.
     unit : str
-        Of guess and answer: "ms", "times". Of "%" and "points" the difference is told, of other units the factor.
+        Unit of guess and answer, such as "ms" or "times". The card compares "%" and "points" by their difference and
+        other units by their ratio.
     options : sequence, optional
-        What to choose from, instead of a number.
+        The choices, if the answer is not a number.
     key : str, optional
-        Names the question in the ledger: the same key shows the locked guess again after a restart. Without a key
+        Name of the question in the ledger: after a restart, the same key shows the locked guess again. Without a key
         nothing is kept.
     ledger : Ledger, optional
-        By default the one of the current folder.
+        By default the one in the current folder.
 
     Raises
     ------
     ValueError
-        If the question or the key is empty, options are fewer than two or alike, or the answer does not fit.
+        If the question or the key is empty, if there are fewer than two distinct options, or if the answer is invalid.
 
     Examples
     --------
@@ -69,7 +70,7 @@ class Predict(PredictCard):
             raise ValueError(f"key: wanted a text, or None; got {key!r}")
         self._question, self._unit, self._options = question, unit, _by_name(options)
         self._source: Callable[[], Any] = answer if callable(answer) else _always(self._read(answer))
-        self._turn = threading.RLock()  # the notebook's cells and the browser's buttons come on threads of their own
+        self._turn = threading.RLock()  # cells and buttons run in different threads
         self._page = Page(key, ledger, question, unit, list(self._options))
         self._open = True
         self._guess: float | str | None = None
@@ -82,7 +83,7 @@ class Predict(PredictCard):
 
     @property
     def guess(self) -> Any:
-        """The locked guess, a number or one of the options; None while there is none, and if it was skipped."""
+        """The locked guess, a number or one of the options; None if there is none yet, or if it was skipped."""
         return self._options[str(self._guess)] if self._options and self._guess is not None else self._guess
 
     @property
@@ -92,7 +93,7 @@ class Predict(PredictCard):
 
     @property
     def answer(self) -> Answer | None:
-        """What was revealed; None until then."""
+        """The revealed answer; None until then."""
         return self._answer
 
     def lock(self, guess: Any) -> None:
@@ -101,7 +102,7 @@ class Predict(PredictCard):
         Raises
         ------
         ValueError
-            If it is no number, or none of the options, or another guess was locked before.
+            If it is not a number or not one of the options, or if another guess is locked already.
         """
         self._close(self._checked_guess(guess))
 
@@ -110,16 +111,16 @@ class Predict(PredictCard):
         self._close(None)
 
     def reveal(self, value: Any, low: float | None = None, high: float | None = None, *, evidence: str = "") -> Self:
-        """Give the answer, which is shown as soon as there is a guess: returns the card, so that a cell shows it.
+        """Give the answer, which is shown once there is a guess. Return the card, so that a cell displays it.
 
         Parameters
         ----------
         value : float, or one of the options
-            Where it is NaN, nothing could be measured, and the card says so.
+            If NaN, the card says that nothing could be measured.
         low, high : float, optional
             The interval of the measurement.
         evidence : str
-            What was measured, in a sentence.
+            A sentence that says what was measured.
         """
         given = [value, evidence] if self._options else [value, low, high, evidence]
         self._source = _always(self._read(given))
@@ -130,7 +131,7 @@ class Predict(PredictCard):
         return f"Predict({self._question!r}): {self.label}"
 
     def _heard(self, did: dict[str, Any]) -> None:
-        """Do what a person did in the browser; two views of one card may both speak, and the first counts."""
+        """Handle what a person did in the browser. Of two views of one card, the first to answer counts."""
         with self._turn:
             if did.get("again") and not self._open:
                 self._settle()
@@ -151,17 +152,17 @@ class Predict(PredictCard):
             self._settle()
 
     def _settle(self) -> None:
-        """Show where things stand: with a guess, the answer."""
+        """Update the card: with a guess, show the answer."""
         with self._turn:
             if self._open:
                 self._show(NO_GUESS)
                 return
             said = f"You said {self._named(self._guess)}." if self._guess is not None else "Skipped, without a guess."
             if self._answer is None:
-                self._show(f"{said} {NO_ANSWER}")  # now: what is asked for the answer may take its time
+                self._show(f"{said} {NO_ANSWER}")  # now, since the answer may take a while
             try:
                 answer = self._read(self._source())
-            except Exception as error:  # the notebook's own code failed: that is to be read, and stops nothing
+            except Exception as error:  # the notebook's own code failed: show why, and go on
                 if self._answer is None:
                     self._show(f"{said} There is no answer yet: {type(error).__name__}: {error}", again=True)
                     return
@@ -192,7 +193,7 @@ class Predict(PredictCard):
         return number
 
     def _read(self, given: Any) -> Answer | None:
-        """An answer as the notebook may give it; None if there is none yet."""
+        """Parse an answer in any of its forms; None if there is none yet."""
         if given is None or isinstance(given, Answer):
             return given
         value, *rest = given if isinstance(given, tuple | list) else [given]

@@ -1,4 +1,4 @@
-"""The report: what a learner guessed, measured and answered in one notebook, on a page to hand in."""
+"""The report: a learner's guesses, measurements and answers from one notebook, on a page to hand in."""
 
 import base64
 import io
@@ -19,7 +19,7 @@ SKIPPED = "No guess: the answer was asked for at once."
 
 
 class Picture(Protocol):
-    """What can be saved as one: matplotlib's Figure, which only the show room imports."""
+    """Anything with a `savefig`: a matplotlib Figure, without importing matplotlib here."""
 
     def savefig(self, fname: Any, /, **options: Any) -> None: ...
 
@@ -37,28 +37,28 @@ class _Chart:
 
 @dataclass(frozen=True)
 class Report:
-    """Where a report was written: in a notebook, links to it."""
+    """The files of a report, shown in a notebook as links."""
 
     html: Path
     markdown: Path
 
     def _repr_markdown_(self) -> str:
-        # Beside the notebook, or in the folder of the ledger where that is another one.
+        # In the ledger's folder, which is usually the notebook's.
         links = (f"[{path.name}]({path.parent.name}/{path.name})" for path in (self.html, self.markdown))
         return f"Your report is in `{self.html.parent}`: {' and '.join(links)}. Print the first, or hand in both."
 
 
 def report(notebook: str, charts: Mapping[str, Picture] | None = None, *, ledger: Ledger | None = None) -> Report:
-    """Write the page of one notebook from the ledger: guesses, answers and charts, as HTML and as Markdown.
+    """Write the report of one notebook, as HTML and Markdown: guesses, answers and charts.
 
     Parameters
     ----------
     notebook : str
-        Its name, such as "01_latency": what the ledger has under keys that begin with its number is told.
+        Its name, such as "01_latency". The report covers ledger entries whose key begins with its number.
     charts : mapping of str to matplotlib Figure, optional
         The learner's own charts, by caption.
     ledger : Ledger, optional
-        By default the one of the current folder. The report is written into a folder beside it.
+        By default the one in the current folder. The report is written to a folder beside it.
 
     Raises
     ------

@@ -79,8 +79,8 @@ def hidden(count: Any, surface: pd.DataFrame) -> Judgement:
     >>> import tradespace as ts
     >>> surface = ts.load_recorded("fashion").query("model == 'resnet8' and runtime == 'openvino'")
     >>> axes = ts.minimize("latency_p50_ms"), ts.maximize("throughput_per_s"), ts.maximize("accuracy")
-    >>> frontier = ts.pareto(surface, *axes)
-    >>> hidden(len(frontier) - len(ts.pareto(frontier, *axes[:2])), surface).passed
+    >>> frontier = ts.pareto(surface, axes)
+    >>> hidden(len(frontier) - len(ts.pareto(frontier, axes[:2])), surface).passed
     True
     """
     whole, flat = nondominated(surface, OBJECTIVES), nondominated(surface, OBJECTIVES[:2])
@@ -156,7 +156,7 @@ def measure_again(configs: Any, judged: pd.DataFrame, count: int = 3) -> Judgeme
     --------
     >>> import tradespace as ts
     >>> surface = ts.load_recorded("fashion").query("model == 'resnet8' and threads == 1")
-    >>> judged = ts.frontier_confidence(surface, *OBJECTIVES, draws=100)
+    >>> judged = ts.frontier_confidence(surface, OBJECTIVES, draws=100)
     >>> measure_again(ts.worth_measuring(judged)[:3], judged).passed
     True
     """
