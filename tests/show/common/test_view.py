@@ -218,3 +218,16 @@ def test_of_several_rows_of_one_config_the_last_counts(surface):
     seen = view(twice, one)
     assert seen.current == len(surface)
     assert "9 ms" in in_words(twice, seen, one, Limits()).splitlines()[0]
+
+
+def test_the_words_can_be_parted_whatever_a_model_is_called(surface):
+    row = surface.iloc[0].to_dict() | {"model": "a: b"}
+    for told in (row, row | {"status": "failed", "reason": "it died: of what?"}):
+        assert describe_row(told, "\n").split("\n")[0] == "a: b, fp32, eager, batch 1, 1 thread"
+    assert describe_row(row).startswith("a: b, fp32, eager, batch 1, 1 thread: 1.1 ms")
+
+
+def test_for_what_shows_the_median_alone_a_percentile_is_not_limited():
+    assert Limits(3.0).max_median_ms == 3.0
+    assert Limits(3.0, latency="latency_p99_ms").max_median_ms is None
+    assert Limits().max_median_ms is None

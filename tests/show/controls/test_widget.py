@@ -4,7 +4,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tradespace.show.controls.widget import Choice, Controls, Number
+from tradespace.show.controls.widget import Choice, Controls, Group, Number
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 SIZE = Choice("size", "model size", "Which network", ("small", "large"))
@@ -16,7 +16,7 @@ START = {"size": "small", "batch": 4, "limit": None, "price": 1.0}
 
 @pytest.fixture
 def controls():
-    return Controls({"Model": [SIZE, BATCH], "+Limits": [LIMIT, PRICE]}, START)
+    return Controls([Group("Model", (SIZE, BATCH)), Group("Limits", (LIMIT, PRICE), folded=True)], START)
 
 
 def watched(controls):
@@ -31,19 +31,19 @@ def test_what_is_chosen_is_what_they_began_with(controls):
 
 
 def test_what_is_sent_can_be_json_and_is_text(controls):
-    controls.offer({"Model": [Choice("size", HOSTILE, HOSTILE, (HOSTILE, "b"))]}, {"size": HOSTILE})
+    controls.offer([Group("Model", (Choice("size", HOSTILE, HOSTILE, (HOSTILE, "b")),))], {"size": HOSTILE})
     sent = json.loads(json.dumps([controls.groups, controls.values], allow_nan=False))
     assert sent[0][0]["controls"][0]["options"] == [HOSTILE, "b"]
 
 
-def test_titles_with_a_plus_are_folded(controls):
+def test_what_is_folded_is_told(controls):
     assert [(group["title"], group["folded"]) for group in controls.groups] == [("Model", False), ("Limits", True)]
     assert [one["kind"] for one in controls.groups[1]["controls"]] == ["slider", "number"]
 
 
 def test_a_menu_of_one_option_is_there_but_not_shown():
     device = Choice("device", "device", "What it runs on", ("cpu",), menu=True)
-    controls = Controls({"Model": [device, SIZE]}, {"device": "cpu", "size": "large"})
+    controls = Controls([Group("Model", (device, SIZE))], {"device": "cpu", "size": "large"})
     assert [one["name"] for one in controls.groups[0]["controls"]] == ["size"]
     assert controls.chosen == {"device": "cpu", "size": "large"}
 
@@ -116,7 +116,7 @@ def test_text_that_means_nothing_is_refused(controls, name, text, message):
 
 @given(st.sampled_from(LIMIT.options), st.floats(PRICE.least, PRICE.most))
 def test_what_is_chosen_can_be_written_and_read(limit, price):
-    controls = Controls({"": [LIMIT, PRICE]}, {"limit": limit, "price": price})
+    controls = Controls([Group("", (LIMIT, PRICE))], {"limit": limit, "price": price})
     assert controls.parse("limit", "" if limit is None else str(limit)) == limit
     assert controls.parse("price", str(price)) == price
 
@@ -129,7 +129,7 @@ def test_options_that_cannot_be_had_go_by_their_numbers(controls):
 def test_new_controls_take_the_place_of_the_old_and_nobody_moved(controls):
     heard = watched(controls)
     controls.disable({"size": {"large": "no memory"}})
-    controls.offer({"": [Choice("size", "", "", ("a", "b", "c"))]}, {"size": "c"})
+    controls.offer([Group("", (Choice("size", "", "", ("a", "b", "c")),))], {"size": "c"})
     assert (controls.chosen, controls.disabled, heard) == ({"size": "c"}, {}, [])
     controls.move(size="a")
     assert heard == [{"size"}]
@@ -137,7 +137,7 @@ def test_new_controls_take_the_place_of_the_old_and_nobody_moved(controls):
 
 def test_new_controls_that_cannot_begin_so_leave_the_old(controls):
     with pytest.raises(ValueError, match="size: wanted one of a, b"):
-        controls.offer({"": [Choice("size", "", "", ("a", "b"))]}, {"size": "c"})
+        controls.offer([Group("", (Choice("size", "", "", ("a", "b")),))], {"size": "c"})
     assert controls.chosen == START
 
 
@@ -169,7 +169,7 @@ def test_a_browser_moves_and_lets_go_in_one_message(controls):
 
 def test_names_may_be_anything():
     names = (HOSTILE, "", "x" * 5000, "größe & co = 100%")
-    controls = Controls({"": [Choice("size", "", "", names)]}, {"size": names[-1]})
+    controls = Controls([Group("", (Choice("size", "", "", names),))], {"size": names[-1]})
     assert [controls.parse("size", name) for name in names] == list(names)
 
 

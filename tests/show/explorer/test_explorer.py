@@ -14,8 +14,9 @@ from tradespace.measuring.machine import machine
 from tradespace.measuring.measurement import Failure, Measurement, Slice
 from tradespace.show.controls.widget import Choice
 from tradespace.show.explorer import explorer as module
+from tradespace.show.explorer import settings
 from tradespace.show.explorer.measurer import Measurer
-from tradespace.show.explorer.settings import HERE, OBJECTIVES, RECORDED
+from tradespace.show.explorer.state import GOALS, HERE, RECORDED
 from tradespace.surface.columns import configs_of
 
 LIMIT_S = 120
@@ -148,25 +149,25 @@ def test_every_control_survives_both_ends(task, surface, fake, rows, end):
     check_sent(explorer)
 
 
-@pytest.mark.parametrize("goal", OBJECTIVES)
+@pytest.mark.parametrize("goal", GOALS)
 @pytest.mark.parametrize("latency", ["latency_p50_ms", "latency_p99_ms"])
 def test_every_objective_has_a_best_or_says_why_not(explorer, goal, latency):
     explorer.controls.move(objective=goal, latency=latency)
     best = words(explorer)[1]
-    assert best.startswith(f"{goal.capitalize()}, without limits: ")
+    assert best.startswith(f"{GOALS[goal].words.capitalize()}, without limits: ")
     assert (len(explorer.choice) == 1) == ("none, since" not in best)
     check_sent(explorer)
 
 
 def test_without_a_counter_there_is_no_best_by_energy_and_the_reason(explorer):
-    explorer.controls.move(objective="lowest energy x delay")
+    explorer.controls.move(objective="energy_delay")
     assert len(explorer.choice) == 0
     assert words(explorer)[1].endswith("which takes an energy counter.")
 
 
 def test_the_best_follows_limits_and_objective(explorer):
     assert explorer.choice[["precision", "batch_size"]].to_numpy().tolist() == [["bf16", 64]]
-    explorer.controls.move(objective="highest accuracy", max_latency_ms=1.0)
+    explorer.controls.move(objective="accuracy", max_latency_ms=1.0)
     assert explorer.choice[["model", "precision", "batch_size"]].to_numpy().tolist() == [["small", "bf16", 1]]
     explorer.controls.move(max_latency_ms=None)
     assert explorer.choice["model"].tolist() == ["large"]
@@ -651,7 +652,7 @@ def test_what_cannot_run_says_why(explorer):
 def test_state_goes_and_comes_back(task, surface, explorer):
     explorer.controls.move(
         batch_size=64, precision="bf16", max_latency_ms=explorer.controls.options("max_latency_ms")[7],
-        min_accuracy=0.8, price_per_hour=0.37, items=12345.0, objective="lowest latency x throughput",
+        min_accuracy=0.8, price_per_hour=0.37, items=12345.0, objective="latency_throughput",
         latency="latency_p99_ms",
     )  # fmt: skip
     for text in (explorer.state, f"?{explorer.state}"):
@@ -659,6 +660,36 @@ def test_state_goes_and_comes_back(task, surface, explorer):
         assert other.controls.chosen == explorer.controls.chosen
         assert other.state == explorer.state
         assert other.tradeoff.label == explorer.tradeoff.label
+
+
+def test_pins_come_and_go_with_the_state(task, surface, explorer):
+    explorer.pin.click()
+    explorer.controls.move(precision="bf16")
+    explorer.pin.click()
+    other = ts.Explorer(task, surface, state=explorer.state)
+    assert other.state == explorer.state
+    assert (other.tradeoff.state["pins"], other.unpin.disabled) == ([0, 3], False)
+    assert "From pin A to pin B: bf16 here" in sentence(other)
+    other.state = "pin="
+    assert (other.tradeoff.state["pins"], other.unpin.disabled) == ([], True)
+    assert other.selection == explorer.selection
+
+
+def test_a_state_means_the_same_where_measurements_are_played_back(task, surface, explorer, monkeypatch):
+    explorer.controls.move(objective="latency", batch_size=8)
+    monkeypatch.setattr(settings, "recording", lambda: True)
+    played = ts.Explorer(task, surface, state=explorer.state)
+    assert played.state == explorer.state
+
+
+def test_the_state_of_an_explorer_that_shows_recorded_rows(task, recorded, fake):
+    explorer = ts.Explorer(task, recorded)
+    assert ts.Explorer(task, recorded, state=explorer.state).state == explorer.state
+    explorer.controls.move(data=HERE)
+    explorer._measurer.finish()
+    other = ts.Explorer(task, recorded, state=explorer.state)
+    assert other.state == explorer.state
+    assert other._measurer.wanted == other.selection
 
 
 def test_part_of_a_state_moves_that_part(explorer):
@@ -682,13 +713,16 @@ def test_part_of_a_state_moves_that_part(explorer):
         ),
         ("batch_size=64&max_latency_ms=3.3", r"^max_latency_ms: wanted one of the .* valid choice is 3\.16228$"),
         ("batch_size=64&task=fashion", r"^state: wanted one of the task 'toy'; got one of 'fashion'"),
-        ("batch_size=64&data=recorded", r"^data: wanted one of measured here; got 'recorded'"),
+        ("batch_size=64&data=recorded", r"^data: wanted one of here; got 'recorded'"),
         (
             "batch_size=64&items=0",
             r"^items: wanted a number from 1 to 1e\+12; got '0'\. The nearest valid choice is 1$",
         ),
         ("batch_size=64&watts=nan", r"^watts: wanted a number from 1 to 10000; got 'nan'$"),
         ("batch_size=64&watts=", r"^watts: wanted a number from 1 to 10000; got ''$"),
+        ("batch_size=64&threads=960", r"^threads: wanted one of the .* steps from 1 to .*; got '960'\. The nearest"),
+        ("batch_size=64&pin=small", r"^pin: wanted model,pruning,.*; got 'small'"),
+        ("v=2&batch_size=64", r"^state: wanted version 1; got '2', which a newer tradespace wrote"),
         ("gibberish", r"^state: wanted one of .*; got 'gibberish'"),
         (64, r"^state: wanted the text that explorer\.state was; got 64"),
         (None, r"got None"),

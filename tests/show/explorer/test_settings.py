@@ -5,30 +5,16 @@ import pytest
 import torch
 import tradespace as ts
 from tradespace.config import PRUNINGS, RUNTIMES, Config, most_threads
-from tradespace.show.common.view import Limits
 from tradespace.show.controls.widget import Controls
-from tradespace.show.explorer.mission import Mission
-from tradespace.show.explorer.settings import (
-    HERE,
-    OBJECTIVES,
-    RECORDED,
-    SHOWN_PRECISIONS,
-    cannot_run,
-    could_not_run,
-    groups,
-    limits_of,
-    mission_of,
-    objective_of,
-    start_values,
-    unavailable,
-)
-from tradespace.surface.objectives import minimize
+from tradespace.show.explorer import settings
+from tradespace.show.explorer.settings import SHOWN_PRECISIONS, cannot_run, could_not_run, groups, unavailable
+from tradespace.show.explorer.state import GOALS, HERE, RECORDED, State
 
 START = Config("small", threads=1)
 
 
 def controls_of(task, surface, start=START, sources=(HERE, RECORDED), tasks=()):
-    return Controls(groups(task, surface, start, sources, tasks), start_values(task, start, sources[0]))
+    return Controls(groups(task, surface, start, sources, tasks), State(task.name, sources[0], start).values)
 
 
 def test_the_controls_reach_every_row_of_the_surface(task, surface):
@@ -59,19 +45,29 @@ def test_what_may_be_opened_is_what_ships_and_ones_own(task, surface):
     assert controls_of(task, surface, tasks=["mine", "fashion"]).options("task") == (*ts.list_tasks(), "mine", "toy")
 
 
-def test_nothing_is_asked_at_first(task, surface):
-    chosen = controls_of(task, surface).chosen
-    assert limits_of(chosen) == Limits()
-    assert mission_of(chosen) == Mission()
+def texts(controls, name):
+    (sent,) = (one for group in controls.groups for one in group["controls"] if one["name"] == name)
+    return list(sent["options"])
 
 
-def test_the_limits_are_those_that_the_controls_say(task, surface):
+def test_ids_are_chosen_and_words_are_shown(task, surface):
     controls = controls_of(task, surface)
-    controls.move(
-        max_latency_ms=1.0, min_accuracy=0.8, min_throughput_per_s=1000.0, max_cost=2.0, items=500_000,
-        latency="latency_p99_ms",
-    )  # fmt: skip
-    assert limits_of(controls.chosen) == Limits(1.0, 0.8, 1000.0, 4.0, "latency_p99_ms")
+    assert controls.options("data") == (HERE, RECORDED)
+    assert texts(controls, "data") == ["measured here", "recorded"]
+    assert controls.options("objective") == tuple(GOALS)
+    assert texts(controls, "objective") == [
+        "highest throughput", "lowest latency", "highest accuracy", "highest power (throughput / latency)",
+        "lowest latency x throughput", "lowest energy x delay", "lowest cost", "highest safe speed",
+    ]  # fmt: skip
+    assert controls.options("latency") == ("latency_p50_ms", "latency_p99_ms")
+    assert texts(controls, "latency") == ["median", "99th percentile"]
+
+
+def test_where_measurements_are_played_back_the_words_change_and_the_ids_do_not(task, surface, monkeypatch):
+    monkeypatch.setattr(settings, "recording", lambda: True)
+    controls = controls_of(task, surface)
+    assert controls.options("data") == (HERE, RECORDED)
+    assert texts(controls, "data") == ["played back", "recorded"]
 
 
 def test_the_loose_end_of_a_limit_asks_nothing(task, surface):
@@ -104,13 +100,6 @@ def test_the_accuracies_go_from_the_least_to_all(task, surface, accuracy):
     assert steps == sorted(set(steps))
     assert steps[-1] == 1.0
     assert math.isnan(accuracy) or accuracy - 0.011 < steps[0] <= accuracy
-
-
-def test_the_lowest_latency_is_the_one_that_is_shown(task, surface):
-    chosen = controls_of(task, surface).chosen | {"objective": "lowest latency", "latency": "latency_p99_ms"}
-    assert objective_of(chosen) == minimize("latency_p99_ms")
-    for name in set(OBJECTIVES) - {"lowest latency"}:
-        assert objective_of(chosen | {"objective": name}) == OBJECTIVES[name]
 
 
 def test_what_this_machine_cannot_run_has_a_reason(task):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tradespace.show.common.json import number
+from tradespace.show.common.words import MEDIAN
 from tradespace.surface.attainment import attainment
 
 # Room around the points, as a share of the logarithmic range, and the least of it, for a single point.
@@ -18,7 +19,7 @@ def extent(limits: pd.Index) -> tuple[float, float]:
     return limits[0] / room, limits[-1] * room
 
 
-MEDIAN, THROUGHPUT, ACCURACY = "latency_p50_ms", "throughput_per_s", "accuracy"
+THROUGHPUT, ACCURACY = "throughput_per_s", "accuracy"
 
 
 CELLS = 24

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import traitlets
 
-from tradespace.show.attainment.numbers import ACCURACY, MEDIAN, THROUGHPUT, terraces
+from tradespace.show.attainment.numbers import ACCURACY, THROUGHPUT, terraces
 from tradespace.show.common.assets import assets
 from tradespace.show.common.json import number as known
 from tradespace.show.common.marks import mark
 from tradespace.show.common.still import Still
 from tradespace.show.common.view import Limits, View
-from tradespace.show.common.words import describe_row
+from tradespace.show.common.words import MEDIAN, describe_row, which_latency
 from tradespace.surface.columns import table
 from tradespace.surface.frontier import nondominated
 from tradespace.surface.objectives import maximize, measured, minimize, numbers
@@ -78,7 +78,7 @@ class Landscape(Still, anywidget.AnyWidget):
         self._limits = Limits(**{**asdict(self._limits), "latency": latency})
         carriers = nondominated(self._usable, (minimize(latency), maximize(THROUGHPUT), maximize(ACCURACY)))
         points = self._usable[carriers].sort_values(latency)
-        percentile = "" if latency == MEDIAN else f"{latency[9:11]}th percentile of "
+        percentile = "" if latency == MEDIAN else f"{which_latency(latency)} of "
         with self.hold_sync():
             self.marks = {name: asdict(mark(name)) for name in points["precision"].unique()}
             self.data = {
@@ -127,7 +127,7 @@ class Landscape(Still, anywidget.AnyWidget):
         return {
             "row": int(number),
             "precision": row["precision"],
-            "text": describe_row(row).replace(": ", "\n", 1),
+            "text": describe_row(row, "\n"),
             "place": [known(row[name]) for name in (self._limits.latency, THROUGHPUT, ACCURACY)],
             "latency_ends": [known(row[name]) if name else None for name in (low, high)],
             "accuracy_ends": [known(row[name]) for name in ("accuracy_lo", "accuracy_hi")],

@@ -7,7 +7,7 @@ import pandas as pd
 
 from tradespace.config import Config
 from tradespace.measuring.statistics import PERCENTILE_FLOORS
-from tradespace.show.common.words import describe_row, in_brief
+from tradespace.show.common.words import MEDIAN, describe_row, in_brief, which_latency
 from tradespace.surface.frontier import nondominated
 from tradespace.surface.objectives import (
     Constraint,
@@ -43,14 +43,14 @@ class Limits:
     Parameters
     ----------
     latency : str
-        Which latency is limited: the median, `latency_p50_ms`, or a percentile.
+        Which latency is limited, by its column: the median, or a percentile.
     """
 
     max_latency_ms: float | None = None
     min_accuracy: float | None = None
     min_throughput_per_s: float | None = None
     max_cost_per_million: float | None = None
-    latency: str = "latency_p50_ms"
+    latency: str = MEDIAN
 
     @property
     def constraints(self) -> list[Constraint]:
@@ -64,9 +64,14 @@ class Limits:
         return [limit(column, value) for limit, column, value in asked if value is not None]
 
     @property
+    def max_median_ms(self) -> float | None:
+        """The limit on latency, for what shows the median alone."""
+        return self.max_latency_ms if self.latency == MEDIAN else None
+
+    @property
     def words(self) -> str:
         """The limits as people say them; "without limits" where there are none."""
-        percentile = "" if self.latency == "latency_p50_ms" else f" at the {self.latency[9:11]}th percentile"
+        percentile = "" if self.latency == MEDIAN else f" at the {which_latency(self.latency)}"
         asked = (
             (self.max_latency_ms, "at most {} ms" + percentile, figures),
             (self.min_accuracy, "at least {}", "{:.1%}".format),

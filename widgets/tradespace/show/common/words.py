@@ -10,16 +10,30 @@ import pandas as pd
 from tradespace.config import KNOBS, Config
 from tradespace.text import between, counted, figures, rate
 
+MEDIAN = "latency_p50_ms"
 
-def describe_row(row: Mapping[Any, Any] | pd.Series) -> str:
-    """Knobs and numbers of one row, in words."""
+
+def which_latency(column: str) -> str:
+    """A column of latency as people say it.
+
+    Examples
+    --------
+    >>> which_latency("latency_p50_ms"), which_latency("latency_p99_ms")
+    ('median', '99th percentile')
+    """
+    percentile = column.removeprefix("latency_p").removesuffix("_ms")
+    return "median" if column == MEDIAN else f"{percentile}th percentile"
+
+
+def describe_row(row: Mapping[Any, Any] | pd.Series, sep: str = ": ") -> str:
+    """Knobs and numbers of one row, in words, with `sep` between them."""
     knobs = _knobs(**{knob: row[knob] for knob in KNOBS})
     if row["status"] != "ok":
-        return f"{knobs}: {row['status'].replace('_', ' ')}: {row['reason']}"
+        return f"{knobs}{sep}{row['status'].replace('_', ' ')}: {row['reason']}"
     latency = f"{figures(row['latency_p50_ms'])} ms{between(row['latency_p50_lo_ms'], row['latency_p50_hi_ms'])}"
     accuracy = "not known" if math.isnan(row["accuracy"]) else percentage(row, "accuracy")
     doubt = f" [{row['flags']}]" if row["flags"] else ""
-    return f"{knobs}: {latency}, {rate(row['throughput_per_s'])} items/s, accuracy {accuracy}{doubt}"
+    return f"{knobs}{sep}{latency}, {rate(row['throughput_per_s'])} items/s, accuracy {accuracy}{doubt}"
 
 
 def in_brief(config: Config, batch_size: bool = True) -> str:

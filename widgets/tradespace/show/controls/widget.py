@@ -97,20 +97,33 @@ class Number:
         return min(max(float(value), self.least), self.most)
 
 
+@dataclass(frozen=True)
+class Group:
+    """Controls under a title, which hides them until it is clicked if they are `folded`."""
+
+    title: str
+    controls: tuple[Choice | Number, ...]
+    folded: bool = False
+
+    @property
+    def sent(self) -> dict[str, Any]:
+        shown = [one.sent for one in self.controls if not (one.menu and len(one.options) == 1)]
+        return {"title": self.title, "folded": self.folded, "controls": shown}
+
+
 class Controls(anywidget.AnyWidget):
     """Groups of controls. `values` holds the number of the chosen option of each Choice, and the value of each Number.
 
     Parameters
     ----------
-    groups : mapping of str to sequence of Choice or Number
-        By title; what a title that begins with "+" names is folded up at first.
+    groups : sequence of Group
     start : mapping of str to object
         The option or the number that each control begins with.
 
     Examples
     --------
     >>> size = Choice("size", "model size", "Which network", ("small", "large"))
-    >>> controls = Controls({"Model": [size]}, {"size": "large"})
+    >>> controls = Controls([Group("Model", (size,))], {"size": "large"})
     >>> controls["size"]
     'large'
     """
@@ -122,28 +135,20 @@ class Controls(anywidget.AnyWidget):
     held = traitlets.Bool(False).tag(sync=True)
     _offering = False
 
-    def __init__(self, groups: Mapping[str, Sequence[Choice | Number]], start: Mapping[str, Any]) -> None:
+    def __init__(self, groups: Sequence[Group], start: Mapping[str, Any]) -> None:
         self._controls: dict[str, Choice | Number] = {}
         self._last: dict[str, Any] = {}
         super().__init__()
         self.offer(groups, start)
 
-    def offer(self, groups: Mapping[str, Sequence[Choice | Number]], start: Mapping[str, Any]) -> None:
+    def offer(self, groups: Sequence[Group], start: Mapping[str, Any]) -> None:
         """Show these controls instead of those before; who observes moves is not told."""
-        controls = {control.name: control for group in groups.values() for control in group}
+        controls = {control.name: control for group in groups for control in group.controls}
         values = {name: control.index(start[name]) for name, control in controls.items()}
-        sent = [
-            {
-                "title": title.removeprefix("+"),
-                "folded": title.startswith("+"),
-                "controls": [one.sent for one in group if not (one.menu and len(one.options) == 1)],
-            }
-            for title, group in groups.items()
-        ]
         self._controls, self._offering = controls, True
         try:
             with self.hold_sync():
-                self.values, self.disabled, self.groups = values, {}, sent
+                self.values, self.disabled, self.groups = values, {}, [group.sent for group in groups]
         finally:
             self._offering = False
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from tradespace.show.common.words import MEDIAN
 from tradespace.surface.derived import with_cost, with_products, with_safe_speed
 
 MILLION = 1e6
@@ -31,7 +32,7 @@ class Mission:
     sensing_range_m: float = 10.0
     braking_m_s2: float = 5.0
 
-    def of(self, surface: pd.DataFrame, latency: str = "latency_p50_ms") -> pd.DataFrame:
+    def of(self, surface: pd.DataFrame, latency: str = MEDIAN) -> pd.DataFrame:
         """`surface` with the columns of `with_products`, `with_cost` and `with_safe_speed`.
 
         Examples

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from tradespace.show.common.words import MEDIAN, which_latency
 from tradespace.show.explorer.mission import MILLION, Mission
 from tradespace.show.tiles.widget import Tile
 from tradespace.surface.columns import NUMBERS
@@ -59,12 +60,10 @@ def tiles_of(row: Mapping[str, Any] | None, items: float, latency: str, origin: 
 
     median, low, high = (number(f"latency_p50_{part}ms") for part in ("", "lo_", "hi_"))
     rate, share = number("throughput_per_s"), items / MILLION
-    if latency == "latency_p50_ms":
-        first = column("latency of a batch, median", "ms", latency, ends="latency_p50_{}_ms")
-    else:
-        first = column(f"latency of a batch, {latency[9:11]}th percentile", "ms", latency)
+    # Of the other percentiles no interval is kept.
+    ends = "latency_p50_{}_ms" if latency == MEDIAN else ""
     return [
-        first,
+        column(f"latency of a batch, {which_latency(latency)}", "ms", latency, ends=ends),
         # A call that takes longer does less in proportion.
         tile("throughput", "items/s", rate, rate * median / high, rate * median / low),
         column("accuracy", "%", "accuracy", 100, "accuracy_{}"),

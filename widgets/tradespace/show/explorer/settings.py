@@ -1,6 +1,6 @@
-"""What the Explorer can be asked: its controls, and what their values mean."""
+"""The controls of the Explorer, and which of their options cannot be had."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from math import ceil, floor, log10
@@ -12,14 +12,12 @@ import pandas as pd
 from tradespace.config import DEVICES, KNOBS, PRECISIONS, PRUNINGS, RUNTIMES, Config, most_threads
 from tradespace.prepare import unsupported
 from tradespace.recording import recording
-from tradespace.show.common.view import Limits
-from tradespace.show.controls.widget import Choice, Number
-from tradespace.show.explorer.mission import MILLION, Mission
-from tradespace.surface.objectives import Objective, maximize, minimize
+from tradespace.show.common.words import MEDIAN, which_latency
+from tradespace.show.controls.widget import Choice, Group, Number
+from tradespace.show.explorer.state import GOALS, HERE, RECORDED
 from tradespace.tasks import list_tasks
 from tradespace.tasks.task import Task
 
-HERE, RECORDED = "played back" if recording() else "measured here", "recorded"
 BATCH_SIZES = tuple(2**power for power in range(9))
 LATENCY_DECADES, RATE_DECADES = (-2, 3), (0, 5)
 STEPS_A_DECADE = 12
@@ -28,19 +26,8 @@ COSTS = tuple(round(one * 10.0**decade, 6) for decade in range(-4, 4) for one in
 SHOWN_PRECISIONS = tuple(name for name in PRECISIONS if not name.endswith("-tensor"))
 # The knobs that decide whether a Config can run at all.
 DECIDING = ("model", "pruning", "precision", "runtime", "device")
-LATENCIES = {"latency_p50_ms": "median", "latency_p99_ms": "99th percentile"}
-OBJECTIVES: dict[str, Objective] = {
-    "highest throughput": maximize("throughput_per_s"),
-    "lowest latency": minimize("latency_p50_ms"),
-    "highest accuracy": maximize("accuracy"),
-    "highest power (throughput / latency)": maximize("power"),
-    "lowest latency x throughput": minimize("latency_throughput_product"),
-    "lowest energy x delay": minimize("energy_delay"),
-    "lowest cost": minimize("cost_per_million"),
-    "highest safe speed": maximize("safe_speed_m_s"),
-}
+LATENCIES = (MEDIAN, "latency_p99_ms")
 
-Groups = dict[str, list[Choice | Number]]
 Why = Callable[[Config], str | None]
 
 
@@ -71,7 +58,7 @@ def could_not_run(recorded: pd.DataFrame) -> Why:
 
 def groups(
     task: Task, surface: pd.DataFrame, start: Config, sources: Sequence[str] = (HERE,), tasks: Sequence[str] = ()
-) -> Groups:
+) -> list[Group]:
     """The controls for a task, wide enough for what `surface` holds.
 
     Parameters
@@ -87,12 +74,14 @@ def groups(
     threads = sorted({*range(1, most_threads() + 1), *there["threads"], start.threads})
     batches = sorted({*BATCH_SIZES, *there["batch_size"], start.batch_size})
     tasks = tuple(dict.fromkeys([*list_tasks(), *tasks, task.name]))
+    said = {HERE: "played back" if recording() else "measured here", RECORDED: "recorded"}
     why = cannot_run(task)
     devices = [name for name in DEVICES if name in there["device"] or not why(Config(task.models[0], device=name))]
-    return {
-        "Model": [
+    return [
+        Group("Model", (
             Choice("task", "task", "What is classified", tasks, menu=True),
-            Choice("data", "numbers", "Whose measurements are shown", tuple(sources), menu=True),
+            Choice("data", "numbers", "Whose measurements are shown",
+                   tuple(sources), tuple(said[source] for source in sources), menu=True),
             Choice("model", "model size", "Which network of the family runs, the cheapest first", tuple(models)),
             Choice("pruning", "pruning", "What share of channels is taken out, or of weights set to zero", PRUNINGS),
             Choice("precision", "precision", "The number format of weights and arithmetic", tuple(precisions)),
@@ -100,12 +89,12 @@ def groups(
             Choice("device", "device", "What the network runs on", tuple(devices), menu=True),
             Choice("batch_size", "batch size", "Items in one call", tuple(batches)),
             Choice("threads", "threads", "Threads of the processor that one call may use", tuple(threads)),
-        ],
-        "Limits and objective": [
+        )),
+        Group("Limits and objective", (
             _limit("max_latency_ms", "latency at most", "Hard limit on the latency of a batch",
-                   _steps(surface["latency_p50_ms"], LATENCY_DECADES), "{:.3g} ms"),
+                   _steps(surface[MEDIAN], LATENCY_DECADES), "{:.3g} ms"),
             Choice("latency", "latency is the", "Which is shown, limited and made low",
-                   (*LATENCIES,), (*LATENCIES.values(),), menu=True),
+                   LATENCIES, tuple(map(which_latency, LATENCIES)), menu=True),
             _limit(
                 "min_throughput_per_s", "throughput at least", "Items a second that are wanted",
                 _steps(surface["throughput_per_s"], RATE_DECADES), "{:,.3g} /s", least=True,
@@ -115,52 +104,19 @@ def groups(
                 _shares(surface["accuracy"]), "{:.1%}", least=True,
             ),
             _limit("max_cost", "cost at most", "Of all the items, in the currency of the price", COSTS, "{:g}"),
-            Choice("objective", "objective", "What the best point is best at", tuple(OBJECTIVES), menu=True),
-        ],
-        "+Documents: what they cost": [
+            Choice("objective", "objective", "What the best point is best at",
+                   tuple(GOALS), tuple(goal.words for goal in GOALS.values()), menu=True),
+        )),
+        Group("Documents: what they cost", (
             Number("price_per_hour", "price per hour", "Of the machine, in any currency", 0.001, 1000, 0.1),
             Number("watts", "watts, assumed", "Draw of the machine, where no energy was measured", 1, 10_000, 10),
             Number("items", "items", "How many there are to classify", 1, 1e12, 1000),
-        ],
-        "+Drone: how fast it may fly": [
+        ), folded=True),
+        Group("Drone: how fast it may fly", (
             Number("sensing_range_m", "sensing range, m", "How far it sees an obstacle", 0.1, 1000, 1),
             Number("braking_m_s2", "braking, m/s²", "How hard it brakes", 0.1, 100, 0.5),
-        ],
-    }  # fmt: skip
-
-
-def start_values(task: Task, start: Config, data: str) -> dict[str, Any]:
-    """What each control begins with: no limit, and the missions of the lessons."""
-    limits = dict.fromkeys(("max_latency_ms", "min_throughput_per_s", "min_accuracy", "max_cost"))
-    knobs = {name: getattr(start, name) for name in KNOBS}
-    mission = Mission()
-    return {
-        **{"task": task.name, "data": data, "latency": "latency_p50_ms", "objective": "highest throughput"},
-        **limits, **knobs, **vars(mission),
-    }  # fmt: skip
-
-
-def limits_of(chosen: Mapping[str, Any]) -> Limits:
-    """The limits that the controls say."""
-    cost, items = chosen["max_cost"], chosen["items"]
-    return Limits(
-        max_latency_ms=chosen["max_latency_ms"],
-        min_accuracy=chosen["min_accuracy"],
-        min_throughput_per_s=chosen["min_throughput_per_s"],
-        max_cost_per_million=None if cost is None else cost * MILLION / items,
-        latency=chosen["latency"],
-    )
-
-
-def objective_of(chosen: Mapping[str, Any]) -> Objective:
-    """The objective that the controls say; the latency to make low is the one that is shown."""
-    objective = OBJECTIVES[chosen["objective"]]
-    return minimize(chosen["latency"]) if objective.column == "latency_p50_ms" else objective
-
-
-def mission_of(chosen: Mapping[str, Any]) -> Mission:
-    """The mission that the controls say."""
-    return Mission(**{name: chosen[name] for name in vars(Mission())})
+        ), folded=True),
+    ]  # fmt: skip
 
 
 def unavailable(selection: Config, options: Callable[[str], Iterable[Any]], why: Why) -> dict[str, dict[Any, str]]:

@@ -47,7 +47,7 @@ class TradeoffChart(anywidget.AnyWidget):
         self._surface = surface
         columns = {name: column(surface[name]) for name in SENT}
         rows = zip(*(surface[name].tolist() for name in TOLD), strict=True)
-        texts = [describe_row(dict(zip(TOLD, row, strict=True))).replace(": ", "\n", 1) for row in rows]
+        texts = [describe_row(dict(zip(TOLD, row, strict=True)), "\n") for row in rows]
         with self.hold_sync():
             self.marks = {name: asdict(mark(name)) for name in surface["precision"].unique()}
             self.data = {**columns, "text": texts, "machine": "; ".join(surface["machine"].unique())}

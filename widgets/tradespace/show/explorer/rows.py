@@ -1,0 +1,104 @@
+"""The rows that the Explorer shows: checked, found by their Config, and what is worked out once for many moves."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass, field
+from functools import cache, cached_property, lru_cache, partial
+from typing import Any
+
+import pandas as pd
+
+from tradespace.config import DEVICES, KNOBS, PRECISIONS, PRUNINGS, RUNTIMES, Config
+from tradespace.errors import choose
+from tradespace.measuring.measurement import Measurement
+from tradespace.show.common.view import Limits, Within, within
+from tradespace.show.explorer.mission import Mission
+from tradespace.show.explorer.moves import Row
+from tradespace.surface.columns import STATUSES, TYPES, checked, row, table
+from tradespace.surface.objectives import Objective
+from tradespace.tasks.task import Task
+
+
+@dataclass(frozen=True, eq=False)
+class Priced:
+    """A surface with what its rows are worth to a mission."""
+
+    surface: pd.DataFrame
+
+    @cached_property
+    def within(self) -> Callable[[Limits, Objective], Within]:
+        """Limits and objective -> what they decide, worked out once for each."""
+        return cache(partial(within, self.surface))
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """A surface that stays as it is.
+
+    Parameters
+    ----------
+    correct : mapping of Config to Measurement
+        The raw results on the test items, where they are at hand.
+    """
+
+    surface: pd.DataFrame
+    correct: Mapping[Config, Measurement] = field(default_factory=dict)
+
+    @cached_property
+    def priced(self) -> Callable[[Mission, str], Priced]:
+        """Mission and column of latency -> what the rows are worth; the last answer is kept."""
+        return lru_cache(maxsize=1)(partial(_priced, self.surface))
+
+    @cached_property
+    def _numbers(self) -> dict[tuple[Any, ...], int]:
+        knobs = zip(*(self.surface[knob].tolist() for knob in KNOBS), strict=True)
+        return {one: number for number, one in enumerate(knobs)}
+
+    def number(self, config: Config) -> int | None:
+        """The number of the row of `config`, the last one where there are several."""
+        return self._numbers.get(astuple(config))
+
+    def row(self, config: Config) -> Row | None:
+        """The row of `config`."""
+        return row_of(self.surface, self.number(config))
+
+
+def row_of(surface: pd.DataFrame, number: int | None) -> Row | None:
+    """The row of that number; none without one."""
+    return None if number is None else {str(name): one for name, one in surface.iloc[number].items()}
+
+
+def with_row(surface: pd.DataFrame, measurement: Measurement) -> pd.DataFrame:
+    """`surface` with the row of `measurement`: in the place of that before, so that the others keep their numbers."""
+    number = Rows(surface).number(measurement.config)
+    there = len(surface) if number is None else number
+    parts = [surface.iloc[:there], table([row(measurement)]), surface.iloc[there + 1 :]]
+    return pd.concat([one for one in parts if len(one)], ignore_index=True)
+
+
+def of_task(task: Task, surface: pd.DataFrame) -> pd.DataFrame:
+    """`surface`, if all its rows are of `task` and of one machine, and are such as `sweep` makes.
+
+    Raises
+    ------
+    ValueError
+        Otherwise.
+    """
+    surface = checked(surface, "surface").reset_index(drop=True)
+    for column in ("task", "machine"):
+        several = sorted(surface[column].unique())
+        if len(several) > 1:
+            raise ValueError(f"surface: wanted rows of one {column}; got {several}")
+    if set(surface["task"]) - {task.name}:
+        raise ValueError(f"surface: wanted rows of the task {task.name!r}; got those of {surface['task'].iloc[0]!r}")
+    valid = {"pruning": PRUNINGS, "precision": PRECISIONS, "runtime": RUNTIMES, "device": DEVICES, "status": STATUSES}
+    for column, names in valid.items():
+        for name in surface[column].unique():
+            choose(f"surface: {column}", name, names)
+    try:
+        return surface.astype(TYPES)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"surface: a column of numbers holds something else: {error}") from error
+
+
+def _priced(surface: pd.DataFrame, mission: Mission, latency: str) -> Priced:
+    return Priced(mission.of(surface, latency))

@@ -1,0 +1,71 @@
+"""What the Explorer shows: pure functions of its rows and its state."""
+
+from dataclasses import dataclass
+
+from tradespace.config import Config
+from tradespace.recording import recording
+from tradespace.show.common.view import Limits, View, in_words, view
+from tradespace.show.explorer.moves import in_a_sentence
+from tradespace.show.explorer.readouts import predicted_row, tiles_of
+from tradespace.show.explorer.rows import Rows, row_of
+from tradespace.show.explorer.state import HERE, PINS, RECORDED, State
+from tradespace.show.tiles.widget import Tile
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the charts draw, and what is said beside them.
+
+    Parameters
+    ----------
+    view : View
+        Row numbers, by the part they play.
+    limits : Limits
+    pins : list of int
+        Row numbers; -1 for what has no row.
+    words : str
+        The selection and its numbers, then the best choice within the limits.
+    tiles : list of Tile
+    """
+
+    view: View
+    limits: Limits
+    pins: list[int]
+    words: str
+    tiles: list[Tile]
+
+
+def shown(rows: Rows, state: State) -> Shown:
+    """What there is to see of `rows`."""
+    limits, goal, priced = state.limits, state.goal, rows.priced(state.mission, state.latency)
+    seen = view(priced.surface, state.config, decided=priced.within(limits, goal.objective))
+    unknown = "not measured yet" if state.data == HERE else "not among the recorded points"
+    row = row_of(priced.surface, rows.number(state.config))
+    origin = "recorded" if state.data == RECORDED or recording() else "measured"
+    if row is None and seen.predicted is not None:
+        row, origin = predicted_row(seen.predicted, state.mission, state.latency), "predicted"
+    return Shown(
+        view=seen,
+        limits=limits,
+        pins=[-1 if number is None else number for number in map(rows.number, state.pins)],
+        words=in_words(priced.surface, seen, state.config, limits, goal.words, goal.objective, unknown),
+        tiles=tiles_of(row, state.mission.items, state.latency, origin),
+    )
+
+
+def sentence(rows: Rows, state: State, before: Config | None = None) -> str:
+    """What the move from `before` to the selection did, and how the pins compare; a line each."""
+    lines = [_compared(rows, before, state.config)] if before else []
+    if len(state.pins) == PINS:
+        said = _compared(rows, *state.pins) or "nothing to compare, as one of them was not timed."
+        lines.append(f"From pin A to pin B: {said}")
+    return "\n".join(line for line in lines if line)
+
+
+def _compared(rows: Rows, before: Config, after: Config) -> str:
+    """What `in_a_sentence` says of two Configs that both have a row; nothing of others."""
+    old, new = rows.row(before), rows.row(after)
+    if old is None or new is None:
+        return ""
+    a, b = rows.correct.get(before), rows.correct.get(after)
+    return in_a_sentence(old, new, (a, b) if a and b else None)

@@ -1,0 +1,170 @@
+"""What the Explorer is asked, as ids and numbers: words are made of them where they are shown."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass, field, replace
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from tradespace.config import KNOBS, Config
+from tradespace.errors import choose
+from tradespace.show.common.view import Limits
+from tradespace.show.common.words import MEDIAN
+from tradespace.show.explorer.mission import MILLION, Mission
+from tradespace.surface.objectives import Objective, maximize, minimize
+
+# Whose measurements are shown: those that this Explorer makes, or has played back to it, or those of another machine.
+HERE, RECORDED = "here", "recorded"
+PINS = 2
+# Of the text that a state is kept as; raise it when an older text would come to mean something else.
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Goal:
+    """An objective, and how people say it."""
+
+    words: str
+    objective: Objective
+
+
+GOALS = {
+    "throughput": Goal("highest throughput", maximize("throughput_per_s")),
+    "latency": Goal("lowest latency", minimize(MEDIAN)),
+    "accuracy": Goal("highest accuracy", maximize("accuracy")),
+    "power": Goal("highest power (throughput / latency)", maximize("power")),
+    "latency_throughput": Goal("lowest latency x throughput", minimize("latency_throughput_product")),
+    "energy_delay": Goal("lowest energy x delay", minimize("energy_delay")),
+    "cost": Goal("lowest cost", minimize("cost_per_million")),
+    "safe_speed": Goal("highest safe speed", maximize("safe_speed_m_s")),
+}
+
+
+@dataclass(frozen=True)
+class State:
+    """Where the controls stand, and what is pinned; not the projector, which suits a room and changes nothing shown.
+
+    Parameters
+    ----------
+    data : str
+        `HERE` or `RECORDED`.
+    max_cost : float, optional
+        Of all the items of the mission.
+    latency : str
+        Which latency is shown, limited and made low, by its column.
+    objective : str
+        One of `GOALS`.
+    pins : tuple of Config
+        At most `PINS`, the oldest first.
+    """
+
+    task: str
+    data: str
+    config: Config
+    max_latency_ms: float | None = None
+    min_throughput_per_s: float | None = None
+    min_accuracy: float | None = None
+    max_cost: float | None = None
+    latency: str = MEDIAN
+    objective: str = "throughput"
+    mission: Mission = field(default_factory=Mission)
+    pins: tuple[Config, ...] = ()
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """All but the pins, each by the name of its control."""
+        flat = vars(self) | vars(self.config) | vars(self.mission)
+        return {name: value for name, value in flat.items() if name not in ("config", "mission", "pins")}
+
+    def with_values(self, values: Mapping[str, Any]) -> "State":
+        """The state in which the controls named say this instead.
+
+        Examples
+        --------
+        >>> state = State("fashion", HERE, Config("resnet4", threads=1))
+        >>> state.with_values({"batch_size": 8, "items": 1000.0}).config
+        Config('resnet4', fp32, eager, cpu, threads=1, batch_size=8)
+        """
+        flat = {**self.values, **values}
+        config = Config(**{name: flat.pop(name) for name in KNOBS})
+        mission = Mission(**{name: flat.pop(name) for name in vars(self.mission)})
+        return State(**flat, config=config, mission=mission, pins=self.pins)
+
+    def with_pin(self, config: Config) -> "State":
+        """With `config` pinned, in the place of the oldest pin if there are too many."""
+        return self if config in self.pins else replace(self, pins=(*self.pins, config)[-PINS:])
+
+    @property
+    def limits(self) -> Limits:
+        """The limits, the cost for a million items."""
+        return Limits(
+            max_latency_ms=self.max_latency_ms,
+            min_accuracy=self.min_accuracy,
+            min_throughput_per_s=self.min_throughput_per_s,
+            max_cost_per_million=None if self.max_cost is None else self.max_cost * MILLION / self.mission.items,
+            latency=self.latency,
+        )
+
+    @property
+    def goal(self) -> Goal:
+        """What the best row is best at; the latency to make low is the one that is shown."""
+        goal = GOALS[self.objective]
+        return replace(goal, objective=minimize(self.latency)) if self.objective == "latency" else goal
+
+    @property
+    def text(self) -> str:
+        """The state to keep, to send or to put into an address, for `read`.
+
+        Examples
+        --------
+        >>> State("fashion", HERE, Config("resnet4", threads=1)).with_pin(Config("resnet8", threads=2)).text
+        'v=1&task=fashion&data=here&...&batch_size=1&...&pin=resnet8,none,fp32,eager,cpu,2,1'
+        """
+        said: list[tuple[str, Any]] = [("v", VERSION), *self.values.items()]
+        said += [("pin", ",".join(map(str, astuple(pin)))) for pin in self.pins] or [("pin", "")]
+        return urlencode([(name, "" if value is None else value) for name, value in said], safe=",")
+
+
+def read(text: str, state: State, parse: Callable[[str, str], Any]) -> State:
+    """`state`, changed to what `text` says: all of a `State.text`, or a part such as "batch_size=8&precision=int8".
+
+    A text without a version was typed by hand and is read as one of this version. What it names has to be there:
+    threads that this machine lacks, or rows that nobody recorded, are refused, and nothing takes their place.
+
+    Parameters
+    ----------
+    parse : callable
+        Name of a control and text -> the option, or the number, that the text names.
+
+    Raises
+    ------
+    ValueError
+        If the text is of another version or task, or names what is not there.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"state: wanted the text that explorer.state was; got {text!r}")
+    pairs = parse_qsl(text.removeprefix("?"), keep_blank_values=True)
+    said = dict(pairs)
+    version = said.pop("v", str(VERSION))
+    if version != str(VERSION):
+        newer = ", which a newer tradespace wrote" if version.lstrip("0").isdecimal() else ""
+        raise ValueError(f"state: wanted version {VERSION}; got {version!r}{newer}")
+    for name in said:
+        choose("state", name, (*state.values, "pin"))
+    if said.get("task", state.task) != state.task:
+        raise ValueError(f"state: wanted one of the task {state.task!r}; got one of {said['task']!r}")
+    if said.pop("pin", None) is not None:
+        state = replace(state, pins=())
+        for pin in (value for name, value in pairs if name == "pin" and value):
+            state = state.with_pin(_pin(pin, parse))
+    return state.with_values({name: parse(name, value) for name, value in said.items()})
+
+
+def _pin(text: str, parse: Callable[[str, str], Any]) -> Config:
+    # The model comes first, and may have commas in its name.
+    values = text.rsplit(",", len(KNOBS) - 1)
+    if len(values) < len(KNOBS):
+        raise ValueError(f"pin: wanted {','.join(KNOBS)}; got {text!r}")
+    try:
+        return Config(*(parse(knob, value) for knob, value in zip(KNOBS, values, strict=True)))
+    except ValueError as error:
+        raise ValueError(f"pin: {error}") from None
