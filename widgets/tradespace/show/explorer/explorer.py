@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as ipw
 import pandas as pd
 
-from tradespace.config import KNOBS, Config
+from tradespace.config import KNOBS, VARIANT, Config
 from tradespace.errors import positive
 from tradespace.measuring.engine import PROCESS
 from tradespace.measuring.machine import machine
@@ -25,7 +25,6 @@ from tradespace.show.explorer import settings
 from tradespace.show.explorer.fill_in import FillIn, candidates
 from tradespace.show.explorer.measurer import Measurer
 from tradespace.show.explorer.rows import Rows, of_task, with_row
-from tradespace.show.explorer.settings import DECIDING
 from tradespace.show.explorer.shown import sentence, shown
 from tradespace.show.explorer.state import HERE, RECORDED, State, read
 from tradespace.show.tiles.widget import Tiles
@@ -220,7 +219,7 @@ class Explorer(Still, ipw.VBox):
                     self._measurer.cancel()
             if names & {"data", "latency"}:
                 self._show_surface()
-            if names & {*DECIDING, "data"}:
+            if names & {*VARIANT, "data"}:
                 self._disable()
             self._refresh()
             if names & {*KNOBS, "data"} and not self.controls.held:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tradespace.config import DEVICES, KNOBS, PRECISIONS, PRUNINGS, RUNTIMES, Config, most_threads
+from tradespace.config import DEVICES, KNOBS, PRECISIONS, PRUNINGS, RUNTIMES, VARIANT, Config, most_threads
 from tradespace.prepare import unsupported
 from tradespace.recording import recording
 from tradespace.show.common.words import MEDIAN, which_latency
@@ -17,6 +17,7 @@ from tradespace.show.controls.widget import Choice, Group, Number
 from tradespace.show.explorer.state import GOALS, HERE, RECORDED
 from tradespace.tasks import list_tasks
 from tradespace.tasks.task import Task
+from tradespace.text import counted
 
 BATCH_SIZES = tuple(2**power for power in range(9))
 LATENCY_DECADES, RATE_DECADES = (-2, 3), (0, 5)
@@ -24,8 +25,6 @@ STEPS_A_DECADE = 12
 ACCURACY_STEP = 0.005
 COSTS = tuple(round(one * 10.0**decade, 6) for decade in range(-4, 4) for one in (1, 2, 5))
 SHOWN_PRECISIONS = tuple(name for name in PRECISIONS if not name.endswith("-tensor"))
-# The knobs that decide whether a Config can run at all.
-DECIDING = ("model", "pruning", "precision", "runtime", "device")
 LATENCIES = (MEDIAN, "latency_p99_ms")
 
 Why = Callable[[Config], str | None]
@@ -39,8 +38,8 @@ def cannot_run(task: Task) -> Why:
         if config.model not in task.models:
             return f"the task {task.name} has no model of that name"
         if config.threads > most_threads():
-            return f"this machine has {most_threads()} thread{'s' * (most_threads() > 1)}"
-        return known(replace(config, threads=1, batch_size=1))
+            return f"this machine has {counted(most_threads(), 'thread')}"
+        return known(config.variant)
 
     return why
 
@@ -48,12 +47,12 @@ def cannot_run(task: Task) -> Why:
 def could_not_run(recorded: pd.DataFrame) -> Why:
     """Config -> why it could not run where `recorded` was measured, or None if it could, or if nobody tried."""
     failed = (recorded["status"] != "ok") & recorded["accuracy"].isna()
-    variants = [tuple(knobs) for knobs in recorded[list(DECIDING)].itertuples(index=False)]
+    variants = [tuple(knobs) for knobs in recorded[list(VARIANT)].itertuples(index=False)]
     reasons = {variant: reason for variant, no, reason in zip(variants, failed, recorded["reason"], strict=True) if no}
     for variant, no in zip(variants, failed, strict=True):
         if not no:
             reasons.pop(variant, None)
-    return lambda config: reasons.get(tuple(getattr(config, knob) for knob in DECIDING))
+    return lambda config: reasons.get(tuple(getattr(config, knob) for knob in VARIANT))
 
 
 def groups(
@@ -132,8 +131,8 @@ def unavailable(selection: Config, options: Callable[[str], Iterable[Any]], why:
     {'runtime': {'openvino': 'not at two'}}
     """
     reasons: dict[str, dict[Any, str]] = {}
-    alike = replace(selection, threads=1, batch_size=1)
-    for knob in (*DECIDING, "threads"):
+    alike = selection.variant
+    for knob in (*VARIANT, "threads"):
         found = {option: why(replace(alike, **{knob: option})) for option in options(knob)}
         some = {option: reason for option, reason in found.items() if reason}
         if 0 < len(some) < len(found):
