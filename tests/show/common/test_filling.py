@@ -1,14 +1,13 @@
 """The background thread, over a fake measuring process that a test lets go on slice by slice."""
 
 import threading
-from types import SimpleNamespace
 
 import pytest
 from tradespace.config import Config
 from tradespace.measuring.machine import machine
 from tradespace.measuring.measurement import Failure, Measurement
 from tradespace.show.common import filling
-from tradespace.show.common.filling import Filling, at_interrupt, recorded_on, rows_of_model
+from tradespace.show.common.filling import Filling, recorded_on, rows_of_model
 
 LIMIT_S = 30
 A, B, C = ((Config("narrow", precision=name, threads=1),) for name in ("fp32", "w4", "w2"))
@@ -52,8 +51,13 @@ def ended():
 
 @pytest.fixture
 def one(tiny, rounds, landed, ended):
-    made = Filling(tiny, [A, B, C], landed.extend, lambda: made.running or ended.set(), max_width=0.1, budget_s=0.1)
-    return made
+    return filling_of(tiny, [A, B, C], landed.extend, ended)
+
+
+def filling_of(task, groups, land, ended):
+    lock = threading.RLock()
+    one = Filling(task, groups, lock, land, lambda: one.running or ended.set(), ci=0.1, budget_s=0.1)
+    return one
 
 
 def finish(one, rounds, ended):
@@ -77,7 +81,7 @@ def test_groups_are_measured_in_their_order_and_land_as_rows(one, rounds, landed
 
 def test_a_group_lands_together_in_its_order(tiny, rounds, ended):
     landed = []
-    one = Filling(tiny, [(*C, *A)], landed.append, lambda: one.running or ended.set(), max_width=0.1, budget_s=0.1)
+    one = filling_of(tiny, [(*C, *A)], landed.append, ended)
     one.start()
     finish(one, rounds, ended)
     assert [precisions(rows) for rows in landed] == [["w2", "fp32"]]
@@ -125,28 +129,18 @@ def test_an_interrupt_of_the_kernel_and_its_end_are_the_end_and_no_error(one, ro
     assert (landed, one.left) == ([], 3)
 
 
-class Events(dict):
-    def register(self, name, function):
-        self.setdefault(name, []).append(function)
-
-    def unregister(self, name, function):
-        self[name].remove(function)
-
-
-@pytest.mark.parametrize(("error", "calls"), [(KeyboardInterrupt(), 1), (ValueError(), 0), (None, 0)])
-def test_an_interrupted_cell_stops_it(monkeypatch, error, calls):
-    events, stopped = Events(), []
-    monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: SimpleNamespace(events=events))
-    forget = at_interrupt(lambda: stopped.append(1))
-    for look in events["post_run_cell"]:
-        look(SimpleNamespace(error_in_exec=error))
-    assert len(stopped) == calls
-    forget()
-    assert events == {"post_run_cell": []}
-
-
-def test_without_a_notebook_there_is_nothing_to_watch():
-    at_interrupt(pytest.fail)()
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_error_is_kept_until_it_goes_on(one, rounds, landed, ended):
+    rounds.error = TypeError("cannot pickle that")
+    one.start()
+    finish(one, rounds, ended)
+    assert (one.error, one.left, landed) == ("TypeError: cannot pickle that", 3, [])
+    rounds.error = None
+    ended.clear()
+    one.start()
+    assert one.error == ""
+    finish(one, rounds, ended)
+    assert (one.error, one.left) == ("", 0)
 
 
 def test_rows_of_the_model_alone_are_taken(tiny, surface_of):

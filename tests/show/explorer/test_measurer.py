@@ -80,15 +80,16 @@ def config(batch_size):
 
 
 def measurer(task, reports, budget_s=0.1, settle_s=0.0):
-    return Measurer(task, reports, max_width=1e-9, budget_s=budget_s, settle_s=settle_s, stopped=reports.stop)
+    lock = threading.RLock()
+    return Measurer(task, reports, lock=lock, ci=1e-9, budget_s=budget_s, settle_s=settle_s, stopped=reports.stop)
 
 
 def wait_for_end(one):
     for thread in threading.enumerate():
-        if thread.name == "tradespace-measurer":
+        if thread.name == "tradespace-background":
             thread.join(LIMIT_S)
             assert not thread.is_alive()
-    assert (one.wanted, one.filling, one._thread) == (None, False, None)
+    assert (one.wanted, one.filling, one._background.running) == (None, False, False)
 
 
 def sizes(reports):

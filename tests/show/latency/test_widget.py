@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from contextlib import suppress
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -82,7 +83,10 @@ class Rounds:
 def rounds(monkeypatch):
     fake = Rounds()
     monkeypatch.setattr(widget, "measure_rounds", fake)
-    return fake
+    yield fake
+    # No thread waits on for what is not brought.
+    for run in range(len(fake.calls) + 1):
+        fake.fail(KeyboardInterrupt(), run)
 
 
 @pytest.fixture
@@ -204,7 +208,7 @@ def test_stop_keeps_what_is_known_and_takes_no_more(meter, rounds):
     meter.start()
     rounds.bring(grown(3))
     until(meter, lambda state: any(state["kept"]))
-    thread = meter._run
+    thread = meter._background._run
     press(meter, "stop")
     assert not meter.running
     assert meter.state["status"] == (
@@ -223,7 +227,7 @@ def test_start_measures_afresh_and_drops_what_is_under_way(meter, rounds):
     meter.start()
     rounds.bring(grown(3))
     until(meter, lambda state: any(state["kept"]))
-    old = meter._run
+    old = meter._background._run
     press(meter, "start")
     assert meter.measurement.samples == 0
     rounds.bring(grown(9), run=0)
@@ -252,6 +256,7 @@ def test_a_killed_process_is_told_and_it_can_start_again(meter, rounds):
     assert meter.wait().measurement.status == "ok"
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_error_ends_it_and_is_told(meter, rounds):
     meter.start()
     rounds.fail(RuntimeError("the executor was shut down"))
@@ -280,10 +285,36 @@ def test_a_cell_that_waits_can_be_interrupted_and_that_stops_it(meter):
     assert meter.state["status"].startswith("Interrupted.")
 
 
+def test_an_interrupt_while_it_starts_ends_it(meter, rounds, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(meter, "_begin", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            meter.start()
+    assert not meter.running
+    assert meter.state["status"] == "Interrupted. Not measured yet; Start measures it."
+
+
+def test_a_cell_that_is_interrupted_meanwhile_ends_it(meter, rounds, monkeypatch):
+    looks = []
+    events = SimpleNamespace(register=lambda _, look: looks.append(look), unregister=lambda _, look: looks.remove(look))
+    monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: SimpleNamespace(events=events))
+    meter.start()
+    rounds.bring(grown(6))
+    until(meter, lambda state: any(state["kept"]))
+    (look,) = looks
+    look(SimpleNamespace(error_in_exec=KeyboardInterrupt()))
+    assert not meter.running
+    assert meter.state["status"].startswith("Interrupted. Half of the calls")
+    assert looks == []
+
+
 def test_closing_ends_the_thread(task, rounds):
     meter = LatencyMeter(task, SMALL)
     meter.start()
-    thread = meter._run
+    thread = meter._background._run
     meter.close()
     rounds.bring(grown(1))
     thread.join(LIMIT_S)
@@ -421,9 +452,7 @@ def test_an_interrupt_of_the_process_ends_it_and_leaves_the_process(task):
         for pid in list(PROCESS._executor._processes):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGINT)
-        meter._changed.acquire()
-        meter._changed.wait(0.1)
-        meter._changed.release()
+        threading.Event().wait(0.1)
     meter.wait()
     assert meter.state["status"].startswith(("Interrupted.", "Crashed:"))
     meter._budget_s = 0.2

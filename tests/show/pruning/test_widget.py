@@ -25,7 +25,7 @@ def finished(inline):
 
 def wait_until_measured():
     for thread in threading.enumerate():
-        if thread.name == "tradespace-filling":
+        if thread.name == "tradespace-background":
             thread.join(LIMIT_S)
             assert not thread.is_alive()
 
@@ -66,6 +66,7 @@ def test_it_opens_on_half_the_weights_of_the_largest_layer(lens):
 
 def test_what_is_known_already_is_not_measured(lens, inline):
     assert not lens.measuring
+    assert not lens.unfinished
     assert lens.note == ""
     assert [name for name, *_ in inline.requests] == ["channels_left"]
     assert lens.points["weights-90"]["ratio"] == pytest.approx(1)
@@ -118,10 +119,12 @@ def test_an_interrupt_stops_it_and_it_can_go_on(tiny, inline):
     lens = PruningLens(tiny, executor=inline)
     wait_until_measured()
     assert not lens.measuring
+    assert lens.unfinished
     assert lens.note == "Stopped: 0 of 7 measured"
     inline.interrupted = lambda: False
     lens.measuring = True
     wait_until_measured()
+    assert not lens.unfinished
     assert lens.note == ""
 
 
@@ -172,6 +175,7 @@ def test_kind_and_share_may_come_together_as_the_browser_sends_them(lens):
 def test_rows_of_another_machine_are_shown_and_not_added_to(tiny, complete, inline):
     recorded = complete(machine="another one", threads=16)[:4]
     lens = PruningLens(tiny, "wide", surface=recorded, executor=inline)
+    assert not lens.unfinished
     assert lens.note == "Recorded on another one; nothing is measured here."
     assert lens.where.endswith("16 threads")
     assert lens.points["channels-75"]["state"] == "known"

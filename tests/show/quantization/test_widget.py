@@ -26,7 +26,7 @@ def finished(inline):
 
 def wait_until_measured():
     for thread in threading.enumerate():
-        if thread.name == "tradespace-filling":
+        if thread.name == "tradespace-background":
             thread.join(LIMIT_S)
             assert not thread.is_alive()
 
@@ -65,6 +65,7 @@ def test_it_opens_on_four_bits_of_the_largest_layer(lens):
 def test_what_is_known_already_is_not_measured(tiny, complete, inline):
     lens = QuantizationLens(tiny, "wide", surface=complete(), executor=inline)
     assert not lens.measuring
+    assert not lens.unfinished
     assert lens.note == ""
     assert inline.requests == []
     assert lens.accuracy["w2-tensor"]["accuracy"] == pytest.approx(0.9 - 0.02 * 12)
@@ -82,6 +83,7 @@ def test_what_is_not_known_is_measured_the_width_that_is_shown_first(tiny, inlin
     assert lens._model == "narrow"
     wait_until_measured()
     assert not lens.measuring
+    assert not lens.unfinished
     asked = finished(inline)
     assert asked[:2] == ["w4", "fp32"]
     assert set(asked) == set(ALL)
@@ -114,9 +116,12 @@ def test_measuring_can_be_stopped_and_goes_on(tiny, inline, monkeypatch):
     monkeypatch.setattr(inline, "interrupted", hold)
     lens = QuantizationLens(tiny, "wide", executor=inline)
     assert held.wait(LIMIT_S)
+    assert lens.measuring
+    assert lens.unfinished
     assert lens.note == "Measuring fp32: 1 of 13 measured"
     assert lens.accuracy["fp32"]["state"] == "measuring"
     lens.measuring = False
+    assert lens.unfinished
     assert lens.note == "Stopped: 1 of 13 measured"
     go.set()
     wait_until_measured()
@@ -132,7 +137,20 @@ def test_an_interrupt_stops_it(tiny, inline, monkeypatch):
     lens = QuantizationLens(tiny, "wide", executor=inline)
     wait_until_measured()
     assert not lens.measuring
+    assert lens.unfinished
     assert lens.note == "Stopped: 1 of 13 measured"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_error_stops_it_and_is_told(tiny, inline, monkeypatch):
+    def fail(*_):
+        raise TypeError("cannot pickle that")
+
+    monkeypatch.setattr(inline, "submit", fail)
+    lens = QuantizationLens(tiny, "wide", executor=inline)
+    wait_until_measured()
+    assert lens.note == "Stopped by TypeError: cannot pickle that: 0 of 13 measured"
+    assert (lens.measuring, lens.unfinished) == (False, True)
 
 
 def test_closed_it_measures_no_more(tiny, inline, monkeypatch):
@@ -149,6 +167,7 @@ def test_closed_it_measures_no_more(tiny, inline, monkeypatch):
 def test_rows_of_another_machine_are_shown_and_not_added_to(tiny, complete, inline):
     recorded = complete(machine="another one")[:5]
     lens = QuantizationLens(tiny, "wide", surface=recorded, executor=inline)
+    assert not lens.unfinished
     assert lens.note == "Recorded on another one; nothing is measured here."
     assert inline.requests == []
     assert lens.accuracy["w2-tensor"]["state"] == "missing"
@@ -161,6 +180,7 @@ def test_a_linear_model_of_ones_own_without_a_test_set_has_no_accuracy(inline):
     assert lens.layers == ["weight"]
     assert lens.untested == "This task has no test set, so no accuracy can be told."
     assert not lens.measuring
+    assert not lens.unfinished
     assert inline.requests == []
     assert "image/png" in lens._repr_mimebundle_()[0]
 

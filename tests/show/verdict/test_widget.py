@@ -8,11 +8,12 @@ import pytest
 import tradespace as ts
 from hypothesis import given
 from hypothesis import strategies as st
+from tradespace.measuring import engine
 from tradespace.measuring.compare import AccuracyComparison, Comparison
 from tradespace.measuring.measurement import Failure, Measurement, Slice
 from tradespace.show.verdict import widget
 from tradespace.show.verdict.numbers import accuracy_in_words, highest_ms, in_words, speed_in_words
-from tradespace.show.verdict.widget import Verdict, alternate, chart
+from tradespace.show.verdict.widget import Verdict, chart
 
 MS = 1_000_000
 A, B = ts.Config("small", threads=1), ts.Config("large", threads=1)
@@ -33,21 +34,25 @@ def measured(config=A, medians_ms=(), correct=None, **kwargs):
 
 
 class Measuring:
-    """Stands in for `measure_rounds` of one Config at a time: what each run of a Config brings, slice by slice."""
+    """Stands in for `measure_rounds`: what each run of a Config brings, slice by slice, the Configs in turns."""
 
     def __init__(self, *runs):
         self.runs = iter(runs)
-        self.order = []
 
     def __call__(self, task, configs, **kwargs):
-        (config,) = configs
-        return self._run(next(self.runs), config)
+        under_way = [self._run(next(self.runs), config) for config in configs]
+        while under_way:
+            for run in list(under_way):
+                step = next(run, None)
+                if step is None:
+                    under_way.remove(run)
+                else:
+                    yield step
 
     def _run(self, run, config):
         medians_ms, correct, failure = run
         taken = slices(medians_ms)
         for n in range(1, len(taken) + 1):
-            self.order.append(config.model)
             known = n > 1  # scored after the first slice, as the engine does
             m = Measurement("toy", config, tuple(taken[:n]), correct=correct if known else None)
             if n == 1:
@@ -74,19 +79,36 @@ def measuring(monkeypatch):
     return use
 
 
-def test_slices_of_a_and_b_take_turns(measuring, task):
-    fake = measuring(run_of([2.0] * 12), run_of([1.0] * 12))
-    steps = list(alternate(task, [A, B], max_width=0.02, budget_s=1))
-    assert [sorted(fake.order[i : i + 2]) for i in range(0, 24, 2)] == [["large", "small"]] * 12
-    assert len(set(fake.order[0::2])) == 2, "each round in a new order"
-    last = dict(steps)
-    assert [last[side].latency_p50_ms for side in (0, 1)] == pytest.approx([2.0, 1.0], rel=0.01)
+def turns_of(monkeypatch, task, process, b=B, **costs):
+    """The Verdict of A and `b`, and whose slices were taken, in their order."""
+    fake = process(**costs)
+    monkeypatch.setattr(engine, "PROCESS", fake)
+    one = Verdict(task, A, b, ci=1e-9, budget_s=1.0).wait()
+    return one, [config.model for name, config in fake.requests if name == "run_slice"]
 
 
-def test_the_one_that_takes_longer_goes_on_alone(measuring, task):
-    measuring(run_of([2.0] * 12), run_of([1.0] * 20))
-    last = dict(alternate(task, [A, B], max_width=0.02, budget_s=1))
-    assert (len(last[0].slices), len(last[1].slices)) == (12, 20)
+def test_slices_of_a_and_b_take_turns(monkeypatch, task, process):
+    one, turns = turns_of(monkeypatch, task, process, call_s=lambda config: 0.002 if config == A else 0.001)
+    number = len(one.a.slices)
+    assert number == len(one.b.slices) >= 6
+    assert [sorted(turns[i : i + 2]) for i in range(0, 2 * number, 2)] == [["large", "small"]] * number
+    assert len(set(turns[0::2])) == 2, "each round in a new order"
+    assert [m.latency_p50_ms for m in (one.a, one.b)] == pytest.approx([2.0, 1.0], rel=0.05)
+
+
+def test_the_one_that_takes_longer_goes_on_alone(monkeypatch, task, process):
+    one, turns = turns_of(monkeypatch, task, process, call_s=lambda config: 0.5 if config == A else 0.001)
+    few, many = len(one.a.slices), len(one.b.slices)
+    assert few < many
+    assert set(turns[2 * few :]) == {"large"}
+    assert len(turns) == few + many
+
+
+def test_the_same_config_takes_turns_with_itself(monkeypatch, task, process):
+    one, turns = turns_of(monkeypatch, task, process, b=A)
+    assert len(one.a.slices) == len(one.b.slices) >= 6
+    assert len(turns) == 2 * len(one.a.slices)
+    assert not {id(taken) for taken in one.a.slices} & {id(taken) for taken in one.b.slices}
 
 
 def test_the_same_config_against_itself_is_told_apart(measuring, task):
@@ -172,7 +194,7 @@ def test_stop_keeps_what_is_known(measuring, task, monkeypatch):
     monkeypatch.setattr(widget, "measure_rounds", rounds)
     one = Verdict(task, A, B)
     one.start()
-    thread = one._run
+    thread = one._background._run
     assert known.wait(120)
     one._handle_custom_msg({"do": "stop"}, [])
     go_on.set()

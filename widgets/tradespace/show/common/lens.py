@@ -23,12 +23,15 @@ class Lens(Still, anywidget.AnyWidget):
         The place in `layers` of the one that is shown.
     measuring : bool
         Whether what is not known yet is being measured; set it to stop and to go on.
+    unfinished : bool
+        Whether anything is left to measure here.
     """
 
     layers: "traitlets.List[str]" = traitlets.List(traitlets.Unicode()).tag(sync=True)
     layer = traitlets.Int(0).tag(sync=True)
     view: "traitlets.Dict[str, Any]" = traitlets.Dict({}).tag(sync=True)
     measuring = traitlets.Bool(False).tag(sync=True)
+    unfinished = traitlets.Bool(False).tag(sync=True)
     note = traitlets.Unicode("").tag(sync=True)
 
     _filling: Filling | None = None
@@ -84,7 +87,7 @@ class Lens(Still, anywidget.AnyWidget):
         """Measure `groups` from now on, unless what is shown was recorded on another machine: that is never mixed."""
         groups = [] if self._recorded_on else groups
         self._filling = Filling(
-            self._task, groups, self._land, self._changed, ci=ci, budget_s=budget_s, executor=executor
+            self._task, groups, self._lock, self._land, self._changed, ci=ci, budget_s=budget_s, executor=executor
         )
         self._groups = len(groups)
         self.observe(self._switched, "measuring")
@@ -103,7 +106,7 @@ class Lens(Still, anywidget.AnyWidget):
         filling = self._filling
         assert filling is not None
         with self._lock, self.hold_sync():
-            self.measuring = filling.running
+            self.measuring, self.unfinished = filling.running, filling.left > 0
             done = f"{self._groups - filling.left} of {self._groups} measured"
             under_way = "" if filling.current is None else f" {_name(filling.current)}"
             if self._recorded_on:
@@ -111,7 +114,8 @@ class Lens(Still, anywidget.AnyWidget):
             elif not filling.left:
                 self.note = ""
             else:
-                self.note = f"Measuring{under_way}: {done}" if filling.running else f"Stopped: {done}"
+                stopped = f"Stopped by {filling.error}" if filling.error else "Stopped"
+                self.note = f"Measuring{under_way}: {done}" if filling.running else f"{stopped}: {done}"
             self._refresh()
 
 

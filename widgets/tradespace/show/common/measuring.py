@@ -1,24 +1,23 @@
-"""Widgets that measure while they are shown: a thread waits for the measuring process, the notebook goes on."""
+"""Widgets that measure while they are shown."""
 
 import threading
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any, Self
 
 import anywidget
 import traitlets
 
+from tradespace.measuring.background import Background, Ended
 from tradespace.show.common.still import Still
-
-# Waiting in short turns, since on Windows a wait without end cannot be interrupted.
-TURN_S = 0.2
+from tradespace.show.common.words import cut_short
 
 
 class MeasuringWidget(Still, anywidget.AnyWidget):
-    """Buttons Start and Stop over a thread that takes in, step by step, what the measuring process brings.
+    """Buttons Start and Stop over what measures in the background.
 
-    A subclass says what is measured (`_steps`, which runs in the thread), what to keep of each step (`_land`), and
-    what is shown of that (`_shown`, `_still`).
+    A subclass says what is measured (`_steps`, which runs in a thread), what to keep of each step (`_land`), and what
+    is shown of that (`_shown`, `_still`).
 
     Parameters
     ----------
@@ -27,10 +26,10 @@ class MeasuringWidget(Still, anywidget.AnyWidget):
     """
 
     state: "traitlets.Dict[str, Any]" = traitlets.Dict({}).tag(sync=True)
-    _run: threading.Thread | None = None
 
     def __init__(self, start: bool) -> None:
-        self._changed = threading.Condition(threading.RLock())
+        self._lock = threading.RLock()
+        self._background = Background[Any](self._lock, self._take, self._over)
         self._by_itself, self._began = start, False
         # Why the last run ended before its end; empty if it did not.
         self._cut_short = ""
@@ -44,7 +43,7 @@ class MeasuringWidget(Still, anywidget.AnyWidget):
         """Forget what an earlier run brought."""
 
     @abstractmethod
-    def _steps(self) -> Iterator[Any]: ...
+    def _steps(self) -> Generator[Any, None, None]: ...
 
     @abstractmethod
     def _land(self, step: Any) -> None: ...
@@ -56,64 +55,42 @@ class MeasuringWidget(Still, anywidget.AnyWidget):
     @property
     def running(self) -> bool:
         """Whether measuring is under way."""
-        return self._run is not None
+        return self._background.running
 
     def start(self) -> None:
         """Measure afresh; what is under way is dropped."""
-        with self._changed:
+        with self._lock, self.hold_sync(), self._background.guarded():
+            self._background.start(self._steps)
             self._by_itself, self._began, self._cut_short = False, True, ""
-            self._run = threading.Thread(target=self._follow, name="tradespace-measuring", daemon=True)
             self._begin()
             self._show()
-            self._run.start()
 
     def stop(self) -> None:
-        """Measure no longer: what is known stays, and the thread ends with the slice that is under way."""
-        with self._changed:
-            if self.running:
-                self._end("stopped")
+        """Measure no longer: what is known stays, and the slice that is under way is the last."""
+        self._background.stop()
 
     def wait(self) -> Self:
         """Wait for the end, in a cell that needs the result; if nothing was started yet, start."""
-        with self._changed:
-            try:
-                if not self._began:
-                    self.start()
-                while self.running:
-                    self._changed.wait(TURN_S)
-            except KeyboardInterrupt:
-                self._end("interrupted")
-                raise
+        with self._background.guarded():
+            if not self._began:
+                self.start()
+            self._background.wait()
         return self
 
     def close(self) -> None:
         """Stop, and take the widget off the page."""
-        if self.running:
+        # Python closes what could not be made, too.
+        if "_background" in vars(self):
             self.stop()
         super().close()
 
-    def _follow(self) -> None:
-        me, cut_short = threading.current_thread(), ""
-        try:
-            for step in self._steps():
-                with self._changed:
-                    if self._run is not me:
-                        return
-                    self._land(step)
-                    self._show()
-        except KeyboardInterrupt:
-            # That of the measuring process, which hands it on.
-            cut_short = "interrupted"
-        except Exception as error:
-            cut_short = f"{type(error).__name__}: {error}"
-        with self._changed:
-            if self._run is me:
-                self._end(cut_short)
-
-    def _end(self, cut_short: str) -> None:
-        self._run, self._cut_short = None, cut_short
+    def _take(self, step: Any) -> None:
+        self._land(step)
         self._show()
-        self._changed.notify_all()
+
+    def _over(self, end: Ended) -> None:
+        self._cut_short = cut_short(end)
+        self._show()
 
     def _show(self) -> None:
         self.state = {"running": self.running, **self._shown()}
@@ -128,7 +105,7 @@ class MeasuringWidget(Still, anywidget.AnyWidget):
             self.start()
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        with self._changed:
+        with self._lock:
             bundle = super()._repr_mimebundle_(**options)
         if bundle and self._by_itself:
             # Not sooner, since drawing would disturb it.

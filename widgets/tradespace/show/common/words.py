@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from tradespace.config import KNOBS, Config
+from tradespace.measuring.background import Ended
 from tradespace.text import between, counted, figures, rate
 
 MEDIAN = "latency_p50_ms"
@@ -59,3 +60,14 @@ def for_still(words: str, most: int = 100) -> str:
 def percentage(row: Mapping[Any, Any] | pd.Series, column: str) -> str:
     """A share and its interval."""
     return f"{row[column]:.1%}{between(row[f'{column}_lo'], row[f'{column}_hi'], '{:.1%}'.format)}"
+
+
+def cut_short(end: Ended) -> str:
+    """Why measuring ended before its end; empty if it did not.
+
+    Examples
+    --------
+    >>> cut_short(Ended("done")), cut_short(Ended("stopped")), cut_short(Ended("failed", "TypeError: no"))
+    ('', 'stopped', 'TypeError: no')
+    """
+    return "" if end.how == "done" else end.error or end.how

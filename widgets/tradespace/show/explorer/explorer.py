@@ -156,7 +156,12 @@ class Explorer(Still, ipw.VBox):
         """Open a task: its controls, its measurer, its surface."""
         self._task = task
         self._measurer = Measurer(
-            task, self._land, ci=self._ci, budget_s=self._budget_s, stopped=partial(self._stopped, task.name)
+            task,
+            self._land,
+            lock=self._lock,
+            ci=self._ci,
+            budget_s=self._budget_s,
+            stopped=partial(self._stopped, task.name),
         )
         recorded, here = self._recorded.get(task.name), self.surface
         data = HERE if recorded is None or len(here) else RECORDED

@@ -1,11 +1,13 @@
 """Measures in the background what was asked for last, and fills in the surface while nothing is asked."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 
 from tradespace.config import Config
+from tradespace.measuring.background import Background, Ended
 from tradespace.measuring.engine import measure_rounds
 from tradespace.measuring.measurement import Measurement
+from tradespace.show.common.words import cut_short
 from tradespace.tasks.task import Task
 
 # A slider that has rested this long has been released.
@@ -13,21 +15,21 @@ SETTLE_S = 0.4
 
 Report = Callable[[Measurement, bool], None]
 Filler = Callable[[], list[Config]]
+Step = tuple[Measurement, bool]
 
 
 class Measurer:
-    """One background thread that follows the latest request: a newer one replaces it, `cancel` ends it.
-
-    The thread only waits for the measuring process and hands on what comes: it ends when nothing is asked.
+    """Follows the latest request: a newer one replaces it, `cancel` ends it.
 
     Parameters
     ----------
     report : callable
-        Called from the thread with each growing Measurement and whether it is finished; of those that fill in the
-        surface, with the finished ones alone.
+        Called with each growing Measurement and whether it is finished; of those that fill in the surface, with the
+        finished ones alone.
+    lock : threading.RLock
+        The owner's, under which `report` and `stopped` are called, from another thread.
     stopped : callable
-        Called from the thread when it ends before its work does, with why: an interrupt of the kernel reaches the
-        measuring process too, and comes back as its answer.
+        Called when measuring ends before its work does, or the surface is filled in, with the words for it.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Measurer:
         task: Task,
         report: Report,
         *,
+        lock: "threading.RLock",
         ci: float,
         budget_s: float,
         settle_s: float = SETTLE_S,
@@ -42,10 +45,9 @@ class Measurer:
     ) -> None:
         self._task, self._report, self._stopped = task, report, stopped
         self._ci, self._budget_s, self._settle_s = ci, budget_s, settle_s
-        self._changed = threading.Condition()
+        self._lock, self._background = lock, Background[Step](lock, self._land, self._ended)
         self._wanted: Config | None = None
         self._filler: Filler | None = None
-        self._thread: threading.Thread | None = None
 
     @property
     def wanted(self) -> Config | None:
@@ -59,76 +61,53 @@ class Measurer:
 
     def request(self, config: Config) -> None:
         """Measure `config` once it has been the latest request for a moment, before what fills in the surface."""
-        with self._changed:
+        with self._lock:
             if config != self._wanted:
                 self._wanted = config
-                self._start()
+                self._background.start(self._steps, self._settle_s)
 
     def fill(self, ask: Filler) -> None:
         """Measure what `ask` names whenever nothing is requested, until it names nothing more."""
-        with self._changed:
+        with self._lock:
             self._filler = ask
-            self._start()
+            if self._wanted is None:
+                self._background.start(self._steps)
 
     def cancel(self) -> None:
         """Want nothing any more; what is under way ends with its current slice."""
-        with self._changed:
+        with self._lock:
             self._wanted = self._filler = None
-            self._changed.notify_all()
+            self._background.stop()
 
     def drop_request(self) -> None:
         """Want no single Config any more; the surface is still filled in."""
-        with self._changed:
+        with self._lock:
+            if self._wanted is not None:
+                self._wanted = None
+                self._background.start(self._steps)
+
+    def _steps(self) -> Generator[Step, None, None]:
+        """What is wanted, and then what fills in, for as long as it names something."""
+        if wanted := self._wanted:
+            yield from self._rounds([wanted])
+        while (ask := self._filler) and (configs := ask()):
+            yield from self._rounds(configs)
+
+    def _rounds(self, configs: list[Config]) -> Iterator[Step]:
+        return measure_rounds(self._task, configs, ci=self._ci, budget_s=self._budget_s)
+
+    def _land(self, step: Step) -> None:
+        measurement, finished = step
+        single = self._wanted is not None
+        if finished:
             self._wanted = None
-            self._changed.notify_all()
+        if finished or single:
+            self._report(measurement, finished)
 
-    def _start(self) -> None:
-        self._changed.notify_all()
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._follow, name="tradespace-measurer", daemon=True)
-            self._thread.start()
-
-    def _follow(self) -> None:
-        try:
-            while (asked := self._settled()) is not None:
-                if isinstance(asked, Config):
-                    self._measure([asked], lambda asked=asked: self._wanted is asked)  # type: ignore[misc]  # a default
-                else:
-                    self._fill(asked)
-        except BaseException as error:
-            with self._changed:
-                self._wanted = self._filler = self._thread = None
-            interrupted = isinstance(error, KeyboardInterrupt)
-            self._stopped("interrupted" if interrupted else f"{type(error).__name__}: {error}")
-            if not interrupted:
-                raise
-
-    def _fill(self, ask: Filler) -> None:
-        """Measure what `ask` names; if that is nothing, the surface is filled in."""
-        configs = ask()
-        self._measure(configs, lambda: self._wanted is None and self._filler is ask)
-        with self._changed:
-            if configs or self._filler is not ask:
-                return
-            self._filler = None
-        self._stopped("filled in")
-
-    def _measure(self, configs: list[Config], goes_on: Callable[[], bool]) -> None:
-        for measurement, finished in measure_rounds(self._task, configs, ci=self._ci, budget_s=self._budget_s):
-            with self._changed:
-                if not goes_on():
-                    return
-                single = measurement.config is self._wanted
-                if finished and single:
-                    self._wanted = None
-            if finished or single:
-                self._report(measurement, finished)
-
-    def _settled(self) -> Config | Filler | None:
-        """The latest request, once it has been that for `settle_s`, or else who fills in; None, and the thread ends."""
-        with self._changed:
-            while self._wanted is not None and self._changed.wait(self._settle_s):
-                pass
-            if self._wanted is None and self._filler is None:
-                self._thread = None
-            return self._wanted or self._filler
+    def _ended(self, end: Ended) -> None:
+        if end.how == "stopped":
+            return  # it was asked to, or is about to go on with something else
+        words = cut_short(end) or ("filled in" if self._filler else "")
+        self._wanted = self._filler = None
+        if words:
+            self._stopped(words)

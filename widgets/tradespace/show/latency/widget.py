@@ -1,7 +1,7 @@
 """A live histogram of the latencies of one Config, while it is measured."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from tradespace.config import Config, check
@@ -70,7 +70,7 @@ class LatencyMeter(MeasuringWidget):
     def _begin(self) -> None:
         self.measurement = Measurement(self._task.name, self._config, ci=self._ci)
 
-    def _steps(self) -> Iterator[Measurement]:
+    def _steps(self) -> Generator[Measurement, None, None]:
         # Accuracy passes for known, to be nothing: scoring would hold the histogram up for seconds.
         scores = {self._config.variant: Score(whole=True)}
         for measurement, _ in measure_rounds(

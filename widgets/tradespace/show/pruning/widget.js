@@ -2,8 +2,8 @@
 //
 // The kernel sends `layers` (names), `shares` (of each kind, in per cent), `view` (all shares of one layer; anew when
 // `layer` changes), `sizes` (what is left of the model), `points` (by pruning; as it is measured), `whole` (the
-// unpruned model), `where`, `note` and `untested` (in words). The browser writes `kind`, `share`, `layer` and
-// `measuring`, and draws what they say at once.
+// unpruned model), `where`, `note` and `untested` (in words), and `unfinished` (whether anything is left to measure).
+// The browser writes `kind`, `share`, `layer` and `measuring`, and draws what they say at once.
 import { least, max, min } from "d3-array";
 import { scaleLinear } from "d3-scale";
 import { select } from "d3-selection";
@@ -429,7 +429,7 @@ function render({ model, el }) {
     if (status.text() !== text) status.text(text);
     note.text(model.get("note"));
     button
-      .attr("hidden", /^(Measuring|Stopped)/.test(model.get("note")) ? null : true)
+      .attr("hidden", model.get("unfinished") ? null : true)
       .text(model.get("measuring") ? "Stop measuring" : "Measure the rest");
   }
 
@@ -461,6 +461,7 @@ function render({ model, el }) {
     "note",
     "untested",
     "measuring",
+    "unfinished",
   ]
     .map((name) => `change:${name}`)
     .join(" ");

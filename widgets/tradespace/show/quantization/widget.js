@@ -1,8 +1,9 @@
 // A layer's weights on the levels of a bit width, the rounding errors, and the model's accuracy at each width.
 //
 // The kernel sends `layers` (names), `view` (all widths of one layer; anew when `layer` changes), `accuracy` (by
-// precision; as it is measured), `note` and `untested` (in words). The browser writes `bits`, `per_channel`,
-// `channel`, `layer` and `measuring`, and draws whatever they say without waiting for the kernel.
+// precision; as it is measured), `note` and `untested` (in words), and `unfinished` (whether anything is left to
+// measure). The browser writes `bits`, `per_channel`, `channel`, `layer` and `measuring`, and draws whatever they say
+// without waiting for the kernel.
 import { max, min } from "d3-array";
 import { scaleLinear, scalePoint } from "d3-scale";
 import { select } from "d3-selection";
@@ -307,7 +308,7 @@ function render({ model, el }) {
     if (status.text() !== text) status.text(text);
     note.text(model.get("note"));
     button
-      .attr("hidden", /^(Measuring|Stopped)/.test(model.get("note")) ? null : true)
+      .attr("hidden", model.get("unfinished") ? null : true)
       .text(model.get("measuring") ? "Stop measuring" : "Measure the rest");
   }
 
@@ -335,6 +336,7 @@ function render({ model, el }) {
     "note",
     "untested",
     "measuring",
+    "unfinished",
   ]
     .map((name) => `change:${name}`)
     .join(" ");

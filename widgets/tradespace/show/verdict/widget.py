@@ -1,15 +1,15 @@
 """A against B: measured in turns until it is plain which is faster, and whether accuracy was lost."""
 
 import math
-import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tradespace.config import Config, check
 from tradespace.errors import positive
-from tradespace.measuring.engine import SCORED_AT_SLICE, Scores, measure_rounds
+from tradespace.measuring.engine import SCORED_AT_SLICE, measure_rounds
 from tradespace.measuring.measurement import Measurement
 from tradespace.measuring.work import time_left_s
 from tradespace.show.common.assets import assets
@@ -71,18 +71,22 @@ class Verdict(MeasuringWidget):
     def __init__(
         self, task: Task, a: Config, b: Config, *, ci: float = 0.02, budget_s: float = 3.0, start: bool = True
     ) -> None:
-        self._configs = [*check(task, [a]), *check(task, [b])]
+        # They may be equal: b is a copy, by which the two are told apart.
+        self._configs = [*check(task, [a]), *(replace(config) for config in check(task, [b]))]
         self._task, self._budget_s, self._ci = task, positive("budget_s", budget_s), positive("ci", ci)
         super().__init__(start)
 
     def _begin(self) -> None:
         self.a, self.b = (Measurement(self._task.name, config, ci=self._ci) for config in self._configs)
 
-    def _steps(self) -> Iterator[tuple[int, Measurement]]:
-        return alternate(self._task, self._configs, ci=self._ci, budget_s=self._budget_s)
+    def _steps(self) -> Generator[Measurement, None, None]:
+        for measurement, _ in measure_rounds(self._task, self._configs, ci=self._ci, budget_s=self._budget_s):
+            yield measurement
+            if measurement.status in ("crashed", "timeout"):
+                return  # of one side alone there is no verdict
 
-    def _land(self, step: tuple[int, Measurement]) -> None:
-        setattr(self, "ab"[step[0]], step[1])
+    def _land(self, step: Measurement) -> None:
+        setattr(self, "a" if step.config is self._configs[0] else "b", step)
 
     def _shown(self) -> dict[str, Any]:
         headline, about_accuracy = in_words(self.a, self.b, self.running, self._cut_short, self._task.test is not None)
@@ -105,35 +109,6 @@ class Verdict(MeasuringWidget):
 
     def _still(self) -> "Figure":
         return plot_verdict(self.a, self.b)
-
-
-def alternate(
-    task: Task, configs: Sequence[Config], *, ci: float, budget_s: float, seed: int = 0
-) -> Iterator[tuple[int, Measurement]]:
-    """Measure Configs slice by slice in turns, each round in a new order; yields which of them has grown, and to what.
-
-    As `measure_rounds`, but Configs may be equal; and if the measuring process dies or hangs, all ends.
-    """
-    scores: Scores = {}
-    shuffle = random.Random(seed).shuffle
-    under_way = {
-        i: measure_rounds(task, [config], ci=ci, budget_s=budget_s, scores=scores) for i, config in enumerate(configs)
-    }
-    slices = [0] * len(configs)
-    while under_way:
-        turns = list(under_way)
-        shuffle(turns)
-        for i in turns:
-            for measurement, finished in under_way[i]:
-                yield i, measurement
-                if measurement.status in ("crashed", "timeout"):
-                    return
-                if finished:
-                    del under_way[i]
-                    break
-                if len(measurement.slices) > slices[i]:
-                    slices[i] = len(measurement.slices)
-                    break
 
 
 def chart(a: Measurement, b: Measurement) -> dict[str, Any]:
