@@ -14,7 +14,7 @@ CELLS = (
     "import tradespace as ts\ntask = ts.load_task('fashion')",
     "first = ts.Explorer(task)\nfirst",
     # So long a measurement is still under way, however slow the machine, when a test stops it.
-    "second = ts.Explorer(task, ci=1e-6, budget_s=600)\nsecond",
+    "second = ts.Explorer(task, max_width=1e-6, budget_s=600)\nsecond",
 )
 EVIL = "<img src=x onerror=window.hacked=true>"
 EVIL_CELLS = (

@@ -65,7 +65,7 @@ def test_a_measurement_ends_is_begun_again_and_stopped(widgets, show, name, widg
     expect(start).to_be_enabled()
     widgets.screenshot(f"{name}.png")
     # Long enough to be stopped, however slow the machine.
-    assert widgets.execute(f"{widget}._ci, {widget}._budget_s = 1e-6, 600") == ""
+    assert widgets.execute(f"{widget}._schedule = type({widget}._schedule)(1e-6, 600)") == ""
     start.click()
     expect(stop).to_be_enabled()
     stop.click()

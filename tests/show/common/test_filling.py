@@ -6,6 +6,7 @@ import pytest
 from tradespace.config import Config
 from tradespace.measuring.machine import machine
 from tradespace.measuring.measurement import Failure, Measurement
+from tradespace.measuring.schedule import Schedule
 from tradespace.show.common import filling
 from tradespace.show.common.filling import Filling, recorded_on, rows_of_model
 
@@ -22,7 +23,7 @@ class Rounds:
         self.error = None
         monkeypatch.setattr(filling, "measure_rounds", self)
 
-    def __call__(self, task, configs, **options):
+    def __call__(self, task, configs, schedule, **options):
         self.started.append(tuple(configs))
         for config in configs:
             for finished in (False, True):
@@ -56,7 +57,7 @@ def one(tiny, rounds, landed, ended):
 
 def filling_of(task, groups, land, ended):
     lock = threading.RLock()
-    one = Filling(task, groups, lock, land, lambda: one.running or ended.set(), ci=0.1, budget_s=0.1)
+    one = Filling(task, groups, lock, land, lambda: one.running or ended.set(), Schedule(0.1, 0.1))
     return one
 
 

@@ -10,6 +10,7 @@ import pytest
 import tradespace as ts
 from tradespace.measuring.engine import PROCESS
 from tradespace.measuring.measurement import Failure, Measurement, Slice
+from tradespace.measuring.schedule import Schedule
 from tradespace.show.explorer import measurer as module
 from tradespace.show.explorer.measurer import Measurer
 
@@ -24,7 +25,7 @@ class Rounds:
         self.started, self.at_work, self.go = [], threading.Semaphore(0), threading.Semaphore(0)
         self.error = self.failure = None
 
-    def __call__(self, task, configs, *, ci, budget_s):
+    def __call__(self, task, configs, schedule, *, executor):
         self.started.append(list(configs))
         for config in configs:
             for number in range(1, SLICES + 1):
@@ -81,7 +82,8 @@ def config(batch_size):
 
 def measurer(task, reports, budget_s=0.1, settle_s=0.0):
     lock = threading.RLock()
-    return Measurer(task, reports, lock=lock, ci=1e-9, budget_s=budget_s, settle_s=settle_s, stopped=reports.stop)
+    schedule = Schedule(1e-9, budget_s)
+    return Measurer(task, reports, lock=lock, schedule=schedule, settle_s=settle_s, stopped=reports.stop)
 
 
 def wait_for_end(one):
@@ -332,7 +334,7 @@ def test_a_killed_process_is_reported_and_the_next_request_is_measured(task, rep
     wait_for_end(one)
 
     reports.finished.clear()
-    one._budget_s = 0.1
+    one._schedule = Schedule(1e-9, 0.1)
     one.request(config(1))
     assert reports.finished.wait(LIMIT_S)
     assert reports.all[-1].status == "ok"
@@ -352,7 +354,7 @@ def test_an_interrupt_of_the_measuring_process_ends_the_measurement_and_leaves_t
     assert reports.stopped == ["interrupted"] or reports.all[-1].status == "crashed"
 
     reports.finished.clear()
-    one._budget_s = 0.1
+    one._schedule = Schedule(1e-9, 0.1)
     one.request(config(2))
     assert reports.finished.wait(LIMIT_S)
     assert reports.all[-1].config == config(2)

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tradespace.measuring.engine import PROCESS
 from tradespace.measuring.measurement import Failure, Measurement, Slice
+from tradespace.measuring.schedule import Schedule
 from tradespace.measuring.work import time_left_s
 from tradespace.show.common.percentiles import percentiles
 from tradespace.show.latency import widget
@@ -53,8 +54,8 @@ class Rounds:
     def __init__(self):
         self.queues, self.calls = [], []
 
-    def __call__(self, task, configs, **kwargs):
-        self.calls.append((configs, kwargs))
+    def __call__(self, task, configs, schedule, **kwargs):
+        self.calls.append((configs, {"schedule": schedule} | kwargs))
         # Found at once, not when the thread comes to it.
         return self._run(self.queue(len(self.calls) - 1))
 
@@ -200,7 +201,7 @@ def test_accuracy_does_not_hold_it_up(meter, rounds):
     meter.wait()
     ((configs, asked),) = rounds.calls
     assert configs == [SMALL]
-    assert (asked["max_width"], asked["budget_s"]) == (0.02, 1.0)
+    assert asked["schedule"] == Schedule(0.02, 1.0)
     assert [one.done(60.0) for one in asked["scores"].values()] == [True]
 
 
@@ -438,7 +439,7 @@ def test_a_killed_process_ends_it_and_start_measures_again(task):
     meter.wait()
     assert meter.measurement.status == "crashed"
     assert "Start tries again" in meter.state["status"]
-    meter._budget_s = 0.2
+    meter._schedule = Schedule(0.02, 0.2)
     press(meter, "start")
     assert meter.wait().measurement.status == "ok"
 
@@ -455,6 +456,6 @@ def test_an_interrupt_of_the_process_ends_it_and_leaves_the_process(task):
         threading.Event().wait(0.1)
     meter.wait()
     assert meter.state["status"].startswith(("Interrupted.", "Crashed:"))
-    meter._budget_s = 0.2
+    meter._schedule = Schedule(0.02, 0.2)
     meter.start()
     assert meter.wait().measurement.status == "ok"

@@ -11,6 +11,7 @@ import traitlets
 from torch import nn
 from tradespace.config import PRUNINGS
 from tradespace.measuring.machine import machine
+from tradespace.measuring.schedule import Schedule
 from tradespace.show.pruning import widget
 from tradespace.show.pruning.widget import PruningLens
 from tradespace.tasks import Task
@@ -32,7 +33,7 @@ def wait_until_measured():
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(widget, "BUDGET_S", 0.01)
+    monkeypatch.setattr(widget, "SCHEDULE", Schedule(0.02, 0.01))
     yield
     wait_until_measured()
 

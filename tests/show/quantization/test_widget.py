@@ -10,6 +10,7 @@ import torch
 import traitlets
 from torch import nn
 from tradespace.measuring.machine import machine
+from tradespace.measuring.schedule import Schedule
 from tradespace.show.quantization import widget
 from tradespace.show.quantization.numbers import WEIGHTS
 from tradespace.show.quantization.widget import QuantizationLens
@@ -33,7 +34,7 @@ def wait_until_measured():
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(widget, "BUDGET_S", 0.01)
+    monkeypatch.setattr(widget, "SCHEDULE", Schedule(0.05, 0.01))
     yield
     wait_until_measured()
 

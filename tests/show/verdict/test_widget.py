@@ -39,7 +39,7 @@ class Measuring:
     def __init__(self, *runs):
         self.runs = iter(runs)
 
-    def __call__(self, task, configs, **kwargs):
+    def __call__(self, task, configs, schedule, **kwargs):
         under_way = [self._run(next(self.runs), config) for config in configs]
         while under_way:
             for run in list(under_way):
@@ -83,7 +83,7 @@ def turns_of(monkeypatch, task, process, b=B, **costs):
     """The Verdict of A and `b`, and whose slices were taken, in their order."""
     fake = process(**costs)
     monkeypatch.setattr(engine, "PROCESS", fake)
-    one = Verdict(task, A, b, ci=1e-9, budget_s=1.0).wait()
+    one = Verdict(task, A, b, max_width=1e-9, budget_s=1.0).wait()
     return one, [config.model for name, config in fake.requests if name == "run_slice"]
 
 

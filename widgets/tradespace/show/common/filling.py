@@ -13,6 +13,7 @@ from tradespace.measuring.background import Background, Ended
 from tradespace.measuring.engine import measure_rounds
 from tradespace.measuring.machine import machine
 from tradespace.measuring.measurement import Measurement, Score
+from tradespace.measuring.schedule import Schedule
 from tradespace.surface.columns import checked, row, table
 from tradespace.tasks.task import Task
 
@@ -36,8 +37,8 @@ class Filling:
         Called with the rows of a finished group, in its order.
     changed : callable
         Called when a group begins, and when measuring ends.
-    ci, budget_s, executor
-        As for `measure`.
+    schedule : Schedule
+    executor : concurrent.futures.Executor, optional
 
     Attributes
     ----------
@@ -54,15 +55,13 @@ class Filling:
         lock: "threading.RLock",
         land: Callable[[list[Row]], None],
         changed: Callable[[], None],
-        *,
-        ci: float,
-        budget_s: float,
+        schedule: Schedule,
         executor: Executor | None = None,
     ) -> None:
         self.current: Group | None = None
         self.error = ""
         self._task, self._land, self._changed = task, land, changed
-        self._ci, self._budget_s, self._executor = ci, budget_s, executor
+        self._schedule, self._executor = schedule, executor
         self._lock, self._background = lock, Background[Step](lock, self._take, self._ended)
         self._waiting = list(groups)
         self._scores: dict[Config, Score] = {}
@@ -98,7 +97,7 @@ class Filling:
             group, measured = waiting[0], dict[Config, Measurement]()
             yield group, None
             for measurement, _ in measure_rounds(
-                self._task, group, ci=self._ci, budget_s=self._budget_s, executor=self._executor, scores=self._scores
+                self._task, group, self._schedule, executor=self._executor, scores=self._scores
             ):
                 measured[measurement.config] = measurement
                 yield group, None

@@ -9,6 +9,7 @@ import anywidget
 import pandas as pd
 import traitlets
 
+from tradespace.measuring.schedule import Schedule
 from tradespace.show.common.filling import Filling, Group, Row, recorded_on, rows_of_model
 from tradespace.show.common.still import Still
 from tradespace.tasks.task import Task
@@ -83,12 +84,10 @@ class Lens(Still, anywidget.AnyWidget):
         self.layer = 0 if first is None else self.layers.index(first)
         self._show_layer(None)
 
-    def _fill(self, groups: Sequence[Group], *, ci: float, budget_s: float, executor: Executor | None) -> None:
+    def _fill(self, groups: Sequence[Group], schedule: Schedule, executor: Executor | None) -> None:
         """Measure `groups` from now on, unless what is shown was recorded on another machine: that is never mixed."""
         groups = [] if self._recorded_on else groups
-        self._filling = Filling(
-            self._task, groups, self._lock, self._land, self._changed, ci=ci, budget_s=budget_s, executor=executor
-        )
+        self._filling = Filling(self._task, groups, self._lock, self._land, self._changed, schedule, executor)
         self._groups = len(groups)
         self.observe(self._switched, "measuring")
         self._changed()

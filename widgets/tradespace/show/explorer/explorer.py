@@ -2,6 +2,7 @@
 
 import html
 import threading
+from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -11,10 +12,11 @@ import ipywidgets as ipw
 import pandas as pd
 
 from tradespace.config import KNOBS, VARIANT, Config
-from tradespace.errors import positive
+from tradespace.errors import renamed
 from tradespace.measuring.engine import PROCESS
 from tradespace.measuring.machine import machine
 from tradespace.measuring.measurement import Measurement
+from tradespace.measuring.schedule import Schedule
 from tradespace.measuring.work import time_left_s
 from tradespace.show.attainment.widget import Landscape
 from tradespace.show.batch_curve.widget import BatchCurve
@@ -55,8 +57,10 @@ class Explorer(Still, ipw.VBox):
         What was measured already. If that was on another machine it is shown as recorded, beside what is measured
         here; without one, the recorded surface that ships with the task is. `explorer.surface` is what was measured
         on this machine, before and since.
-    ci, budget_s : float
+    max_width, budget_s : float
         As for `measure`.
+    executor : concurrent.futures.Executor, optional
+        Where to measure; by default a process of its own on this machine.
     state : str, optional
         What `explorer.state` was, or a part of it, such as "batch_size=8&precision=int8".
 
@@ -74,17 +78,19 @@ class Explorer(Still, ipw.VBox):
     Config('resnet4', fp32, eager, cpu, threads=..., batch_size=1)
     """
 
+    @renamed(ci="max_width")
     def __init__(
         self,
         task: Task,
         surface: pd.DataFrame | None = None,
         *,
-        ci: float = 0.05,
+        max_width: float = 0.05,
         budget_s: float = 1.0,
+        executor: Executor | None = None,
         state: str | None = None,
     ) -> None:
         self._lock = threading.RLock()
-        self._ci, self._budget_s = positive("ci", ci), positive("budget_s", budget_s)
+        self._schedule, self._executor = Schedule(max_width, budget_s), executor
         self._tasks = {task.name: task}
         self._measured: dict[str, pd.DataFrame] = {}
         self._recorded: dict[str, pd.DataFrame] = {}
@@ -159,8 +165,8 @@ class Explorer(Still, ipw.VBox):
             task,
             self._land,
             lock=self._lock,
-            ci=self._ci,
-            budget_s=self._budget_s,
+            schedule=self._schedule,
+            executor=self._executor,
             stopped=partial(self._stopped, task.name),
         )
         recorded, here = self._recorded.get(task.name), self.surface
@@ -304,7 +310,7 @@ class Explorer(Still, ipw.VBox):
             configs = candidates(
                 task, self.controls["pruning"], self.controls["device"], precisions, runtimes, self._why[HERE]
             )
-            self._filling = filling = FillIn(configs, self._budget_s)
+            self._filling = filling = FillIn(configs, self._schedule.budget_s)
             self._measurer.fill(lambda: filling.ask(self._measured[task.name]))
             self._show_progress("")
 
@@ -317,7 +323,7 @@ class Explorer(Still, ipw.VBox):
             if measurement.task != self._task.name or self._data == RECORDED:
                 return
             if measurement.config == self._measurer.wanted:
-                left_s = time_left_s(measurement, self._budget_s)
+                left_s = time_left_s(measurement, self._schedule)
                 self._show_progress(f"measuring: {measurement.samples:,} samples, about {left_s:.1f} s left")
             elif finished:
                 self._show_progress("" if self._measurer.filling else measurement.reason)

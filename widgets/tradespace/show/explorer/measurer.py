@@ -2,11 +2,13 @@
 
 import threading
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Executor
 
 from tradespace.config import Config
 from tradespace.measuring.background import Background, Ended
 from tradespace.measuring.engine import measure_rounds
 from tradespace.measuring.measurement import Measurement
+from tradespace.measuring.schedule import Schedule
 from tradespace.show.common.words import cut_short
 from tradespace.tasks.task import Task
 
@@ -38,13 +40,13 @@ class Measurer:
         report: Report,
         *,
         lock: "threading.RLock",
-        ci: float,
-        budget_s: float,
+        schedule: Schedule,
+        executor: Executor | None = None,
         settle_s: float = SETTLE_S,
         stopped: Callable[[str], None] = lambda why: None,
     ) -> None:
         self._task, self._report, self._stopped = task, report, stopped
-        self._ci, self._budget_s, self._settle_s = ci, budget_s, settle_s
+        self._schedule, self._executor, self._settle_s = schedule, executor, settle_s
         self._lock, self._background = lock, Background[Step](lock, self._land, self._ended)
         self._wanted: Config | None = None
         self._filler: Filler | None = None
@@ -94,7 +96,7 @@ class Measurer:
             yield from self._rounds(configs)
 
     def _rounds(self, configs: list[Config]) -> Iterator[Step]:
-        return measure_rounds(self._task, configs, ci=self._ci, budget_s=self._budget_s)
+        return measure_rounds(self._task, configs, self._schedule, executor=self._executor)
 
     def _land(self, step: Step) -> None:
         measurement, finished = step

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Generator
+from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
 from tradespace.config import Config, check
-from tradespace.errors import positive
+from tradespace.errors import renamed
 from tradespace.measuring.engine import measure_rounds
 from tradespace.measuring.measurement import Measurement, Score
+from tradespace.measuring.schedule import Schedule
 from tradespace.measuring.work import time_left_s
 from tradespace.show.common.assets import assets
 from tradespace.show.common.json import number
@@ -34,8 +36,10 @@ class LatencyMeter(MeasuringWidget):
     ----------
     task : Task
     config : Config
-    budget_s, ci : float
+    max_width, budget_s : float
         As for `measure`.
+    executor : concurrent.futures.Executor, optional
+        Where to measure; by default a process of its own on this machine.
     start : bool
         Whether it starts by itself when it is displayed.
 
@@ -60,21 +64,29 @@ class LatencyMeter(MeasuringWidget):
     _esm, _css = assets("latency")
     measurement: Measurement
 
+    @renamed(ci="max_width")
     def __init__(
-        self, task: Task, config: Config, *, budget_s: float = 3.0, ci: float = 0.02, start: bool = True
+        self,
+        task: Task,
+        config: Config,
+        *,
+        max_width: float = 0.02,
+        budget_s: float = 3.0,
+        executor: Executor | None = None,
+        start: bool = True,
     ) -> None:
         (self._config,) = check(task, [config])
-        self._task, self._budget_s, self._ci = task, positive("budget_s", budget_s), positive("ci", ci)
+        self._task, self._schedule, self._executor = task, Schedule(max_width, budget_s), executor
         super().__init__(start)
 
     def _begin(self) -> None:
-        self.measurement = Measurement(self._task.name, self._config, ci=self._ci)
+        self.measurement = Measurement(self._task.name, self._config, max_width=self._schedule.max_width)
 
     def _steps(self) -> Generator[Measurement, None, None]:
         # Accuracy passes for known, to be nothing: scoring would hold the histogram up for seconds.
         scores = {self._config.variant: Score(whole=True)}
         for measurement, _ in measure_rounds(
-            self._task, [self._config], ci=self._ci, budget_s=self._budget_s, scores=scores
+            self._task, [self._config], self._schedule, executor=self._executor, scores=scores
         ):
             yield measurement
 
@@ -82,7 +94,7 @@ class LatencyMeter(MeasuringWidget):
         self.measurement = step
 
     def _shown(self) -> dict[str, Any]:
-        left_s = time_left_s(self.measurement, self._budget_s) if self.running else 0.0
+        left_s = time_left_s(self.measurement, self._schedule) if self.running else 0.0
         lines = percentiles(self.measurement)
         return chart(self.measurement, lines, self.running) | {
             "title": in_brief(self._config),

@@ -10,6 +10,7 @@ import traitlets
 
 from tradespace.config import PRUNINGS, Config, pruned_share
 from tradespace.measuring.engine import PROCESS
+from tradespace.measuring.schedule import Schedule
 from tradespace.show.common.assets import assets
 from tradespace.show.common.filling import Group, Row
 from tradespace.show.common.layers import first_layer
@@ -23,7 +24,7 @@ from tradespace.tasks.task import Task
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CI, BUDGET_S = 0.02, 1.0
+SCHEDULE = Schedule(max_width=0.02, budget_s=1.0)
 UNTESTED = "This task has no test set, so no accuracy can be told."
 
 
@@ -94,7 +95,7 @@ class PruningLens(Lens):
         self._open([*self._cut.weights()], first_layer(self._cut.module))
         looked: Future[Any] = (executor or PROCESS).submit(channels_left, self._cut.module, self._cut.example)
         looked.add_done_callback(self._take_channels)
-        self._fill(self._missing(), ci=CI, budget_s=BUDGET_S, executor=executor)
+        self._fill(self._missing(), SCHEDULE, executor)
 
     @property
     def pruning(self) -> str:

@@ -7,6 +7,7 @@ import pandas as pd
 import traitlets
 
 from tradespace.config import Config
+from tradespace.measuring.schedule import Schedule
 from tradespace.show.common.assets import assets
 from tradespace.show.common.filling import Group, Row
 from tradespace.show.common.lens import Lens
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Of fp32 alone a latency is taken, and nobody looks at it.
-CI, BUDGET_S = 0.05, 0.3
+SCHEDULE = Schedule(max_width=0.05, budget_s=0.3)
 UNTESTED = "This task has no test set, so no accuracy can be told."
 
 
@@ -84,7 +85,7 @@ class QuantizationLens(Lens):
         self.untested = UNTESTED if task.test is None else ""
         self._open([*self._weights], first)
         groups = [] if self.untested else self._missing()
-        self._fill(groups, ci=CI, budget_s=BUDGET_S, executor=executor)
+        self._fill(groups, SCHEDULE, executor)
 
     @property
     def precision(self) -> str:

@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Generator
+from concurrent.futures import Executor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tradespace.config import Config, check
-from tradespace.errors import positive
+from tradespace.errors import renamed
 from tradespace.measuring.engine import SCORED_AT_SLICE, measure_rounds
 from tradespace.measuring.measurement import Measurement
+from tradespace.measuring.schedule import Schedule
 from tradespace.measuring.work import time_left_s
 from tradespace.show.common.assets import assets
 from tradespace.show.common.json import number
@@ -40,8 +42,10 @@ class Verdict(MeasuringWidget):
     task : Task
     a, b : Config
         They may be the same: then no difference should be found.
-    ci, budget_s : float
+    max_width, budget_s : float
         As for `measure`, for each of them.
+    executor : concurrent.futures.Executor, optional
+        Where to measure; by default a process of its own on this machine.
     start : bool
         Whether it starts by itself when it is displayed.
 
@@ -68,19 +72,29 @@ class Verdict(MeasuringWidget):
     a: Measurement
     b: Measurement
 
+    @renamed(ci="max_width")
     def __init__(
-        self, task: Task, a: Config, b: Config, *, ci: float = 0.02, budget_s: float = 3.0, start: bool = True
+        self,
+        task: Task,
+        a: Config,
+        b: Config,
+        *,
+        max_width: float = 0.02,
+        budget_s: float = 3.0,
+        executor: Executor | None = None,
+        start: bool = True,
     ) -> None:
         # They may be equal: b is a copy, by which the two are told apart.
         self._configs = [*check(task, [a]), *(replace(config) for config in check(task, [b]))]
-        self._task, self._budget_s, self._ci = task, positive("budget_s", budget_s), positive("ci", ci)
+        self._task, self._schedule, self._executor = task, Schedule(max_width, budget_s), executor
         super().__init__(start)
 
     def _begin(self) -> None:
-        self.a, self.b = (Measurement(self._task.name, config, ci=self._ci) for config in self._configs)
+        name, width = self._task.name, self._schedule.max_width
+        self.a, self.b = (Measurement(name, config, max_width=width) for config in self._configs)
 
     def _steps(self) -> Generator[Measurement, None, None]:
-        for measurement, _ in measure_rounds(self._task, self._configs, ci=self._ci, budget_s=self._budget_s):
+        for measurement, _ in measure_rounds(self._task, self._configs, self._schedule, executor=self._executor):
             yield measurement
             if measurement.status in ("crashed", "timeout"):
                 return  # of one side alone there is no verdict
@@ -104,7 +118,7 @@ class Verdict(MeasuringWidget):
             return "preparing the models"
         if self._task.test and max(len(a.slices), len(b.slices)) == SCORED_AT_SLICE:
             return "scoring on the test set"
-        left_s = sum(time_left_s(one, self._budget_s) for one in (a, b) if one.status == "ok")
+        left_s = sum(time_left_s(one, self._schedule) for one in (a, b) if one.status == "ok")
         return f"{counted(len(a.slices), 'slice')} of A, {len(b.slices)} of B, about {math.ceil(left_s)} s left"
 
     def _still(self) -> "Figure":
