@@ -190,3 +190,9 @@ def test_the_time_of_a_reused_export_counts_for_every_config_that_needs_it(tiny,
     assert prepare_s("onnxruntime", "int8") == 16
     assert prepare_s("onnxruntime", "fp32") == 11
     assert prepare_s("eager", "fp32") == 1
+
+
+def test_every_runtime_says_how_long_preparing_is_expected_to_take():
+    for runtime in registry.RUNTIMES.values():
+        first, again = runtime.preparing_s
+        assert first >= again > 0

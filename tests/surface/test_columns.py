@@ -208,3 +208,13 @@ def test_what_no_sweep_could_have_written_is_refused(path, surface_of, column, v
     surface_of({column: value}).to_csv(path, index=False)
     with pytest.raises(ValueError, match=message):
         load_surface(path)
+
+
+def test_columns_of_your_own_are_saved_too(path, surface_of):
+    surface = surface_of({"latency_p50_ms": 1.0}, {"latency_p50_ms": 2.0}).assign(
+        cost_per_million=[1.5, math.nan], wh_is=["assumed", "measured"], seen=[1, 2]
+    )
+    save_surface(surface, path)
+    back = load_surface(path)
+    assert_frame_equal(back, surface.astype({"seen": "float64", "wh_is": back["wh_is"].dtype}))
+    assert tuple(back.columns) == (*COLUMNS, "cost_per_million", "wh_is", "seen")
