@@ -1,4 +1,4 @@
-"""Measuring in the background: a thread waits for the measuring process, and the notebook goes on."""
+"""Measure in the background: a thread waits for the measuring process, and the notebook goes on."""
 
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -9,18 +9,18 @@ from typing import Any, Generic, Literal, TypeVar
 Step = TypeVar("Step")
 Steps = Callable[[], Generator[Step, None, None]]
 
-# Waiting in short turns, since on Windows a wait without end cannot be interrupted.
+# Wait in short turns: on Windows a wait without timeout cannot be interrupted.
 TURN_S = 0.2
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended: by itself, stopped by whoever may, by an interrupt of the kernel, or by an error.
+    """How a run ended: by itself, on request, by an interrupt of the kernel, or with an error.
 
     Parameters
     ----------
     error : str
-        Of one that failed, its error in words.
+        If it failed, the error in words.
     """
 
     how: Literal["done", "stopped", "interrupted", "failed"]
@@ -28,19 +28,19 @@ class Ended:
 
 
 class Background(Generic[Step]):
-    """At most one run at a time, in a thread that only waits for the measuring process.
+    """Runs at most one measurement at a time, in a thread that only waits for the measuring process.
 
-    An interrupt of the kernel ends the run, wherever it comes: in a cell that runs meanwhile, in `wait`, while the run
-    is started, or in the measuring process, which hands it on.
+    An interrupt of the kernel ends the run, wherever it arrives: in a cell that is running, in `wait`, while the run
+    starts, or in the measuring process, which passes it on.
 
     Parameters
     ----------
     lock : threading.RLock
-        The owner's own. `land` and `ended` are called under it, so what they see does not change meanwhile.
+        The owner's lock, held while `land` and `ended` are called.
     land : callable
-        Takes in each step of the run, from its thread; nothing of one that was dropped.
+        Called with each step of the run, from its thread; never for a run that was dropped.
     ended : callable
-        Told how a run ended, once of each, from whichever thread ended it.
+        Called once per run with how it ended, from the thread that ended it.
     """
 
     def __init__(self, lock: "threading.RLock", land: Callable[[Step], None], ended: Callable[[Ended], None]) -> None:
@@ -51,16 +51,16 @@ class Background(Generic[Step]):
 
     @property
     def running(self) -> bool:
-        """Whether there is a run that was not dropped."""
+        """Whether a run is under way."""
         return self._run is not None
 
     def start(self, steps: Steps[Step], after_s: float = 0.0) -> None:
-        """Drop the run under way and begin another, after so many seconds, unless it is dropped by then.
+        """Drop any run under way and start another, after `after_s` seconds unless it is dropped by then.
 
         Parameters
         ----------
         steps : callable
-            -> a generator, which the thread advances, and closes when the run is dropped.
+            Returns a generator, which the thread advances, and closes if the run is dropped.
         """
         with self._changed, self.guarded():
             self.stop()
@@ -71,18 +71,18 @@ class Background(Generic[Step]):
             run.start()
 
     def stop(self) -> None:
-        """Drop the run under way, if there is one: the slice it is at is the last."""
+        """Drop the run under way, if any; its current slice is the last."""
         self._end(Ended("stopped"))
 
     def wait(self) -> None:
-        """Wait for the end of the run, if there is one."""
+        """Wait for the end of the run, if any."""
         with self._changed, self.guarded():
             while self.running:
                 self._changed.wait(TURN_S)
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """What is raised in this block, such as the interrupt of the kernel, ends the run too."""
+        """End the run too if this block raises, for instance on an interrupt of the kernel."""
         try:
             yield
         except BaseException as error:
@@ -97,12 +97,12 @@ class Background(Generic[Step]):
         try:
             with self._changed:
                 self._changed.wait_for(lambda: self._run is not me, after_s)
-            # The one before ends its slice first.
+            # Let the previous run finish its slice.
             with self._turn:
                 self._advance(me, steps)
         except BaseException as error:
             end = _end_of(error)
-            # Whichever run the slice was of, an interrupt means the one that there is now.
+            # An interrupt ends the current run, even if it arrived in a slice of the previous one.
             self._end(end, None if end.how == "interrupted" else me)
             if end.how == "failed":
                 raise
@@ -120,7 +120,7 @@ class Background(Generic[Step]):
                     self._land(step)
 
     def _end(self, end: Ended, run: threading.Thread | None = None) -> None:
-        """End `run`, if it is the one under way; without it, whichever is."""
+        """End `run` if it is under way, or by default whichever is."""
         with self._changed:
             if self._run is None or run not in (None, self._run):
                 return
@@ -134,12 +134,12 @@ def _end_of(error: BaseException) -> Ended:
     if isinstance(error, KeyboardInterrupt):
         return Ended("interrupted")
     if isinstance(error, RuntimeError) and "interpreter shutdown" in str(error):
-        return Ended("stopped")  # the kernel ends: no process takes requests any more
+        return Ended("stopped")  # the kernel is exiting, and takes no more requests
     return Ended("failed", f"{type(error).__name__}: {error}")
 
 
 def at_interrupt(stop: Callable[[], None]) -> Callable[[], None]:
-    """Have `stop` called when a cell of this notebook is interrupted; returned is what ends that."""
+    """Call `stop` when a cell of this notebook is interrupted. Return a function that cancels this."""
     from IPython.core.getipython import get_ipython
 
     shell = get_ipython()

@@ -30,16 +30,16 @@ BELOW, LEAST_HALF = 0.15, 0.005
 
 
 def terraces(usable: pd.DataFrame, carriers: pd.DataFrame, latency: str = MEDIAN) -> dict[str, Any]:
-    """`attainment` in at most `CELLS` by `CELLS` cells; all of a cell is attainable at its height.
+    """`attainment` on at most `CELLS` by `CELLS` cells. All of a cell is attainable at its height.
 
     Parameters
     ----------
     usable : DataFrame
-        Rows that have a latency, a throughput and an accuracy: at least one.
+        At least one row, each with a latency, a throughput and an accuracy.
     carriers : DataFrame
-        Those of them that no other beats.
+        The nondominated ones.
     latency : str
-        The column of latency.
+        The latency column.
 
     Returns
     -------

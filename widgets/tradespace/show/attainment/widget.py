@@ -1,4 +1,4 @@
-"""The tradeoff surface itself, to turn by hand: the best accuracy within a latency and at a throughput."""
+"""The attainment surface in 3D, to turn by hand: the best accuracy for each latency and throughput."""
 
 import math
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from tradespace.surface.predict import Prediction
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Matplotlib's cividis in eight even steps: to import matplotlib takes longer than all else here.
+# Matplotlib's cividis in eight even steps: importing matplotlib would take longer than everything else here.
 CIVIDIS = ("#00224e", "#1a386f", "#434e6c", "#61656f", "#7d7c78", "#9b9476", "#bcae6c", "#dec958", "#fee838")
 NOTHING = "There is no surface yet: nothing has been measured."
 NO_HEIGHT = "There is no surface to show: no measured point has an accuracy, which would be its height."
@@ -33,7 +33,7 @@ NO_PERCENTILE = "There is no surface to show: no measured point has this percent
 
 
 class Landscape(Still, anywidget.AnyWidget):
-    """What `attainment` tells, as a staircase in three dimensions. `selected` is the row that was last clicked.
+    """The result of `attainment` as a 3D staircase. `selected` is the last row that was clicked.
 
     Examples
     --------
@@ -56,19 +56,19 @@ class Landscape(Still, anywidget.AnyWidget):
         self._limits = Limits()
 
     def show_surface(self, surface: pd.DataFrame, *, latency: str = MEDIAN) -> None:
-        """Send the staircase of `surface` and the points that carry it.
+        """Send the staircase of `surface` and the points that define it.
 
         Parameters
         ----------
         surface : DataFrame
-            Of one machine. Where no row has a latency, a throughput and an accuracy, `label` says so instead.
+            Rows of one machine. If none has a latency, a throughput and an accuracy, `label` says so.
         latency : str
-            The latency that is drawn and limited, such as `latency_p99_ms`.
+            The latency column to draw and limit, such as `latency_p99_ms`.
 
         Raises
         ------
         ValueError
-            If rows are of two machines, or there is no column `latency`.
+            If the rows are of two machines, or there is no column `latency`.
         """
         self._surface = surface.reset_index(drop=True)
         places = np.column_stack([numbers(self._surface, name) for name in (latency, THROUGHPUT, ACCURACY)])
@@ -98,12 +98,12 @@ class Landscape(Still, anywidget.AnyWidget):
         min_throughput_per_s: float | None = None,
         min_accuracy: float | None = None,
     ) -> None:
-        """Move what the selection and the limits move.
+        """Update what depends on the selection and the limits.
 
         Parameters
         ----------
         seen : View
-            Of the surface that was shown last; only its row numbers and its prediction are read.
+            The view of the surface that is shown; only row numbers and prediction are used.
         max_latency_ms, min_throughput_per_s, min_accuracy : float, optional
             Limits; accuracy is a fraction.
         """
@@ -122,7 +122,7 @@ class Landscape(Still, anywidget.AnyWidget):
             self.label = self._in_words()
 
     def _point(self, row: Mapping[Any, Any], number: int) -> dict[str, Any]:
-        """A measured point: its place on the axes, with the ends of its intervals, and its words."""
+        """A measured point: its coordinates, the ends of its intervals, and its description."""
         low, high = ("latency_p50_lo_ms", "latency_p50_hi_ms") if self._limits.latency == MEDIAN else (None, None)
         return {
             "row": int(number),
@@ -134,13 +134,13 @@ class Landscape(Still, anywidget.AnyWidget):
         }
 
     def _guess(self, predicted: Prediction) -> dict[str, Any]:
-        """A point that nobody has measured: of its latency, the median alone is predicted."""
+        """A predicted point. Only the median of latency is predicted."""
         latency = predicted.latency_p50_ms if self._limits.latency == MEDIAN else None
         place = [known(value) for value in (latency, predicted.throughput_per_s, predicted.accuracy)]
         return {"row": None, "text": "predicted, not measured", "place": place}
 
     def _in_words(self) -> str:
-        """The best accuracy within the limits, or why there is none."""
+        """The best accuracy within the limits, or the reason why there is none."""
         there = measured(self._surface)
         if self._usable.empty:
             lacks_accuracy = self._surface.loc[there, ACCURACY].isna().all()
@@ -153,7 +153,7 @@ class Landscape(Still, anywidget.AnyWidget):
         kept = (latency <= most) & (throughput >= least) & (accuracy >= exact)
         if not kept.any():
             return f"Nothing measured so far has {self._limits.words}. Loosen a limit, or measure other points."
-        # The most accurate, and of those that tie the fastest.
+        # The most accurate; of ties, the fastest.
         best = np.lexsort((latency, -accuracy, ~kept))[0]
         return f"Highest accuracy, {self._limits.words}: {describe_row(self._usable.iloc[best].to_dict())}"
 

@@ -1,4 +1,4 @@
-"""Fills in what a lens has not measured yet, group by group, in the background."""
+"""Measures what a lens lacks, group by group, in the background."""
 
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
@@ -19,22 +19,22 @@ from tradespace.tasks.task import Task
 
 Group = tuple[Config, ...]
 Row = Mapping[str, Any]
-# A group that is under way, and its rows once it is finished.
+# A group, and its rows once it is finished.
 Step = tuple[Group, list[Row] | None]
 
 
 class Filling:
-    """Measures groups of Configs, those of a group in turns, until no group is left.
+    """Measures groups of Configs, taking turns within a group, until none is left.
 
-    `stop` ends it with the slice under way; `start` goes on with the group that was not finished.
+    `stop` ends with the current slice; `start` resumes with the unfinished group.
 
     Parameters
     ----------
     groups : iterable of tuple of Config
     lock : threading.RLock
-        The owner's own: `land` and `changed` are called under it, from another thread.
+        The owner's lock, held while `land` and `changed` are called from another thread.
     land : callable
-        Called with the rows of a finished group, in its order.
+        Called with the rows of a finished group, in order.
     changed : callable
         Called when a group begins, and when measuring ends.
     schedule : Schedule
@@ -43,9 +43,9 @@ class Filling:
     Attributes
     ----------
     current : tuple of Config, optional
-        The group under way.
+        The group being measured.
     error : str
-        What ended it, if it was an error.
+        The error that ended the run, if any.
     """
 
     def __init__(
@@ -72,22 +72,22 @@ class Filling:
 
     @property
     def left(self) -> int:
-        """How many groups are not finished."""
+        """The number of unfinished groups."""
         return len(self._waiting)
 
     def start(self) -> None:
-        """Measure what is left, unless that is under way already."""
+        """Measure the unfinished groups, unless that is under way."""
         with self._lock:
             if self._waiting and not self.running:
                 self.error = ""
                 self._background.start(self._steps)
 
     def stop(self) -> None:
-        """Measure nothing more; the slice under way is the last one."""
+        """Stop measuring; the current slice is the last."""
         self._background.stop()
 
     def first(self, group: Group) -> None:
-        """Measure `group` next, if it waits."""
+        """Measure `group` next, if it is unfinished."""
         with self._lock:
             if group in self._waiting:
                 self._waiting = [group, *(one for one in self._waiting if one != group)]
@@ -118,12 +118,12 @@ class Filling:
 
 
 def rows_of_model(task: Task, model: str, surface: pd.DataFrame | None) -> pd.DataFrame:
-    """The rows of `surface` that are of `model`.
+    """The rows of `surface` for `model`.
 
     Raises
     ------
     ValueError
-        If the task has no such model, or if `surface` has rows of another task or of several machines.
+        If the task has no such model, or `surface` has rows of another task or of several machines.
     """
     choose("model", model, task.models)
     if surface is None:
@@ -139,5 +139,5 @@ def rows_of_model(task: Task, model: str, surface: pd.DataFrame | None) -> pd.Da
 
 
 def recorded_on(rows: pd.DataFrame) -> str:
-    """The machine that `rows` come from, if that is another one than this; else an empty string."""
+    """The machine that `rows` were measured on, if it is not this one; else an empty string."""
     return next((name for name in rows["machine"].unique() if name != machine()), "")

@@ -1,4 +1,4 @@
-"""What the lenses share: a layer of a model that is looked at, and what is measured of the model meanwhile."""
+"""The base of the lenses: widgets that show a layer of a model while they measure the model."""
 
 import threading
 from collections.abc import Sequence
@@ -16,16 +16,16 @@ from tradespace.tasks.task import Task
 
 
 class Lens(Still, anywidget.AnyWidget):
-    """A widget of one model. The browser moves what was sent; only another layer comes from the kernel.
+    """A widget about one model. The browser handles every control except the layer, which the kernel sends.
 
     Attributes
     ----------
     layer : int
-        The place in `layers` of the one that is shown.
+        The index in `layers` of the layer that is shown.
     measuring : bool
-        Whether what is not known yet is being measured; set it to stop and to go on.
+        Whether missing results are being measured; set it to stop and to resume.
     unfinished : bool
-        Whether anything is left to measure here.
+        Whether anything is left to measure.
     """
 
     layers: "traitlets.List[str]" = traitlets.List(traitlets.Unicode()).tag(sync=True)
@@ -47,7 +47,7 @@ class Lens(Still, anywidget.AnyWidget):
         super().__init__()
 
     def close(self) -> None:
-        """Stop measuring, and take the widget off the page."""
+        """Stop measuring, and remove the widget from the page."""
         if self._filling is not None:
             self._filling.stop()
         super().close()
@@ -56,11 +56,11 @@ class Lens(Still, anywidget.AnyWidget):
         raise NotImplementedError
 
     def _refresh(self) -> None:
-        """Send what is known of the whole model."""
+        """Send the results for the whole model."""
         raise NotImplementedError
 
     def _land(self, rows: list[Row]) -> None:
-        """Take in the rows of a finished group."""
+        """Add the rows of a finished group."""
         raise NotImplementedError
 
     @traitlets.validate("layer")
@@ -85,7 +85,7 @@ class Lens(Still, anywidget.AnyWidget):
         self._show_layer(None)
 
     def _fill(self, groups: Sequence[Group], schedule: Schedule, executor: Executor | None) -> None:
-        """Measure `groups` from now on, unless what is shown was recorded on another machine: that is never mixed."""
+        """Start to measure `groups`, unless the rows come from another machine: two machines are never mixed."""
         groups = [] if self._recorded_on else groups
         self._filling = Filling(self._task, groups, self._lock, self._land, self._changed, schedule, executor)
         self._groups = len(groups)
@@ -119,6 +119,6 @@ class Lens(Still, anywidget.AnyWidget):
 
 
 def _name(group: Group) -> str:
-    """What is measured of a group, whose last Config is what it is about."""
+    """The name of a group: the pruning or precision of its last Config."""
     config = group[-1]
     return config.pruning if config.pruning != "none" else config.precision

@@ -14,15 +14,15 @@ from tradespace.show.common.words import cut_short
 
 
 class MeasuringWidget(Still, anywidget.AnyWidget):
-    """Buttons Start and Stop over what measures in the background.
+    """Start and Stop buttons for a measurement in the background.
 
-    A subclass says what is measured (`_steps`, which runs in a thread), what to keep of each step (`_land`), and what
-    is shown of that (`_shown`, `_still`).
+    A subclass defines what is measured (`_steps`, which runs in a thread), what to keep of each step (`_land`), and
+    what to show (`_shown`, `_still`).
 
     Parameters
     ----------
     start : bool
-        Whether measuring starts by itself once the widget is displayed; else it waits for the button.
+        Whether measuring starts when the widget is displayed; otherwise it waits for the button.
     """
 
     state: "traitlets.Dict[str, Any]" = traitlets.Dict({}).tag(sync=True)
@@ -31,7 +31,7 @@ class MeasuringWidget(Still, anywidget.AnyWidget):
         self._lock = threading.RLock()
         self._background = Background[Any](self._lock, self._take, self._over)
         self._by_itself, self._began = start, False
-        # Why the last run ended before its end; empty if it did not.
+        # Why the last run ended early; empty if it did not.
         self._cut_short = ""
         super().__init__()
         self.on_msg(lambda _widget, content, _buffers: self._asked(content))
@@ -40,7 +40,7 @@ class MeasuringWidget(Still, anywidget.AnyWidget):
 
     @abstractmethod
     def _begin(self) -> None:
-        """Forget what an earlier run brought."""
+        """Discard the results of an earlier run."""
 
     @abstractmethod
     def _steps(self) -> Generator[Any, None, None]: ...
@@ -58,7 +58,7 @@ class MeasuringWidget(Still, anywidget.AnyWidget):
         return self._background.running
 
     def start(self) -> None:
-        """Measure afresh; what is under way is dropped."""
+        """Start over, dropping any run under way."""
         with self._lock, self.hold_sync(), self._background.guarded():
             self._background.start(self._steps)
             self._by_itself, self._began, self._cut_short = False, True, ""
@@ -66,11 +66,11 @@ class MeasuringWidget(Still, anywidget.AnyWidget):
             self._show()
 
     def stop(self) -> None:
-        """Measure no longer: what is known stays, and the slice that is under way is the last."""
+        """Stop measuring, keeping the results so far; the current slice is the last."""
         self._background.stop()
 
     def wait(self) -> Self:
-        """Wait for the end, in a cell that needs the result; if nothing was started yet, start."""
+        """Wait for the end, for a cell that needs the result; start first if necessary."""
         with self._background.guarded():
             if not self._began:
                 self.start()
@@ -78,8 +78,8 @@ class MeasuringWidget(Still, anywidget.AnyWidget):
         return self
 
     def close(self) -> None:
-        """Stop, and take the widget off the page."""
-        # Python closes what could not be made, too.
+        """Stop, and remove the widget from the page."""
+        # Called for partly constructed widgets too.
         if "_background" in vars(self):
             self.stop()
         super().close()
@@ -96,7 +96,7 @@ class MeasuringWidget(Still, anywidget.AnyWidget):
         self.state = {"running": self.running, **self._shown()}
 
     def _asked(self, content: dict[str, str]) -> None:
-        """A button was pressed, or the widget came onto the page (inside a box, nothing else tells)."""
+        """Handle a button, or the widget's appearance on the page, which nothing else reports inside a box."""
         if content.get("do") == "start":
             self.start()
         elif content.get("do") == "stop":
@@ -108,6 +108,6 @@ class MeasuringWidget(Still, anywidget.AnyWidget):
         with self._lock:
             bundle = super()._repr_mimebundle_(**options)
         if bundle and self._by_itself:
-            # Not sooner, since drawing would disturb it.
+            # Not earlier, since drawing would disturb it.
             self.start()
         return bundle

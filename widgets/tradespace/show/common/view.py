@@ -1,4 +1,4 @@
-"""What a chart of a surface shows: one pure function of (surface, selection, limits)."""
+"""What a chart of a surface shows, as a pure function of surface, selection and limits."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ from tradespace.surface.solve import Problem, ranked
 from tradespace.text import figures, rate
 
 THROUGHPUT = maximize("throughput_per_s")
-# What it takes to know a column that not every surface has.
+# What a column needs that not every surface has.
 TAKES = {
     "accuracy": "labelled test data",
     "energy_delay": "an energy counter",
@@ -38,12 +38,12 @@ TAKES = {
 class Limits:
     """Hard limits: latency of a batch and cost at most, accuracy (a fraction) and throughput at least.
 
-    None asks nothing.
+    None means no limit.
 
     Parameters
     ----------
     latency : str
-        Which latency is limited, by its column: the median, or a percentile.
+        The column of the limited latency: the median, or a percentile.
     """
 
     max_latency_ms: float | None = None
@@ -54,7 +54,7 @@ class Limits:
 
     @property
     def constraints(self) -> list[Constraint]:
-        """The limits as `solve` wants them."""
+        """The limits as constraints for `solve`."""
         asked = (
             (at_most, self.latency, self.max_latency_ms),
             (at_least, "accuracy", self.min_accuracy),
@@ -65,12 +65,12 @@ class Limits:
 
     @property
     def max_median_ms(self) -> float | None:
-        """The limit on latency, for what shows the median alone."""
+        """The limit on the median latency, for charts that show only that; None if another latency is limited."""
         return self.max_latency_ms if self.latency == MEDIAN else None
 
     @property
     def words(self) -> str:
-        """The limits as people say them; "without limits" where there are none."""
+        """The limits in words; "without limits" if there are none."""
         percentile = "" if self.latency == MEDIAN else f" at the {which_latency(self.latency)}"
         asked = (
             (self.max_latency_ms, "at most {} ms" + percentile, figures),
@@ -84,16 +84,16 @@ class Limits:
 
 @dataclass(frozen=True)
 class Within:
-    """Row numbers of a surface that its limits and its objective decide.
+    """The row numbers of a surface that depend only on limits and objective.
 
     Parameters
     ----------
     throughput_frontier, accuracy_frontier : list of int
-        Feasible rows that no other feasible row beats in latency and throughput, or latency and accuracy; by latency,
-        the one that is limited.
+        Feasible rows that are nondominated in latency and throughput, or in latency and accuracy, sorted by the limited
+        latency.
     feasible : list of int
     choice : int or None
-        The feasible row that is best by the objective.
+        The best feasible row.
     """
 
     throughput_frontier: list[int]
@@ -104,16 +104,16 @@ class Within:
 
 @dataclass(frozen=True)
 class View(Within):
-    """Row numbers of a surface, by the part they play in its chart.
+    """The row numbers of a surface, by their role in a chart.
 
     Parameters
     ----------
     lines : dict of str to list of int
-        For each precision, the rows that share the selection's other knobs, by batch size.
+        For each precision, the rows that share the selection's other knobs, sorted by batch size.
     current : int or None
         The selected row, if it was measured.
     predicted : Prediction or None
-        What the selection would give, if it was not measured but its neighbours were.
+        A prediction for the selection, if it was not measured but its neighbours were.
     """
 
     lines: dict[str, list[int]]
@@ -122,7 +122,7 @@ class View(Within):
 
 
 def within(surface: pd.DataFrame, limits: Limits, objective: Objective = THROUGHPUT) -> Within:
-    """The part of a `View` that does not change with the selection."""
+    """The part of a `View` that does not depend on the selection."""
     meets = feasible(surface, limits.constraints)
     best = ranked(Problem(surface, (objective,), ()), meets)
     return Within(
@@ -140,12 +140,12 @@ def view(
     objective: Objective = THROUGHPUT,
     decided: Within | None = None,
 ) -> View:
-    """The parts of `surface` that a chart draws. Without a selection: no lines and nothing current.
+    """The parts of `surface` that a chart draws. Without a selection there are no lines and no current row.
 
     Parameters
     ----------
     decided : Within, optional
-        What `within` says of this surface, these limits and this objective, where that is known.
+        The result of `within` for this surface, limits and objective, if it is known already.
     """
     decided = decided or within(surface, limits or Limits(), objective)
     here: list[int] = np.flatnonzero(rows_of(surface, selection)).tolist() if selection else []
@@ -169,7 +169,7 @@ def _lines(surface: pd.DataFrame, selection: Config) -> dict[str, list[int]]:
 
 
 def _frontier(surface: pd.DataFrame, meets: np.ndarray, latency: str, gain: str) -> list[int]:
-    """Row numbers, by latency."""
+    """Row numbers, sorted by latency."""
     rows = np.flatnonzero(meets)
     met = surface[["status", latency, gain]].iloc[rows]
     rows = rows[nondominated(met, (minimize(latency), maximize(gain)))]
@@ -186,14 +186,14 @@ def in_words(
     objective: Objective = THROUGHPUT,
     unknown: str = "not measured yet",
 ) -> str:
-    """Two lines: the selection and its numbers, then the best choice within the limits.
+    """Two lines: the selection with its numbers, then the best choice within the limits.
 
     Parameters
     ----------
     goal : str
-        `objective` as people say it.
+        The objective in words.
     unknown : str
-        What is said of a selection without a row.
+        What to say of a selection without a row.
     """
     return f"{_selected(surface, seen, selection, unknown)}\n{_best(surface, seen, limits, goal, objective)}"
 
@@ -228,6 +228,6 @@ def _best(surface: pd.DataFrame, seen: View, limits: Limits, goal: str, objectiv
 
 
 def _name(column: str) -> str:
-    """A column as people say it."""
+    """A column in words."""
     names = {"latency_p99_ms": "the 99th percentile of latency", "energy_delay": "energy x delay"}
     return names.get(column, column.removesuffix("_per_s").removesuffix("_m_s").replace("_", " "))

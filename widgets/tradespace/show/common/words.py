@@ -1,4 +1,4 @@
-"""A point and its numbers as people say them, in charts, captions and status lines alike."""
+"""A point and its numbers in words, for charts, captions and status lines."""
 
 import math
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ MEDIAN = "latency_p50_ms"
 
 
 def which_latency(column: str) -> str:
-    """A column of latency as people say it.
+    """A latency column in words.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def which_latency(column: str) -> str:
 
 
 def describe_row(row: Mapping[Any, Any] | pd.Series, sep: str = ": ") -> str:
-    """Knobs and numbers of one row, in words, with `sep` between them."""
+    """The knobs and numbers of a row in words, separated by `sep`."""
     knobs = _knobs(**{knob: row[knob] for knob in KNOBS})
     if row["status"] != "ok":
         return f"{knobs}{sep}{row['status'].replace('_', ' ')}: {row['reason']}"
@@ -38,7 +38,7 @@ def describe_row(row: Mapping[Any, Any] | pd.Series, sep: str = ": ") -> str:
 
 
 def in_brief(config: Config, batch_size: bool = True) -> str:
-    """The knobs of a Config in words; the processor goes without saying."""
+    """The knobs of a Config in words; the device is omitted if it is the CPU."""
     return _knobs(**(asdict(config) if batch_size else asdict(config) | {"batch_size": None}))
 
 
@@ -52,18 +52,18 @@ def _knobs(
 
 
 def for_still(words: str, most: int = 100) -> str:
-    """Words of data, such as the name of a model, for a still picture: no longer than that, and no mathematics."""
+    """Text from data, such as a model's name, for a figure: shortened, and never parsed as mathematics."""
     short = words if len(words) <= most else f"{words[: most - 1]}…"
     return short.replace("$", r"\$")
 
 
 def percentage(row: Mapping[Any, Any] | pd.Series, column: str) -> str:
-    """A share and its interval."""
+    """A proportion and its interval."""
     return f"{row[column]:.1%}{between(row[f'{column}_lo'], row[f'{column}_hi'], '{:.1%}'.format)}"
 
 
 def cut_short(end: Ended) -> str:
-    """Why measuring ended before its end; empty if it did not.
+    """Why measuring ended early; empty if it did not.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Native sliders, fields and menus in one widget: a drag tells each value, and when it ends."""
+"""Native sliders, number fields and menus in one widget. A drag reports every value, and its end."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from tradespace.show.common.assets import assets
 
 @dataclass(frozen=True)
 class Choice:
-    """A slider over a few options, or a menu of them (`menu`), in their order. A menu of one option is not shown."""
+    """A slider or a menu (`menu`) of ordered options. A menu with one option is hidden."""
 
     name: str
     label: str
@@ -29,13 +29,13 @@ class Choice:
         return asdict(self) | {"options": texts, "kind": "menu" if self.menu else "slider"}
 
     def index(self, value: Any) -> int:
-        """The number of the option `value`."""
+        """The index of the option `value`."""
         if isinstance(value, bool) or value not in self.options:
             self._refuse(value)
         return self.options.index(value)
 
     def parsed(self, text: str) -> Any:
-        """The option that is written as `text`; nothing is None."""
+        """The option whose text is `text`; an empty text is None."""
         for option in self.options:
             if text == ("" if option is None else str(option)):
                 return option
@@ -53,13 +53,13 @@ class Choice:
         raise ValueError(f"{wanted}. The nearest valid choice is {nearest:g}")
 
     def heard(self, value: Any) -> int | None:
-        """What a browser says, if it is the number of an option."""
+        """A value from the browser, if it is the index of an option; else None."""
         return value if isinstance(value, int) and 0 <= value < len(self.options) else None
 
 
 @dataclass(frozen=True)
 class Number:
-    """A field for a number from `least` to `most`."""
+    """A number field from `least` to `most`."""
 
     name: str
     label: str
@@ -91,7 +91,7 @@ class Number:
     parsed = index
 
     def heard(self, value: Any) -> float | None:
-        """What a browser says, if it is a number."""
+        """A value from the browser, clipped to the range; None if it is not a number."""
         if not isinstance(value, int | float) or math.isnan(value):
             return None
         return min(max(float(value), self.least), self.most)
@@ -99,7 +99,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Group:
-    """Controls under a title, which hides them until it is clicked if they are `folded`."""
+    """Controls under a title. If `folded`, they are hidden until the title is clicked."""
 
     title: str
     controls: tuple[Choice | Number, ...]
@@ -112,7 +112,7 @@ class Group:
 
 
 class Controls(anywidget.AnyWidget):
-    """Groups of controls. `values` holds the number of the chosen option of each Choice, and the value of each Number.
+    """Groups of controls. `values` has the index of the chosen option of each Choice and the value of each Number.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ class Controls(anywidget.AnyWidget):
         self.offer(groups, start)
 
     def offer(self, groups: Sequence[Group], start: Mapping[str, Any]) -> None:
-        """Show these controls instead of those before; who observes moves is not told."""
+        """Replace the controls, without notifying observers of moves."""
         controls = {control.name: control for group in groups for control in group.controls}
         values = {name: control.index(start[name]) for name, control in controls.items()}
         self._controls, self._offering = controls, True
@@ -154,11 +154,11 @@ class Controls(anywidget.AnyWidget):
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """The option or the number of every control."""
+        """The option or number of every control."""
         return {name: self[name] for name in self._controls}
 
     def options(self, name: str) -> tuple[Any, ...]:
-        """What a Choice offers."""
+        """The options of a Choice."""
         return self._controls[name].options
 
     def __getitem__(self, name: str) -> Any:
@@ -171,29 +171,29 @@ class Controls(anywidget.AnyWidget):
         Raises
         ------
         ValueError
-            If there is no such control or no such option, or a number is out of range; then none is moved.
+            If there is no such control or option, or a number is out of range. No control is moved then.
         """
         self.values = self.values | {name: self._named(name).index(value) for name, value in values.items()}
 
     def parse(self, name: str, text: str) -> Any:
-        """The option, or the number, that `text` names; nothing is None.
+        """The option or number that `text` names; an empty text is None.
 
         Raises
         ------
         ValueError
-            If there is no such control or option, or it is no number, or one that is out of range.
+            If there is no such control or option, or the number is invalid or out of range.
         """
         return self._named(name).parsed(text)
 
     def disable(self, reasons: Mapping[str, Mapping[Any, str]]) -> None:
-        """Show options as not to be had: for each control, option -> why."""
+        """Disable options: for each control, a mapping from option to reason."""
         self.disabled = {
             name: {str(self._named(name).index(option)): why for option, why in some.items()}
             for name, some in reasons.items()
         }
 
     def observe_moves(self, moved: Callable[[set[str]], None]) -> None:
-        """Call `moved` with the names of the controls whose values have changed."""
+        """Call `moved` with the names of the controls whose values changed."""
 
         def changed(change: Any) -> None:
             names = {name for name, value in change["new"].items() if change["old"].get(name) != value}
@@ -204,9 +204,9 @@ class Controls(anywidget.AnyWidget):
 
     @traitlets.validate("values")
     def _heard(self, proposal: Any) -> dict[str, Any]:
-        """A browser may still speak of the controls before these: what makes no sense changes nothing."""
+        """Ignore invalid values: a browser may still send those of the previous controls."""
         heard = {name: control.heard(proposal["value"].get(name)) for name, control in self._controls.items()}
-        # Not `self.values`: what a browser sends is there already when it is looked at.
+        # Not `self.values`, which already has what the browser sent.
         self._last = {name: self._last.get(name) if value is None else value for name, value in heard.items()}
         return self._last
 

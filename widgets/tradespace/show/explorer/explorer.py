@@ -1,4 +1,4 @@
-"""The Explorer: sliders, live charts, and the measuring process behind them."""
+"""The Explorer: sliders and live charts over the measuring process."""
 
 import html
 import threading
@@ -40,35 +40,34 @@ from tradespace.tasks.task import Task
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Of a growing measurement so many slices are drawn at once, after the first few: drawing takes a core from it.
+# After the first few slices of a measurement, redraw only every so many: drawing takes a core from it.
 EVERY = 4
 
 
 class Explorer(Still, ipw.VBox):
     """Sliders that move one operating point over the surface, and limits that decide what is best.
 
-    Moving a slider looks the point up, or predicts it from its neighbours. Let go of it on a point that was not
-    measured, and it is measured now, in a process of its own.
+    Moving a slider looks the point up, or predicts it from its neighbours. Released on a point that was not measured
+    yet, it measures that point in a separate process.
 
     Parameters
     ----------
     task : Task
     surface : DataFrame, optional
-        What was measured already. If that was on another machine it is shown as recorded, beside what is measured
-        here; without one, the recorded surface that ships with the task is. `explorer.surface` is what was measured
-        on this machine, before and since.
+        Existing measurements. Those of another machine are shown as recorded, separately from what is measured here.
+        By default the recorded surface that ships with the task is shown.
     max_width, budget_s : float
         As for `measure`.
     executor : concurrent.futures.Executor, optional
         Where to measure; by default a process of its own on this machine.
     state : str, optional
-        What `explorer.state` was, or a part of it, such as "batch_size=8&precision=int8".
+        A saved `explorer.state`, or a part of one, such as "batch_size=8&precision=int8".
 
     Raises
     ------
     ValueError
-        If the surface is of another task or of several machines, or holds what no surface does; if the state is of
-        another task or a newer version, or names what is not there.
+        If the surface is invalid, of another task, or of several machines; if the state is of another task or a newer
+        version, or names a value that is unavailable.
 
     Examples
     --------
@@ -113,24 +112,24 @@ class Explorer(Still, ipw.VBox):
 
     @property
     def surface(self) -> pd.DataFrame:
-        """What was measured on this machine, before the Explorer was opened and since."""
+        """The measurements of this machine: those passed in, and those made since."""
         return self._measured[self._task.name]
 
     @property
     def selection(self) -> Config:
-        """The Config that the sliders say."""
+        """The Config selected by the sliders."""
         return self._state.config
 
     @property
     def choice(self) -> pd.DataFrame:
-        """The best row within the limits; empty if there is none."""
+        """The best row within the limits, as a DataFrame; empty if there is none."""
         with self._lock:
             best = self._seen.view.choice
             return self._rows.surface.iloc[[] if best is None else [best]]
 
     @property
     def state(self) -> str:
-        """Where all controls stand and what is pinned, as text that may be kept, sent, or put into an address."""
+        """The values of all controls and the pins, as text to save, send or put into a URL."""
         return self._state.text
 
     @state.setter
@@ -141,14 +140,14 @@ class Explorer(Still, ipw.VBox):
             self.controls.move(**state.values)
 
     def close(self) -> None:
-        """Measure nothing any more, and take the Explorer off the page."""
-        # Python closes what could not be made, too.
+        """Stop measuring, and remove the Explorer from the page."""
+        # Called for partly constructed widgets too.
         if "_measurer" in vars(self):
             self._measurer.cancel()
         super().close()
 
     def _take(self, task: Task, surface: pd.DataFrame | None) -> None:
-        """Sort what is given, and what ships, into measured here and recorded."""
+        """Sort the given or shipped rows into those measured here and those recorded."""
         self._measured[task.name], self._correct[task.name] = table([]), {}
         if surface is None:
             if task.name in list_recorded():
@@ -159,7 +158,7 @@ class Explorer(Still, ipw.VBox):
         (self._recorded if elsewhere else self._measured)[task.name] = surface
 
     def _begin(self, task: Task) -> None:
-        """Open a task: its controls, its measurer, its surface."""
+        """Open a task: set up its controls, measurer and surface."""
         self._task = task
         self._measurer = Measurer(
             task,
@@ -182,7 +181,7 @@ class Explorer(Still, ipw.VBox):
         self._at: Config | None = None
         self._from: Config | None = None
         self.unpin.disabled = True
-        # All sliders reach all rows, whichever are shown.
+        # Sliders cover the rows of both sources.
         everything = here if recorded is None else recorded if here.empty else pd.concat([here, recorded])
         self._state = State(task.name, data, start)
         self.controls.offer(settings.groups(task, everything, start, sources, list(self._tasks)), self._state.values)
@@ -255,8 +254,8 @@ class Explorer(Still, ipw.VBox):
         if clicked is None:
             return
         with self._lock:
-            change["owner"].selected = None  # so that clicking the same point again is news again
-            # A browser may still show the surface before this one.
+            change["owner"].selected = None  # so that clicking the same point again is a change
+            # The browser may still show the previous surface.
             surface = self._rows.surface
             if 0 <= clicked < len(surface):
                 self.controls.move(**{name: surface[name].iloc[clicked] for name in KNOBS})
@@ -275,7 +274,7 @@ class Explorer(Still, ipw.VBox):
             self._show_progress(f"cannot run here: {cannot}" if cannot and self._data == HERE else "")
 
     def _is_measured(self, config: Config) -> bool:
-        """Whether there is no point in measuring `config` again: neither a cancelled nor an unlucky measurement."""
+        """Whether `config` has a complete measurement: neither cancelled nor failed by accident."""
         here = self._rows.row(config)
         if here is None:
             return False
@@ -301,7 +300,7 @@ class Explorer(Still, ipw.VBox):
         self.progress.value = html.escape(message)
 
     def _fill(self) -> None:
-        """Measure in the background what may be on the frontier of this pruning, the best bets first."""
+        """Measure points that may be on the frontier of this pruning, the most promising first."""
         with self._lock:
             if self._data == RECORDED:
                 return
@@ -315,7 +314,7 @@ class Explorer(Still, ipw.VBox):
             self._show_progress("")
 
     def _land(self, measurement: Measurement, finished: bool) -> None:
-        """Take in what the measuring process has so far; called from the measurer's thread."""
+        """Handle a growing measurement; called from the measurer's thread."""
         with self._lock:
             new = finished or len(measurement.slices) < EVERY or len(measurement.slices) % EVERY == 0
             if new:
@@ -332,16 +331,16 @@ class Explorer(Still, ipw.VBox):
                 self._refresh()
 
     def _keep(self, measurement: Measurement) -> None:
-        """Put its row among those of this machine."""
+        """Add its row to those of this machine."""
         if not measurement.slices and not measurement.failure:
             return
         self._measured[measurement.task] = with_row(self._measured[measurement.task], measurement)
         if measurement.correct is not None:
-            # Without the samples: of a surface that was filled in, they are hundreds of megabytes.
+            # Without the samples, which would fill hundreds of megabytes.
             self._correct[measurement.task][measurement.config] = replace(measurement, slices=())
 
     def _show_surface(self) -> None:
-        """Send the rows of this machine, or those that were recorded."""
+        """Send the rows of the selected source to the charts."""
         name = self._task.name
         here = Rows(self._measured[name], self._correct[name])
         self._rows = Rows(self._recorded[name]) if self._data == RECORDED else here
@@ -350,11 +349,11 @@ class Explorer(Still, ipw.VBox):
         self.landscape.show_surface(self._rows.surface, latency=self._state.latency)
 
     def _refresh(self) -> None:
-        """Redraw what depends on the state."""
+        """Redraw everything that depends on the state."""
         self._seen = seen = shown(self._rows, self._state)
         view, limits = seen.view, seen.limits
         with ExitStack() as together:
-            # Their messages go out one right after the other, so that the browser paints once.
+            # The messages go out together, so that the browser paints once.
             for widget in (self.landscape, self.tiles, self.batch_curve, self.tradeoff):
                 together.enter_context(widget.hold_sync())
             self.tradeoff.show_view(view, limits, seen.pins)
@@ -364,9 +363,9 @@ class Explorer(Still, ipw.VBox):
             self._tell()
 
     def _tell(self) -> None:
-        """Show the tiles, and say what the last move did."""
+        """Update the tiles, and describe the last move."""
         selection, held = self.selection, self.controls.held
-        # While a slider is held, the move began where it was taken.
+        # While a slider is held, the move starts where it was grabbed.
         if selection != self._at and not held and self._rows.number(selection) is not None:
             self._from, self._at = self._at, selection
         self.tiles.show(self._seen.tiles, sentence(self._rows, self._state, self._at if held else self._from))

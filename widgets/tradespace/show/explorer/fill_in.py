@@ -1,4 +1,4 @@
-"""Filling in the surface in the background: which Configs there are, and which of them next."""
+"""Fill in the surface in the background: the candidates, and which of them to measure next."""
 
 import math
 import time
@@ -14,7 +14,7 @@ from tradespace.surface.search import Search
 from tradespace.tasks.task import Task
 
 BATCHES = (1, 4, 16, 64, 256)
-# As many are chosen at a time by what is known then.
+# Configs chosen at a time, from what is known by then.
 AT_ONCE = 3
 
 
@@ -26,12 +26,12 @@ def candidates(
     runtimes: Sequence[str],
     why: Callable[[Config], str | None],
 ) -> list[Config]:
-    """The Configs of one pruning that can be timed here, `compile` left out: it takes seconds for each batch size.
+    """The Configs of one pruning that can be timed here, without `compile`, which takes seconds per batch size.
 
     Parameters
     ----------
     why : callable
-        Config -> why it cannot run, or None.
+        Maps a Config to the reason why it cannot run, or None.
     """
     configs = grid(
         task,
@@ -46,14 +46,14 @@ def candidates(
 
 
 class FillIn:
-    """What to measure next in the background, and how far that has come.
+    """Chooses what to measure next in the background, and reports progress.
 
     Parameters
     ----------
     configs : list of Config
-        What to choose from.
+        The candidates.
     budget_s : float
-        Seconds that measuring one takes.
+        Seconds of measuring per Config.
     """
 
     def __init__(self, configs: list[Config], budget_s: float) -> None:
@@ -62,7 +62,7 @@ class FillIn:
         self.words = f"filling in: {len(configs)} points to choose from"
 
     def ask(self, surface: pd.DataFrame) -> list[Config]:
-        """The Configs most worth measuring after the rows of `surface`; none when all were tried."""
+        """The Configs most worth measuring, given the rows of `surface`; empty once all were tried."""
         asked = set(self._configs)
         known = surface[np.array([config in asked for config in configs_of(surface)], dtype=bool)]
         known = known.drop_duplicates(list(KNOBS), keep="last")

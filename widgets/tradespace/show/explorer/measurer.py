@@ -1,4 +1,4 @@
-"""Measures in the background what was asked for last, and fills in the surface while nothing is asked."""
+"""Measures the latest request in the background, and fills in the surface while there is none."""
 
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -12,7 +12,7 @@ from tradespace.measuring.schedule import Schedule
 from tradespace.show.common.words import cut_short
 from tradespace.tasks.task import Task
 
-# A slider that has rested this long has been released.
+# A slider that has not moved for this long counts as released.
 SETTLE_S = 0.4
 
 Report = Callable[[Measurement, bool], None]
@@ -21,17 +21,16 @@ Step = tuple[Measurement, bool]
 
 
 class Measurer:
-    """Follows the latest request: a newer one replaces it, `cancel` ends it.
+    """Measures the latest request; a newer one replaces it, and `cancel` ends it.
 
     Parameters
     ----------
     report : callable
-        Called with each growing Measurement and whether it is finished; of those that fill in the surface, with the
-        finished ones alone.
+        Called with each growing Measurement and whether it is finished; while filling in, only with finished ones.
     lock : threading.RLock
-        The owner's, under which `report` and `stopped` are called, from another thread.
+        The owner's lock, held while `report` and `stopped` are called from another thread.
     stopped : callable
-        Called when measuring ends before its work does, or the surface is filled in, with the words for it.
+        Called with the reason when measuring ends early, or when the surface is filled in.
     """
 
     def __init__(
@@ -62,34 +61,34 @@ class Measurer:
         return self._filler is not None
 
     def request(self, config: Config) -> None:
-        """Measure `config` once it has been the latest request for a moment, before what fills in the surface."""
+        """Measure `config` once it has been the latest request for a moment, ahead of filling in."""
         with self._lock:
             if config != self._wanted:
                 self._wanted = config
                 self._background.start(self._steps, self._settle_s)
 
     def fill(self, ask: Filler) -> None:
-        """Measure what `ask` names whenever nothing is requested, until it names nothing more."""
+        """Measure what `ask` returns whenever nothing is requested, until it returns nothing."""
         with self._lock:
             self._filler = ask
             if self._wanted is None:
                 self._background.start(self._steps)
 
     def cancel(self) -> None:
-        """Want nothing any more; what is under way ends with its current slice."""
+        """Drop the request and stop filling in; the current slice is the last."""
         with self._lock:
             self._wanted = self._filler = None
             self._background.stop()
 
     def drop_request(self) -> None:
-        """Want no single Config any more; the surface is still filled in."""
+        """Drop the request; filling in goes on."""
         with self._lock:
             if self._wanted is not None:
                 self._wanted = None
                 self._background.start(self._steps)
 
     def _steps(self) -> Generator[Step, None, None]:
-        """What is wanted, and then what fills in, for as long as it names something."""
+        """The request, then whatever fills in the surface."""
         if wanted := self._wanted:
             yield from self._rounds([wanted])
         while (ask := self._filler) and (configs := ask()):
@@ -108,7 +107,7 @@ class Measurer:
 
     def _ended(self, end: Ended) -> None:
         if end.how == "stopped":
-            return  # it was asked to, or is about to go on with something else
+            return  # as requested, or to go on with something else
         words = cut_short(end) or ("filled in" if self._filler else "")
         self._wanted = self._filler = None
         if words:

@@ -1,4 +1,4 @@
-"""What the numbers are for: so many items at a price, and a drone that has to stop in time."""
+"""The missions of the lessons: a number of items at a price, and a drone that has to stop in time."""
 
 from dataclasses import dataclass
 
@@ -17,11 +17,11 @@ class Mission:
     Parameters
     ----------
     price_per_hour : float
-        Of the machine, in any currency.
+        Price of the machine, in any currency.
     watts : float
-        Assumed draw of the machine, used where no energy was measured.
+        Assumed power draw, used where no energy was measured.
     items : float
-        How many items there are to work through.
+        Number of items to process.
     sensing_range_m, braking_m_s2 : float
         How far the drone sees, and how hard it brakes.
     """

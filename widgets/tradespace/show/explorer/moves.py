@@ -1,4 +1,4 @@
-"""What a move did, in one sentence: the point before, the point after, and how sure that is."""
+"""Describe a move in one sentence: what changed from one point to another, and how certain that is."""
 
 import math
 from collections.abc import Mapping
@@ -12,17 +12,17 @@ from tradespace.measuring.measurement import Measurement
 from tradespace.text import between
 
 Row = Mapping[str, Any]
-# Fewer points than this are told to two decimals.
+# Smaller differences get two decimals.
 FEW_POINTS = 0.095
 
 
 def in_a_sentence(before: Row, after: Row, measured: tuple[Measurement, Measurement] | None = None) -> str:
-    """What going from one row to another changes; empty where there is nothing to say.
+    """Describe the change from one row to another; empty if there is nothing to say.
 
-    Something is called faster or slower only if the whole interval of the ratio lies beyond 2 %, as in `compare`. The
-    ratio of latencies has the interval that those of both medians make together, as if independent. Accuracies of
-    the same items are compared in pairs where the raw results of both, `measured`, are at hand (exact McNemar), else as
-    two shares (z test), which sees less.
+    A point is called faster or slower only if the whole interval of the ratio is beyond 2 %, as in `compare`. The
+    interval of the ratio combines those of the two medians, assumed independent. If the raw results of both points,
+    `measured`, are available, accuracies are compared on paired items (exact McNemar test), otherwise as two
+    independent proportions (z test), which has less power.
 
     Examples
     --------
@@ -48,7 +48,7 @@ def in_a_sentence(before: Row, after: Row, measured: tuple[Measurement, Measurem
 
 
 def _changed(before: Row, after: Row) -> str:
-    """The new values of the knobs that differ."""
+    """The new values of the knobs that changed."""
     names = {"batch_size": "batch {}", "pruning": "pruning {}", "device": "on {}"}
     names["threads"] = "{} thread" if after["threads"] == 1 else "{} threads"
     return ", ".join(names.get(knob, "{}").format(after[knob]) for knob in KNOBS if before[knob] != after[knob])
@@ -71,7 +71,7 @@ def _speed(before: Row, after: Row) -> str:
 
 
 def _rate(faster: Ratio, rate: float) -> str:
-    """How many times the throughput, `rate`: as uncertain, relative to it, as the latency."""
+    """The ratio of throughputs, `rate`, with the same relative uncertainty as that of the latencies."""
     scale = rate / faster.value
     ratio = Ratio(rate, faster.low * scale, faster.high * scale)
     said = {
@@ -94,8 +94,8 @@ def _for(longer: Ratio) -> str:
 
 
 def _kind(ratio: Ratio) -> str:
-    """`more`, `less` or `same`, as the verdict says; where it can't tell, what the interval leaves open."""
-    # Without an interval the ratio is said as it is, with the doubt behind it.
+    """`more`, `less` or `same`, from the verdict; if it can't tell, what the interval leaves open."""
+    # Without an interval, judge the ratio itself; the sentence adds the doubt.
     known = ratio if _known(ratio.low) else Ratio(ratio.value, ratio.value, ratio.value)
     verdict = {"faster": "more", "slower": "less", "same": "same"}.get(known.verdict())
     if verdict is not None:
@@ -110,7 +110,7 @@ def _times(ratio: Ratio) -> str:
 
 
 def _between(ratio: Ratio) -> str:
-    """The interval, in brackets."""
+    """The interval in parentheses."""
     if not _known(ratio.low):
         return " (too few samples to be sure)"
     return between(ratio.low, ratio.high)
@@ -127,7 +127,7 @@ def _accuracy(before: Row, after: Row, measured: tuple[Measurement, Measurement]
 
 
 def _p_value(before: Row, after: Row) -> float:
-    """Of two shares of as many items each, as if they were of different items."""
+    """The p-value of two proportions, as if they were of different items."""
     p, q, n = before["accuracy"], after["accuracy"], min(before["accuracy_n"], after["accuracy_n"])
     middle = (p + q) / 2
     if n < 1 or not 0 < middle < 1:

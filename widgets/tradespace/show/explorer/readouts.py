@@ -17,7 +17,7 @@ UNKNOWN = "?"
 
 
 def predicted_row(prediction: Prediction, mission: Mission, latency: str) -> dict[str, Any]:
-    """The row that a prediction would make; what it says nothing of is NaN."""
+    """The row of a prediction; columns that it does not predict are NaN."""
     known = {
         "latency_p50_ms": prediction.latency_p50_ms,
         "throughput_per_s": prediction.throughput_per_s,
@@ -33,11 +33,11 @@ def tiles_of(row: Mapping[str, Any] | None, items: float, latency: str, origin: 
     Parameters
     ----------
     row : mapping, optional
-        Without one, nothing is known.
+        If omitted, every tile is unknown.
     items : float
-        How many the cost is of.
+        The number of items that cost and energy are for.
     latency : str
-        The column of latency that is shown: the median, or a percentile.
+        The latency column to show: the median, or a percentile.
     origin : str
         `measured`, `predicted` or `recorded`.
     """
@@ -60,16 +60,16 @@ def tiles_of(row: Mapping[str, Any] | None, items: float, latency: str, origin: 
 
     median, low, high = (number(f"latency_p50_{part}ms") for part in ("", "lo_", "hi_"))
     rate, share = number("throughput_per_s"), items / MILLION
-    # Of the other percentiles no interval is kept.
+    # Only the median has an interval.
     ends = "latency_p50_{}_ms" if latency == MEDIAN else ""
     return [
         column(f"latency of a batch, {which_latency(latency)}", "ms", latency, ends=ends),
-        # A call that takes longer does less in proportion.
+        # Throughput is inversely proportional to latency.
         tile("throughput", "items/s", rate, rate * median / high, rate * median / low),
         column("accuracy", "%", "accuracy", 100, "accuracy_{}"),
         column("memory", "MB", "memory_mb"),
         column(f"cost of {items:,.0f} items", "", "cost_per_million", share, "cost_per_million_{}"),
         column(f"energy, {row.get('wh_is') or 'not known'}", "Wh", "wh_per_million", share, "wh_per_million_{}"),
-        # Among speeds that differ little.
+        # More digits, since speeds differ little.
         tile("safe speed", "m/s", number("safe_speed_m_s"), digits=4),
     ]

@@ -1,4 +1,4 @@
-"""The rows that the Explorer shows: checked, found by their Config, and what is worked out once for many moves."""
+"""The rows that the Explorer shows: validated, indexed by Config, and with cached results for many moves."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, field
@@ -20,24 +20,24 @@ from tradespace.tasks.task import Task
 
 @dataclass(frozen=True, eq=False)
 class Priced:
-    """A surface with what its rows are worth to a mission."""
+    """A surface with the columns of a mission."""
 
     surface: pd.DataFrame
 
     @cached_property
     def within(self) -> Callable[[Limits, Objective], Within]:
-        """Limits and objective -> what they decide, worked out once for each."""
+        """The cached function from limits and an objective to what they decide."""
         return cache(partial(within, self.surface))
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """A surface that stays as it is.
+    """An immutable surface.
 
     Parameters
     ----------
     correct : mapping of Config to Measurement
-        The raw results on the test items, where they are at hand.
+        Results on the individual test items, where available.
     """
 
     surface: pd.DataFrame
@@ -45,7 +45,7 @@ class Rows:
 
     @cached_property
     def priced(self) -> Callable[[Mission, str], Priced]:
-        """Mission and column of latency -> what the rows are worth; the last answer is kept."""
+        """The function from a mission and a latency column to priced rows; the last result is cached."""
         return lru_cache(maxsize=1)(partial(_priced, self.surface))
 
     @cached_property
@@ -54,21 +54,21 @@ class Rows:
         return {one: number for number, one in enumerate(knobs)}
 
     def number(self, config: Config) -> int | None:
-        """The number of the row of `config`, the last one where there are several."""
+        """The row number of `config`, the last one if there are several; None if there is none."""
         return self._numbers.get(astuple(config))
 
     def row(self, config: Config) -> Row | None:
-        """The row of `config`."""
+        """The row of `config`, or None."""
         return row_of(self.surface, self.number(config))
 
 
 def row_of(surface: pd.DataFrame, number: int | None) -> Row | None:
-    """The row of that number; none without one."""
+    """The row of a number, or None."""
     return None if number is None else {str(name): one for name, one in surface.iloc[number].items()}
 
 
 def with_row(surface: pd.DataFrame, measurement: Measurement) -> pd.DataFrame:
-    """`surface` with the row of `measurement`: in the place of that before, so that the others keep their numbers."""
+    """`surface` with the row of `measurement`, in place of any earlier one: the others keep their numbers."""
     number = Rows(surface).number(measurement.config)
     there = len(surface) if number is None else number
     parts = [surface.iloc[:there], table([row(measurement)]), surface.iloc[there + 1 :]]
@@ -76,12 +76,12 @@ def with_row(surface: pd.DataFrame, measurement: Measurement) -> pd.DataFrame:
 
 
 def of_task(task: Task, surface: pd.DataFrame) -> pd.DataFrame:
-    """`surface`, if all its rows are of `task` and of one machine, and are such as `sweep` makes.
+    """`surface`, if its rows are valid, and of `task` and one machine.
 
     Raises
     ------
     ValueError
-        Otherwise.
+        If they are not.
     """
     surface = checked(surface, "surface").reset_index(drop=True)
     for column in ("task", "machine"):

@@ -1,4 +1,4 @@
-"""The controls of the Explorer, and which of their options cannot be had."""
+"""The controls of the Explorer, and which of their options are unavailable."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -31,7 +31,7 @@ Why = Callable[[Config], str | None]
 
 
 def cannot_run(task: Task) -> Why:
-    """Config -> why it cannot run on this machine, or None if it can."""
+    """A function from a Config to the reason why it cannot run on this machine, or None if it can."""
     known = cache(lambda config: unsupported(task, config))
 
     def why(config: Config) -> str | None:
@@ -45,7 +45,7 @@ def cannot_run(task: Task) -> Why:
 
 
 def could_not_run(recorded: pd.DataFrame) -> Why:
-    """Config -> why it could not run where `recorded` was measured, or None if it could, or if nobody tried."""
+    """A function from a Config to the reason why it failed where `recorded` was measured, or None."""
     failed = (recorded["status"] != "ok") & recorded["accuracy"].isna()
     variants = [tuple(knobs) for knobs in recorded[list(VARIANT)].itertuples(index=False)]
     reasons = {variant: reason for variant, no, reason in zip(variants, failed, recorded["reason"], strict=True) if no}
@@ -58,14 +58,14 @@ def could_not_run(recorded: pd.DataFrame) -> Why:
 def groups(
     task: Task, surface: pd.DataFrame, start: Config, sources: Sequence[str] = (HERE,), tasks: Sequence[str] = ()
 ) -> list[Group]:
-    """The controls for a task, wide enough for what `surface` holds.
+    """The controls for a task, with ranges that cover `surface`.
 
     Parameters
     ----------
     sources : sequence of str
-        Whose measurements there are: `HERE`, `RECORDED`.
+        The available measurements: `HERE`, `RECORDED`.
     tasks : sequence of str
-        What may be opened besides the shipped tasks.
+        Tasks to offer besides the shipped ones.
     """
     there = {name: set(surface[name]) for name in KNOBS}
     models = [*task.models, *sorted(there["model"] - set(task.models))]
@@ -119,9 +119,9 @@ def groups(
 
 
 def unavailable(selection: Config, options: Callable[[str], Iterable[Any]], why: Why) -> dict[str, dict[Any, str]]:
-    """For each knob, the options that cannot run with the other knobs as they are, and why.
+    """For each knob, the options that cannot run with the other knobs as they are, with the reason.
 
-    A knob that has no option that can is left alone: it is another that stands in the way.
+    A knob without any option that can run is omitted: the obstacle is another knob.
 
     Examples
     --------
@@ -141,15 +141,15 @@ def unavailable(selection: Config, options: Callable[[str], Iterable[Any]], why:
 
 
 def _limit(name: str, label: str, tooltip: str, steps: Sequence[float], text: str, least: bool = False) -> Choice:
-    """A slider over `steps` whose loose end asks nothing: the left one of a least, the right one of a most."""
+    """A slider over `steps` that sets no limit at one end: the left for a minimum, the right for a maximum."""
     options = (None, *steps) if least else (*steps, None)
     return Choice(name, label, tooltip, options, tuple("none" if one is None else text.format(one) for one in options))
 
 
 def _steps(values: pd.Series, decades: tuple[int, int]) -> tuple[float, ...]:
-    """Evenly spaced on a logarithmic axis, from a decade below `values` to one above, for those still to be measured.
+    """Logarithmically spaced steps from a decade below `values` to a decade above, for points still to be measured.
 
-    Rounded, so that any two ranges share them.
+    They are rounded so that different ranges share them.
     """
     known = values[np.isfinite(values) & (values > 0)]
     low, high = (floor(log10(known.min())) - 1, ceil(log10(known.max())) + 1) if len(known) else decades

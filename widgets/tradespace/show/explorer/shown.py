@@ -1,4 +1,4 @@
-"""What the Explorer shows: pure functions of its rows and its state."""
+"""What the Explorer shows, as pure functions of its rows and its state."""
 
 from dataclasses import dataclass
 
@@ -14,17 +14,17 @@ from tradespace.show.tiles.widget import Tile
 
 @dataclass(frozen=True)
 class Shown:
-    """What the charts draw, and what is said beside them.
+    """What the charts draw, and the words beside them.
 
     Parameters
     ----------
     view : View
-        Row numbers, by the part they play.
+        Row numbers, by role.
     limits : Limits
     pins : list of int
-        Row numbers; -1 for what has no row.
+        Row numbers; -1 for a pin without a row.
     words : str
-        The selection and its numbers, then the best choice within the limits.
+        The selection with its numbers, then the best choice within the limits.
     tiles : list of Tile
     """
 
@@ -36,7 +36,7 @@ class Shown:
 
 
 def shown(rows: Rows, state: State) -> Shown:
-    """What there is to see of `rows`."""
+    """What to show of `rows` in `state`."""
     limits, goal, priced = state.limits, state.goal, rows.priced(state.mission, state.latency)
     seen = view(priced.surface, state.config, decided=priced.within(limits, goal.objective))
     unknown = "not measured yet" if state.data == HERE else "not among the recorded points"
@@ -54,7 +54,7 @@ def shown(rows: Rows, state: State) -> Shown:
 
 
 def sentence(rows: Rows, state: State, before: Config | None = None) -> str:
-    """What the move from `before` to the selection did, and how the pins compare; a line each."""
+    """What changed from `before` to the selection, and how the pins compare, one line each."""
     lines = [_compared(rows, before, state.config)] if before else []
     if len(state.pins) == PINS:
         said = _compared(rows, *state.pins) or "nothing to compare, as one of them was not timed."
@@ -63,7 +63,7 @@ def sentence(rows: Rows, state: State, before: Config | None = None) -> str:
 
 
 def _compared(rows: Rows, before: Config, after: Config) -> str:
-    """What `in_a_sentence` says of two Configs that both have a row; nothing of others."""
+    """The sentence about two Configs; empty unless both have a row."""
     old, new = rows.row(before), rows.row(after)
     if old is None or new is None:
         return ""

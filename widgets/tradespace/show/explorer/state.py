@@ -1,4 +1,4 @@
-"""What the Explorer is asked, as ids and numbers: words are made of them where they are shown."""
+"""The state of the Explorer, as ids and numbers. The words are made where they are displayed."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, field, replace
@@ -12,16 +12,16 @@ from tradespace.show.common.words import MEDIAN
 from tradespace.show.explorer.mission import MILLION, Mission
 from tradespace.surface.objectives import Objective, maximize, minimize
 
-# Whose measurements are shown: those that this Explorer makes, or has played back to it, or those of another machine.
+# The source of the rows: measured (or played back) by this Explorer, or recorded on another machine.
 HERE, RECORDED = "here", "recorded"
 PINS = 2
-# Of the text that a state is kept as; raise it when an older text would come to mean something else.
+# Version of the saved text. Raise it if older texts would change their meaning.
 VERSION = 1
 
 
 @dataclass(frozen=True)
 class Goal:
-    """An objective, and how people say it."""
+    """An objective and its name in words."""
 
     words: str
     objective: Objective
@@ -41,20 +41,20 @@ GOALS = {
 
 @dataclass(frozen=True)
 class State:
-    """Where the controls stand, and what is pinned; not the projector, which suits a room and changes nothing shown.
+    """The values of the controls, and the pins. Projector mode is not part of it, since it depends on the room.
 
     Parameters
     ----------
     data : str
         `HERE` or `RECORDED`.
     max_cost : float, optional
-        Of all the items of the mission.
+        Limit on the cost of all items of the mission.
     latency : str
-        Which latency is shown, limited and made low, by its column.
+        The latency column that is shown, limited and minimized.
     objective : str
-        One of `GOALS`.
+        A key of `GOALS`.
     pins : tuple of Config
-        At most `PINS`, the oldest first.
+        At most `PINS`, oldest first.
     """
 
     task: str
@@ -71,12 +71,12 @@ class State:
 
     @property
     def values(self) -> dict[str, Any]:
-        """All but the pins, each by the name of its control."""
+        """All values except the pins, by the name of their control."""
         flat = vars(self) | vars(self.config) | vars(self.mission)
         return {name: value for name, value in flat.items() if name not in ("config", "mission", "pins")}
 
     def with_values(self, values: Mapping[str, Any]) -> "State":
-        """The state in which the controls named say this instead.
+        """A copy with other values for the named controls.
 
         Examples
         --------
@@ -90,12 +90,12 @@ class State:
         return State(**flat, config=config, mission=mission, pins=self.pins)
 
     def with_pin(self, config: Config) -> "State":
-        """With `config` pinned, in the place of the oldest pin if there are too many."""
+        """A copy with `config` pinned, replacing the oldest pin if there are too many."""
         return self if config in self.pins else replace(self, pins=(*self.pins, config)[-PINS:])
 
     @property
     def limits(self) -> Limits:
-        """The limits, the cost for a million items."""
+        """The limits, with the cost per million items."""
         return Limits(
             max_latency_ms=self.max_latency_ms,
             min_accuracy=self.min_accuracy,
@@ -106,13 +106,13 @@ class State:
 
     @property
     def goal(self) -> Goal:
-        """What the best row is best at; the latency to make low is the one that is shown."""
+        """The objective. The latency to minimize is the one that is shown."""
         goal = GOALS[self.objective]
         return replace(goal, objective=minimize(self.latency)) if self.objective == "latency" else goal
 
     @property
     def text(self) -> str:
-        """The state to keep, to send or to put into an address, for `read`.
+        """The state as text to save, send or put into a URL; `read` reads it.
 
         Examples
         --------
@@ -125,20 +125,20 @@ class State:
 
 
 def read(text: str, state: State, parse: Callable[[str, str], Any]) -> State:
-    """`state`, changed to what `text` says: all of a `State.text`, or a part such as "batch_size=8&precision=int8".
+    """A copy of `state` with the values in `text`: a `State.text`, or a part such as "batch_size=8&precision=int8".
 
-    A text without a version was typed by hand and is read as one of this version. What it names has to be there:
-    threads that this machine lacks, or rows that nobody recorded, are refused, and nothing takes their place.
+    A text without a version, such as one typed by hand, is read as the current version. Values that are unavailable
+    here, such as more threads than this machine has, are refused rather than replaced.
 
     Parameters
     ----------
     parse : callable
-        Name of a control and text -> the option, or the number, that the text names.
+        Maps the name of a control and a text to the option or number that the text names.
 
     Raises
     ------
     ValueError
-        If the text is of another version or task, or names what is not there.
+        If the text is of another version or task, or names a value that is unavailable.
     """
     if not isinstance(text, str):
         raise ValueError(f"state: wanted the text that explorer.state was; got {text!r}")
@@ -160,7 +160,7 @@ def read(text: str, state: State, parse: Callable[[str, str], Any]) -> State:
 
 
 def _pin(text: str, parse: Callable[[str, str], Any]) -> Config:
-    # The model comes first, and may have commas in its name.
+    # The model comes first, since its name may contain commas.
     values = text.rsplit(",", len(KNOBS) - 1)
     if len(values) < len(KNOBS):
         raise ValueError(f"pin: wanted {','.join(KNOBS)}; got {text!r}")

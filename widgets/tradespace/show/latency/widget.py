@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 
 class LatencyMeter(MeasuringWidget):
-    """A histogram that grows while a Config is measured, with the percentiles as they become known.
+    """A histogram that grows while a Config is measured, with its percentiles.
 
-    Measuring starts once the meter is displayed, and the notebook goes on meanwhile. `wait()` waits for the end, as in
-    `meter.wait().measurement`; `start()` and `stop()` do what the buttons do. Times alone are measured: for accuracy,
-    see `measure` or `Verdict`.
+    Measuring starts when the meter is displayed, while the notebook goes on. `wait()` waits for the end, as in
+    `meter.wait().measurement`; `start()` and `stop()` do what the buttons do. Only times are measured: for accuracy,
+    use `measure` or `Verdict`.
 
     Parameters
     ----------
@@ -41,17 +41,17 @@ class LatencyMeter(MeasuringWidget):
     executor : concurrent.futures.Executor, optional
         Where to measure; by default a process of its own on this machine.
     start : bool
-        Whether it starts by itself when it is displayed.
+        Whether measuring starts when the widget is displayed.
 
     Attributes
     ----------
     measurement : Measurement
-        What is known by now.
+        The measurement so far.
 
     Raises
     ------
     ValueError
-        If the Config is not one of the task's, or asks more threads than there are.
+        If the Config names another task's model or more threads than the machine has.
 
     Examples
     --------
@@ -83,7 +83,7 @@ class LatencyMeter(MeasuringWidget):
         self.measurement = Measurement(self._task.name, self._config, max_width=self._schedule.max_width)
 
     def _steps(self) -> Generator[Measurement, None, None]:
-        # Accuracy passes for known, to be nothing: scoring would hold the histogram up for seconds.
+        # Accuracy is marked as known, and empty: scoring would stall the histogram for seconds.
         scores = {self._config.variant: Score(whole=True)}
         for measurement, _ in measure_rounds(
             self._task, [self._config], self._schedule, executor=self._executor, scores=scores
@@ -107,9 +107,9 @@ class LatencyMeter(MeasuringWidget):
 
 
 def chart(measurement: Measurement, lines: list[Percentile], running: bool) -> dict[str, Any]:
-    """Bins, lines and doubts of a measurement, as JSON: what is not known is None.
+    """Bins, lines and doubts of a measurement, as JSON; unknown values are None.
 
-    Under way, nobody doubts that there are too few samples yet.
+    While measuring, too few samples are not yet a doubt.
     """
     bins = histogram(measurement)
     flags = [flag for flag in measurement.flags.split() if not (running and flag in TOO_FEW)]
@@ -130,14 +130,14 @@ def _line(one: Percentile) -> dict[str, Any]:
 
 
 def progress(measurement: Measurement, left_s: float) -> str:
-    """How far a measurement under way has come."""
+    """The progress of a measurement under way."""
     if not measurement.slices:
         return "preparing the model"
     return f"{_amount(measurement)}, about {math.ceil(left_s)} s left"
 
 
 def in_words(measurement: Measurement, lines: list[Percentile], running: bool, cut_short: str) -> str:
-    """What a screen reader says: other words only when there is news, not at each slice."""
+    """The words for a screen reader, which change only when there is news, not with each slice."""
     known = [one for one in lines if not math.isnan(one.value_ms)]
     if running and not known:
         return f"Preparing {in_brief(measurement.config)}."

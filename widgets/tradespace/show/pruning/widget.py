@@ -1,4 +1,4 @@
-"""A layer's weights with the smallest cut off, and the accuracy and latency that this leaves the whole model."""
+"""A layer's pruned weights, and the accuracy and latency of the whole model."""
 
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
@@ -29,22 +29,22 @@ UNTESTED = "This task has no test set, so no accuracy can be told."
 
 
 class PruningLens(Lens):
-    """Which weights pruning sets to zero, or which channels it takes out; what is left, and what that costs and saves.
+    """Which weights pruning sets to zero, or which channels it removes, and what that costs and saves.
 
-    A slider sets the share, a switch says of what. Accuracy and latency are measured in the background at the shares
-    that exist as a `pruning`, each in turns with the unpruned model, and the share that is shown first. Nothing is
-    trained after the cut, unless the task ships a version that was.
+    A slider sets the share; a switch selects weights or channels. At the shares that exist as a `pruning`, accuracy and
+    latency are measured in the background, in turns with the unpruned model, starting with the share that is shown. The
+    pruned model is not fine-tuned, unless the task ships a fine-tuned version.
 
     Parameters
     ----------
     task : Task
     model : str, optional
-        One of the task's models; its first if left out.
+        One of the task's models; by default the first.
     surface : DataFrame, optional
-        What was measured already. What it lacks is measured, if it comes from this machine.
+        Existing measurements. What is missing is measured, if they come from this machine.
     runtime : str
     batch_size : int
-        What latencies are measured with. Small batches of a small model are the cost of calling it, pruned or not.
+        Used to measure latency. With small batches, a small model mostly costs its call overhead, pruned or not.
     executor : concurrent.futures.Executor, optional
         Where to measure; by default a process of its own on this machine.
 
@@ -99,18 +99,18 @@ class PruningLens(Lens):
 
     @property
     def pruning(self) -> str:
-        """The pruning that is shown, as a `Config` names it, where it is one; else the share alone: `weights-35`."""
+        """The pruning that is shown, such as `weights-50`. Not every share exists as a `pruning` of a Config."""
         return f"{self.kind}-{self.share}" if self.share else "none"
 
     @property
     def surface(self) -> pd.DataFrame:
-        """What is known of the model pruned and unpruned, given or measured since."""
+        """The results for the model, pruned and unpruned, passed in or measured since."""
         with self._lock:
             bases = [base for _, base in self._pairs.values()][-1:]
             return table(dict(row) for row in [*bases, *(row for row, _ in self._pairs.values())])
 
     def _missing(self) -> list[Group]:
-        """What is not known, in the order in which it will be looked at."""
+        """The missing results, in the order in which they will be looked at."""
         order = sorted(PRUNINGS[1:], key=self._distance)
         return [self._group(pruning) for pruning in order if pruning not in self._pairs]
 
@@ -123,7 +123,7 @@ class PruningLens(Lens):
         return kind != self.kind, abs(percent - self.share)
 
     def _take_channels(self, looked: "Future[Any]") -> None:
-        """Show which channels go, as the measuring process found it out."""
+        """Show which channels are removed, as computed in the measuring process."""
         error = looked.exception()
         if error is None:
             found = with_shipped(self._task, self._model, looked.result())
@@ -175,7 +175,7 @@ class PruningLens(Lens):
 
 
 def nearest(share: int, there: Sequence[int]) -> int:
-    """The one of `there` that is nearest to `share`.
+    """The member of `there` nearest to `share`.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A layer's weights on the levels that a bit width has, and what the whole model is worth at each width."""
+"""A layer's weights and the levels of a bit width, and the accuracy of the whole model at each width."""
 
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
@@ -26,25 +26,25 @@ from tradespace.tasks.task import Task
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Of fp32 alone a latency is taken, and nobody looks at it.
+# Only fp32 is timed, and its latency is not shown.
 SCHEDULE = Schedule(max_width=0.05, budget_s=0.3)
 UNTESTED = "This task has no test set, so no accuracy can be told."
 
 
 class QuantizationLens(Lens):
-    """Weights and the levels they are rounded to, the error of that, and the model's accuracy at each bit width.
+    """Weights and the levels they are rounded to, the rounding error, and the model's accuracy at each bit width.
 
-    A slider sets the bits of a weight; a layer, and a step for each channel or one for the tensor, are chosen beside
-    it. What is drawn is what `w8` ... `w2` compute with: the weights after BatchNorm was folded into them. The accuracy
-    at each width, with its 95 % interval (Wilson), is measured in the background, the width that is shown first.
+    A slider sets the bits per weight. Beside it, choose a layer, and one step per channel or one for the tensor. The
+    weights are those that `w8` ... `w2` compute with, after BatchNorm was folded into them. The accuracy at each width,
+    with its 95 % interval (Wilson), is measured in the background, starting with the width that is shown.
 
     Parameters
     ----------
     task : Task
     model : str, optional
-        One of the task's models; its first if left out.
+        One of the task's models; by default the first.
     surface : DataFrame, optional
-        What was measured already. What it lacks is measured, if it comes from this machine.
+        Existing measurements. What is missing is measured, if they come from this machine.
     executor : concurrent.futures.Executor, optional
         Where to measure; by default a process of its own on this machine.
 
@@ -94,12 +94,12 @@ class QuantizationLens(Lens):
 
     @property
     def surface(self) -> pd.DataFrame:
-        """What is known of the model at each width, given or measured since."""
+        """The results for each width, passed in or measured since."""
         with self._lock:
             return table(dict(row) for row in self._rows.values())
 
     def _missing(self) -> list[Group]:
-        """What is not known, in the order in which it will be looked at."""
+        """The missing results, in the order in which they will be looked at."""
         order = ["fp32", *sorted(WEIGHTS, key=lambda name: (not name.endswith("-tensor")) != self.per_channel)]
         missing = [name for name in dict.fromkeys([self.precision, *order]) if name not in self._rows]
         return [(Config(self._model, precision=name),) for name in missing]

@@ -1,4 +1,4 @@
-"""The numbers of one point, large enough for the last row."""
+"""The numbers of one point, readable from the last row."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ from tradespace.show.common.assets import assets
 
 @dataclass(frozen=True)
 class Tile:
-    """One number: what it is of, itself, its unit, the interval and where it comes from, all as they are shown."""
+    """One number as displayed: label, value, unit, interval and origin."""
 
     label: str
     value: str
@@ -22,7 +22,7 @@ class Tile:
 
 
 class Tiles(anywidget.AnyWidget):
-    """A row of tiles, and a sentence under it.
+    """A row of tiles with a sentence below.
 
     Examples
     --------
@@ -37,6 +37,6 @@ class Tiles(anywidget.AnyWidget):
     sentence = traitlets.Unicode("").tag(sync=True)
 
     def show(self, tiles: Iterable[Tile], sentence: str) -> None:
-        """Show these instead."""
+        """Replace the tiles and the sentence."""
         with self.hold_sync():
             self.tiles, self.sentence = [asdict(tile) for tile in tiles], sentence

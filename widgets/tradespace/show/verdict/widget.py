@@ -1,4 +1,4 @@
-"""A against B: measured in turns until it is plain which is faster, and whether accuracy was lost."""
+"""A against B: measured in turns until it is clear which is faster, and whether accuracy was lost."""
 
 import math
 from collections.abc import Generator
@@ -31,33 +31,33 @@ SYMBOLS = {"o": "symbolCircle", "^": "symbolTriangle"}
 
 
 class Verdict(MeasuringWidget):
-    """Which of two Configs is faster, and which more accurate, as it becomes known.
+    """Which of two Configs is faster, and which is more accurate, as it becomes known.
 
     Slices of A and B take turns, so that whatever slows the machine down slows both. The verdicts are those of
-    `compare` and `compare_accuracy`. Measuring starts once the widget is displayed, and the notebook goes on meanwhile.
+    `compare` and `compare_accuracy`. Measuring starts when the widget is displayed, while the notebook goes on.
     `wait()` waits for the end, as in `verdict.wait().b`; `start()` and `stop()` do what the buttons do.
 
     Parameters
     ----------
     task : Task
     a, b : Config
-        They may be the same: then no difference should be found.
+        They may be equal; then no difference should be found.
     max_width, budget_s : float
-        As for `measure`, for each of them.
+        As for `measure`, for each Config.
     executor : concurrent.futures.Executor, optional
         Where to measure; by default a process of its own on this machine.
     start : bool
-        Whether it starts by itself when it is displayed.
+        Whether measuring starts when the widget is displayed.
 
     Attributes
     ----------
     a, b : Measurement
-        What is known by now.
+        The measurements so far.
 
     Raises
     ------
     ValueError
-        If a Config is not one of the task's, or asks more threads than there are.
+        If a Config names another task's model or more threads than the machine has.
 
     Examples
     --------
@@ -84,7 +84,7 @@ class Verdict(MeasuringWidget):
         executor: Executor | None = None,
         start: bool = True,
     ) -> None:
-        # They may be equal: b is a copy, by which the two are told apart.
+        # They may be equal: copying b makes them distinguishable.
         self._configs = [*check(task, [a]), *(replace(config) for config in check(task, [b]))]
         self._task, self._schedule, self._executor = task, Schedule(max_width, budget_s), executor
         super().__init__(start)
@@ -97,7 +97,7 @@ class Verdict(MeasuringWidget):
         for measurement, _ in measure_rounds(self._task, self._configs, self._schedule, executor=self._executor):
             yield measurement
             if measurement.status in ("crashed", "timeout"):
-                return  # of one side alone there is no verdict
+                return  # one side is not enough for a verdict
 
     def _land(self, step: Measurement) -> None:
         setattr(self, "a" if step.config is self._configs[0] else "b", step)
@@ -112,7 +112,7 @@ class Verdict(MeasuringWidget):
         }
 
     def _progress(self) -> str:
-        """How far a measurement under way has come."""
+        """The progress of a measurement under way."""
         a, b = self.a, self.b
         if not (a.slices or b.slices):
             return "preparing the models"
@@ -126,7 +126,7 @@ class Verdict(MeasuringWidget):
 
 
 def chart(a: Measurement, b: Measurement) -> dict[str, Any]:
-    """Both measurements and their ratio, as JSON: what is not known is None."""
+    """Both measurements and their ratio, as JSON; unknown values are None."""
     compared = speed(a, b)
     return {
         "sides": [_side(name, one) for name, one in zip(SIDES, (a, b), strict=True)],
@@ -157,7 +157,7 @@ def _side(name: str, one: Measurement) -> dict[str, Any]:
 
 
 def doubts(a: Measurement, b: Measurement, running: bool) -> list[dict[str, str]]:
-    """What casts a doubt on either, and what it means; under way, not that there are too few samples yet."""
+    """The flags of both with their meaning; while measuring, too few samples are not yet a doubt."""
     raised = {name: one.flags.split() for name, one in zip(SIDES, (a, b), strict=True)}
     return [
         {"flag": f"{flag} ({' and '.join(names)})", "meaning": meaning}
