@@ -1,4 +1,4 @@
-"""Config: one operating point, the knobs that are turned. grid(): many of them."""
+"""Operating points: a Config is one setting of the knobs, and grid() lists many."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -43,14 +43,14 @@ def pruned_share(pruning: str) -> tuple[str, int]:
 
 @cache
 def physical_cores() -> int:
-    """Physical cores this process may use; hyper-threads, affinity and quotas of its time are seen through."""
+    """Number of physical cores this process may use, given its affinity and quota; hyper-threads do not count."""
     played = recording()
     return played.physical_cores if played else _within_quota(loky.cpu_count(only_physical_cores=True))
 
 
 @cache
 def most_threads() -> int:
-    """Hardware threads this process may use: more than this many threads only wait for each other."""
+    """Number of hardware threads this process may use; any further threads only wait for each other."""
     played = recording()
     return played.most_threads if played else _within_quota(loky.cpu_count())
 
@@ -60,10 +60,10 @@ def _within_quota(count: int) -> int:
 
 
 def quota() -> float:
-    """Seconds of CPU time this process may use in a second; infinite where its control groups set no limit.
+    """Seconds of CPU time this process may use per second; infinite if its control groups set no limit.
 
-    That of a container, of `systemd` or of a job scheduler, in either version of Linux's control groups. loky knows
-    the limits of the outermost group alone.
+    The limit may be that of a container, of `systemd` or of a job scheduler, in either version of Linux control groups.
+    loky reads only the limits of the outermost group.
     """
     return min(map(_quota, _cgroups()), default=math.inf)
 
@@ -89,30 +89,30 @@ def _quota(cgroup: Path) -> float:
             if int(quota_us) > 0:
                 return int(quota_us) / int(period_us)
         except (OSError, ValueError):
-            continue  # of the other version, or without a limit
+            continue  # the other version, or no limit
     return math.inf
 
 
 @dataclass(frozen=True)
 class Config:
-    """One operating point: a model, how it is compressed, what runs it, and how many items at a time.
+    """One operating point: a model, its compression, its runtime, and the number of items per call.
 
     Parameters
     ----------
     model : str
         One of the task's models.
     pruning, precision, runtime, device : str
-        One of `PRUNINGS`, `PRECISIONS`, `RUNTIMES` and `DEVICES`. Not every combination runs on every machine:
-        one that does not becomes a row with a status and a reason.
+        One of `PRUNINGS`, `PRECISIONS`, `RUNTIMES` and `DEVICES`. Not every machine runs every combination; one that
+        it cannot run becomes a row with a status and a reason.
     threads : int
-        Threads of the CPU that one call may use; all physical cores if left out.
+        CPU threads that one call may use; by default, the number of physical cores.
     batch_size : int
-        Items in one call.
+        Items per call.
 
     Raises
     ------
     ValueError
-        If a knob has a value that exists on no machine.
+        If a knob has a value that is valid on no machine.
 
     Examples
     --------
@@ -135,7 +135,7 @@ class Config:
         choose("precision", self.precision, PRECISIONS)
         choose("runtime", self.runtime, RUNTIMES)
         choose("device", self.device, DEVICES)
-        # Stored as plain integers, so that a value read from a numpy array or a frame makes an equal Config.
+        # Stored as plain integers: a value read from a numpy array or a DataFrame makes an equal Config.
         object.__setattr__(self, "threads", whole_number("threads", self.threads, least=1))
         object.__setattr__(self, "batch_size", whole_number("batch_size", self.batch_size, least=1))
 
@@ -156,19 +156,19 @@ VARIANT = KNOBS[:-2]
 
 
 class HasModels(Protocol):
-    """What a grid needs to know of a task."""
+    """The part of a task that a grid needs."""
 
     @property
     def models(self) -> tuple[str, ...]: ...
 
 
 def check(task: HasModels, configs: Iterable[Config]) -> list[Config]:
-    """`configs` as a list, if each names a model of `task` and asks no more threads than this machine has.
+    """Return `configs` as a list if each names a model of `task` and needs no more threads than this machine has.
 
     Raises
     ------
     ValueError
-        If one does not, or if there is none.
+        If one does not, or if there are no Configs.
     """
     if not isinstance(configs, Iterable):
         raise ValueError(f"configs: wanted a list of Config objects, as ts.grid() makes it; got {configs!r}")
@@ -194,15 +194,15 @@ def grid(
     threads: int | Iterable[int] | None = None,
     batch_size: int | Iterable[int] = 1,
 ) -> list[Config]:
-    """Every combination of the given knob values: a list of Configs, the last knob changing fastest.
+    """List the Configs of every combination of the given knob values; the last knob varies fastest.
 
-    A knob takes one value or several. Left out, `model` is all of the task's models and `threads` the number of
+    A knob takes one value or several. By default, `model` is every model of the task and `threads` is the number of
     physical cores.
 
     Raises
     ------
     ValueError
-        If a value is not valid, if the machine has fewer threads, or if a knob has no value at all.
+        If a value is not valid, if the machine has fewer threads, or if a knob has no values.
 
     Examples
     --------
@@ -232,5 +232,5 @@ def _values(knob: object) -> list[object]:
         return [knob]
     try:
         return list(knob)
-    except TypeError:  # a numpy array of no dimensions says it is iterable
+    except TypeError:  # a 0-d numpy array has __iter__, but is not iterable
         return [knob]

@@ -1,4 +1,4 @@
-"""Errors that name the argument, what was wanted, what came, and the nearest valid choice."""
+"""Errors that name the argument, what was wanted, what was given, and the nearest valid choice."""
 
 import operator
 from collections.abc import Callable, Iterable
@@ -11,16 +11,16 @@ Result = TypeVar("Result")
 
 
 class Unsupported(Exception):
-    """What was asked cannot run here, for the reason given: a row of the surface, not a failure."""
+    """The request cannot run here, for the reason given: it becomes a row of the surface, not a failure."""
 
 
 def choose(argument: str, value: object, valid: Iterable[str]) -> str:
-    """`value`, if it is one of `valid`.
+    """Return `value` if it is one of `valid`.
 
     Raises
     ------
     ValueError
-        Otherwise, listing the valid values and the one that looks most like `value`.
+        Otherwise; the message lists the valid values and the one most similar to `value`.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def choose(argument: str, value: object, valid: Iterable[str]) -> str:
 
 
 def whole_number(argument: str, value: object, least: int, most: int | None = None, why: str = "") -> int:
-    """`value`, if it is an integer from `least` to `most` (a bool is not; numpy's integers are).
+    """Return `value` as an int if it is an integer from `least` to `most` (numpy integers count, a bool does not).
 
     Examples
     --------
@@ -51,7 +51,7 @@ def whole_number(argument: str, value: object, least: int, most: int | None = No
     limits = f"at least {least}" if most is None else f"from {least} to {most}"
     wanted = f"{argument}: wanted a whole number, {limits}{why}; got {value!r}"
     try:
-        number = operator.index(value)  # type: ignore[arg-type]  # whatever has no index is refused below
+        number = operator.index(value)  # type: ignore[arg-type]  # a value without an index is refused below
     except TypeError:
         raise ValueError(wanted) from None
     if isinstance(value, bool):
@@ -64,9 +64,9 @@ def whole_number(argument: str, value: object, least: int, most: int | None = No
 
 
 def positive(argument: str, value: object) -> float:
-    """`value` as a float, if it is a finite number above zero."""
+    """Return `value` as a float if it is a finite number above zero."""
     try:
-        number = float(value)  # type: ignore[arg-type]  # whatever float() refuses is refused below
+        number = float(value)  # type: ignore[arg-type]  # a value that float() refuses is refused below
     except (TypeError, ValueError, OverflowError):
         number = 0.0
     if isinstance(value, str | bytes | bool) or not 0 < number < float("inf"):

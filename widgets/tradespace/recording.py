@@ -1,4 +1,4 @@
-"""Recorded mode: where a machine cannot measure, what another one measured is played back."""
+"""Recorded mode: on a machine that cannot measure, play back the measurements of another one."""
 
 import json
 import os
@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parents[2] / "data" / "recordings"
 
 @dataclass(frozen=True)
 class Recording:
-    """The machine that what is played back was measured on.
+    """The machine that made the recording.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class Recording:
 
 @cache
 def recording() -> Recording | None:
-    """What is played back, if the environment variable TRADESPACE_RECORDED is 1; else None.
+    """The recording to play back if the environment variable TRADESPACE_RECORDED is 1, else None.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How threads wait for each other: whether an idle one keeps its core."""
+"""How threads wait for each other: whether an idle thread keeps its core."""
 
 import os
 
@@ -7,24 +7,24 @@ from tradespace.errors import choose
 VARIABLE = "TRADESPACE_WAITING"
 WAYS = ("brief", "spin")
 
-# A thread that has done its share of a layer waits for the others. Spinning, it is there at once when the next layer
-# begins; but where other programs want the cores, it spends its turns on nothing. Left to itself OpenMP spins for some
-# milliseconds: with one busy program a core, two threads of eager PyTorch took four to six times as long at the mean,
-# and hundreds of times in bad moments. A thousand turns (some ten microseconds) lie between two layers, and no more.
+# A thread that has done its share of a layer waits for the others. If it spins, it starts the next layer at once; but
+# where other programs want the cores, it wastes its time slices. By default OpenMP spins for some milliseconds: with
+# one busy program per core, two threads of eager PyTorch took four to six times as long on average, and hundreds of
+# times as long in bad moments. A thousand spins (some ten microseconds) last from one layer to the next, and no longer.
 OPENMP = {"brief": {"GOMP_SPINCOUNT": "1000"}, "spin": {}}
-# Microseconds; None leaves ONNX Runtime as it is (it spins).
+# In microseconds; None keeps ONNX Runtime's default (it spins).
 ONNXRUNTIME_SPIN_US = {"brief": 200, "spin": None}
-# Threads bound to their cores must share them with what else runs there; the others are free to move.
+# Threads bound to their cores must share them with whatever else runs there; unbound threads are free to move.
 OPENVINO_BINDS = {"brief": False, "spin": True}
 
 
 def how_threads_wait() -> str:
-    """`brief`, or what the environment variable TRADESPACE_WAITING says: `brief` or `spin`.
+    """Return the environment variable TRADESPACE_WAITING, `brief` or `spin`; by default `brief`.
 
     Raises
     ------
     ValueError
-        If the variable is neither.
+        If the variable has another value.
 
     Examples
     --------
