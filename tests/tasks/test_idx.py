@@ -47,7 +47,7 @@ def test_the_same_array_always_makes_the_same_file(path):
 @pytest.mark.parametrize("type_code", [0x00, 0x09, 0x0B, 0x0D])
 def test_another_type_than_unsigned_bytes_is_refused_with_the_header_found(path, type_code):
     path.write_bytes(gzip.compress(struct.pack(">BBBBI4B", 0, 0, type_code, 1, 4, 1, 2, 3, 4)))
-    with pytest.raises(ValueError, match=rf"^array\.gz: wanted an IDX file .* header is 0000{type_code:02x}01$"):
+    with pytest.raises(ValueError, match=rf"^array\.gz: wanted an IDX file .* header 0000{type_code:02x}01$"):
         read_idx(path)
 
 
@@ -67,7 +67,7 @@ def test_a_file_that_is_not_even_compressed_is_refused(path):
 @pytest.mark.parametrize("items", [0, 5, 7])
 def test_items_that_are_not_as_many_as_promised_are_refused(path, items):
     path.write_bytes(gzip.compress(struct.pack(">BBBBII", 0, 0, 8, 2, 2, 3) + bytes(items)))
-    with pytest.raises(ValueError, match=rf"^array\.gz: its header promises .* it holds {items} bytes$"):
+    with pytest.raises(ValueError, match=rf"^array\.gz: wanted the shape in its header, .*; got {items} bytes$"):
         read_idx(path)
 
 

@@ -180,7 +180,7 @@ def test_items_must_have_the_shape_of_the_example(argument, items, came):
 
 
 def test_there_must_be_one_label_an_input():
-    with pytest.raises(ValueError, match=r"^test: wanted one label an input; got 10 and 9$"):
+    with pytest.raises(ValueError, match=r"^test: wanted one label per input; got 10 inputs and 9 labels$"):
         Task.from_model(linear(), example=EXAMPLE, test=(INPUTS, LABELS[:9]))
 
 

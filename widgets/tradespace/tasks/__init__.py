@@ -1,4 +1,4 @@
-"""What runs: model families, their labelled test data, their score. One file a task."""
+"""Tasks: model families, their labelled test data and their score. One file per task."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ TASKS: dict[str, Callable[[], Task]] = {
 
 
 def list_tasks() -> list[str]:
-    """Names of the tasks that come with the workbook.
+    """Names of the tasks that ship with the workbook.
 
     Examples
     --------
@@ -28,12 +28,12 @@ def list_tasks() -> list[str]:
 
 
 def load_task(name: str) -> Task:
-    """The shipped task `name`.
+    """Load the shipped task `name`.
 
     Raises
     ------
     ValueError
-        If there is no such task; the message lists those there are.
+        If there is no such task; the message lists the valid names.
 
     Examples
     --------

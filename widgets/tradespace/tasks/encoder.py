@@ -1,4 +1,4 @@
-"""A transformer encoder of texts whose size knobs are its width and the hidden channels of its layers."""
+"""A transformer encoder for texts, sized by its width and the hidden channels of its layers."""
 
 from torch import Tensor, nn
 
@@ -6,7 +6,7 @@ HEAD_CHANNELS = 32
 
 
 class Layer(nn.Module):
-    """Self-attention and a feed-forward network, each with a shortcut, normalised after it (Vaswani et al., 2017)."""
+    """Self-attention and a feed-forward network, each with a shortcut and then a LayerNorm (Vaswani et al., 2017)."""
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -23,9 +23,9 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor, padding: Tensor) -> Tensor:
         query, key, value = self.attention_in(x).unflatten(2, (3, self.heads, HEAD_CHANNELS)).transpose(1, 3).unbind(2)
-        # Products and a softmax, not scaled_dot_product_attention: every exporter and quantizer knows them.
+        # Products and a softmax, not scaled_dot_product_attention: every exporter and quantizer supports them.
         scores = query @ key.transpose(2, 3) * HEAD_CHANNELS**-0.5
-        # -1e4 and not -inf: it fits into fp16, and a text of nothing but padding does not become NaN.
+        # -1e4 and not -inf: it fits into fp16, and a text of only padding does not become NaN.
         attention = self.softmax(scores.masked_fill(padding, -1e4))
         x = self.norm1(x + self.dropout(self.attention_out((attention @ value).transpose(1, 2).flatten(2))))
         activations: Tensor = self.norm2(x + self.dropout(self.contract(self.gelu(self.expand(x)))))
@@ -33,25 +33,25 @@ class Layer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Class scores, shape (batch, classes), of texts: token ids, shape (batch, length), with 0 for padding.
+    """Map texts (token ids of shape (batch, length), padded with 0) to class scores of shape (batch, classes).
 
-    Word and position embeddings, two layers, the mean over all tokens but the padding, and a linear layer: BERT
-    (Devlin et al., 2019), cut short. A token costs `8 * width**2 + 4 * width * hidden` multiply-accumulates, and its
-    attention `4 * length * width` more.
+    Word and position embeddings, two layers, the mean over the tokens that are not padding, and a linear layer: a
+    shortened BERT (Devlin et al., 2019). Each token costs `8 * width**2 + 4 * width * hidden` multiply-accumulates,
+    plus `4 * length * width` for its attention.
 
     Parameters
     ----------
     vocabulary : int
         Number of token ids.
     width : int
-        Channels of a token, a multiple of 32. Each head of the attention has 32 of them.
+        Channels per token, a multiple of 32. Each attention head has 32 channels.
     hidden : int
         Hidden channels of the feed-forward networks.
     classes : int
     length : int
-        Tokens of the longest text.
+        Number of tokens in the longest text.
     dropout : float
-        Share of the activations that is dropped during training.
+        Fraction of the activations dropped during training.
 
     Examples
     --------
@@ -73,7 +73,7 @@ class Encoder(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         present = ids != 0
-        # Counted from 1, so that the position follows from the ids and any length can be traced and exported.
+        # Positions count from 1 and are computed from the ids: any length can be traced and exported.
         positions = self.positions(present.long().cumsum(1))
         x = self.dropout(self.norm(self.words(ids) + positions))
         padding = (ids == 0).unsqueeze(1).unsqueeze(1)

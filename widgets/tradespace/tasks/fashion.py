@@ -1,4 +1,4 @@
-"""Fashion-MNIST: 28 x 28 grey images of clothes in ten classes, and a ResNet family trained on them."""
+"""Fashion-MNIST: 28 x 28 greyscale images of clothes in ten classes, and a ResNet family trained on them."""
 
 from functools import cache
 
@@ -18,28 +18,28 @@ CLASSES = (
 WIDTHS = {
     "resnet4": 4, "resnet4-distilled": 4, "resnet8": 8, "resnet8-distilled": 8, "resnet16": 16, "resnet32": 32,
 }  # fmt: skip
-# Of the 60,000 training images, on a scale of 0 to 1.
+# Over the 60,000 training images, scaled to [0, 1].
 MEAN, STD = 0.2860, 0.3530
 
 
 def fashion() -> Task:
     """Clothes in ten classes: 10,000 test and 2,000 calibration images, and ResNets of four widths.
 
-    In the story of the workbook they stand in for the obstacles before a drone's camera. The time of a
-    convolution depends on the shape of its input, not on what is in the picture, so a coat costs what a wall costs.
+    In the workbook's story the images stand in for obstacles in front of a drone's camera. The time of a convolution
+    depends on the shape of its input, not on its content, so a coat costs as much as a wall.
     """
     return Task("fashion", tuple(WIDTHS), load_model, load_data, load_pruned=load_pruned, classes=CLASSES)
 
 
 def load_model(name: str) -> nn.Module:
-    """The trained network `name` in evaluation mode."""
+    """Load the trained network `name` in evaluation mode."""
     return _trained(WIDTHS[name], f"{name}.safetensors")
 
 
 def load_pruned(name: str, pruning: str) -> nn.Module | None:
-    """The network `name` without a share of its channels, fine-tuned; None if no such version is shipped.
+    """Load the network `name` with channels pruned, fine-tuned; None if no such version is shipped.
 
-    Every layer lost the same share, so what is left is a ResNet of a smaller width.
+    Every layer lost the same share of its channels, so the result is a narrower ResNet.
     """
     file = f"{name}-{pruning}.safetensors"
     if file not in checksums(data_folder("fashion")):
@@ -50,13 +50,13 @@ def load_pruned(name: str, pruning: str) -> nn.Module | None:
 
 @cache
 def load_data() -> Data:
-    """The test and calibration images of `data/fashion`, normalised."""
+    """Load the test and calibration images of `data/fashion`, normalised."""
     images, labels = _split("test")
     return Data(example=images[:1], calibration=_split("calibration")[0], test=(images, labels))
 
 
 def normalise(pixels: np.ndarray) -> Tensor:
-    """Images of shape (n, 1, 28, 28), zero mean and unit variance over the training set, from bytes (n, 28, 28)."""
+    """Convert bytes (n, 28, 28) to images (n, 1, 28, 28) with zero mean and unit variance over the training set."""
     return torch.tensor(pixels).unsqueeze(1).float().div(255).sub(MEAN).div(STD)
 
 

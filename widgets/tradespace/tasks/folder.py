@@ -1,4 +1,4 @@
-"""Where the shipped data lies: the repository's `data/`, beside the package's source."""
+"""Find the shipped data: the repository's `data/` folder, next to the package source."""
 
 import hashlib
 from pathlib import Path
@@ -8,28 +8,28 @@ CHECKSUMS = "SHA256SUMS"
 
 
 def data_folder(name: str) -> Path:
-    """`data/<name>` of this repository.
+    """Path of `data/<name>` in this repository.
 
     Raises
     ------
     FileNotFoundError
-        If it is not there: the package was installed without its repository.
+        If it does not exist: the package was installed without its repository.
     """
     folder = DATA / name
     if not folder.is_dir():
         raise FileNotFoundError(
-            f"{folder} is not there. The data come with the repository: clone it and run `pip install -e .` in it."
+            f"{folder} does not exist. The data come with the repository: clone it and run `pip install -e .` in it."
         )
     return folder
 
 
 def checkpoint(folder: Path, name: str) -> Path:
-    """The file `name` of `folder`, if its content is what `SHA256SUMS` there says.
+    """Path of the file `name` in `folder`, once its content is checked against the folder's `SHA256SUMS`.
 
     Raises
     ------
     ValueError
-        If it is not, or is not listed: the file is damaged, or not the one that was published.
+        If they do not match, or the file is not listed: it is damaged, or not the published one.
     FileNotFoundError
         If there is no such file.
     """
@@ -38,13 +38,13 @@ def checkpoint(folder: Path, name: str) -> Path:
     if found != wanted:
         raise ValueError(
             f"{name}: wanted a file with SHA-256 {wanted or 'listed in ' + CHECKSUMS}, found {found}. "
-            f"`git checkout -- data/{folder.name}` brings the published one back."
+            f"`git checkout -- data/{folder.name}` restores the published one."
         )
     return folder / name
 
 
 def checksums(folder: Path) -> dict[str, str]:
-    """File name -> SHA-256, from the `SHA256SUMS` of `folder` (the format of `sha256sum`)."""
+    """File name -> SHA-256, read from the `SHA256SUMS` of `folder` (in the format of `sha256sum`)."""
     lines = (folder / CHECKSUMS).read_text().splitlines()
     return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 

@@ -1,4 +1,4 @@
-"""WordNet's definitions of nouns in 24 categories, and five kinds of model trained on them."""
+"""WordNet definitions of nouns in 24 categories, and five kinds of model trained on them."""
 
 import gzip
 from collections.abc import Callable
@@ -21,23 +21,23 @@ CLASSES = (
     "group", "location", "object", "person", "phenomenon", "plant", "possession", "process", "quantity", "relation",
     "shape", "state", "substance", "time",
 )  # fmt: skip
-# Tokens of the longest text, [CLS] and [SEP] among them; what is longer is cut.
+# Maximum number of tokens per text, including [CLS] and [SEP]; longer texts are truncated.
 LENGTH = 64
-# The rows that neighbouring tokens share in the TF-IDF baseline.
+# Rows that the pairs of neighbouring tokens share in the TF-IDF baseline.
 PAIRS = 81_919
 
 
 def glosses() -> Task:
-    """Definitions in 24 categories: 8,000 test and 1,000 calibration texts, models from TF-IDF to a cut MiniLM.
+    """Definitions in 24 categories: 8,000 test and 1,000 calibration texts, and models from TF-IDF to a cut MiniLM.
 
-    An item is a row of token ids padded with 0. A batch is as long as its longest text, so a long text makes all
-    texts of its batch cost as much as itself.
+    An item is a row of token ids padded with 0. A batch is as long as its longest text, so one long text makes every
+    text in the batch as expensive as itself.
     """
     return _task("glosses", load_data)
 
 
 def glosses_bucketed() -> Task:
-    """The task `glosses` with its test texts sorted by length, so that a batch holds little padding."""
+    """The task `glosses` with its test texts sorted by length, which leaves little padding in a batch."""
     return _task("glosses-bucketed", load_bucketed)
 
 
@@ -57,7 +57,7 @@ def encoder(width: int, vocabulary: int, share: float) -> nn.Module:
     return Encoder(vocabulary, width, kept(4 * width, share), len(CLASSES), LENGTH)
 
 
-# Name -> (size of the vocabulary, share of the channels that is pruned away) -> an untrained module. Cheapest first.
+# Name -> (vocabulary size, share of the channels that is pruned) -> untrained module. Cheapest first.
 FAMILY: dict[str, Callable[[int, float], nn.Module]] = {
     "tfidf-svm": bag,
     "textcnn": textcnn,
@@ -70,19 +70,19 @@ SHARES = {"channels-25": 0.25, "channels-50": 0.5, "channels-75": 0.75}
 
 
 def kept(channels: int, share: float) -> int:
-    """Channels that are left when `share` of them is pruned away."""
+    """Number of channels left after pruning `share` of them."""
     return channels - round(channels * share)
 
 
 def load_model(name: str) -> nn.Module:
-    """The trained model `name` in evaluation mode."""
+    """Load the trained model `name` in evaluation mode."""
     return _filled(name, _stored(name), 0.0)
 
 
 def load_pruned(model: str, pruning: str) -> nn.Module | None:
-    """The model with fewer filters or hidden channels, fine-tuned; None if no such version is shipped.
+    """Load the model with fewer filters or hidden channels, fine-tuned; None if no such version is shipped.
 
-    Its file holds the tensors in which it differs from the whole model.
+    Its file contains only the tensors that differ from those of the unpruned model.
     """
     if f"{model}-{pruning}.safetensors" not in checksums(data_folder("glosses")):
         return None
@@ -91,13 +91,13 @@ def load_pruned(model: str, pruning: str) -> nn.Module | None:
 
 @cache
 def load_data() -> Data:
-    """The test and calibration texts of `data/glosses` as token ids."""
+    """Load the test and calibration texts of `data/glosses` as token ids."""
     return _data(*read_texts("test"))
 
 
 @cache
 def load_bucketed() -> Data:
-    """The same texts, those of the test set sorted by length."""
+    """Load the same texts, with the test set sorted by length."""
     ids, labels = read_texts("test")
     order = (ids != 0).sum(1).argsort(stable=True)
     return _data(ids[order], labels[order])
@@ -108,7 +108,7 @@ def _data(ids: Tensor, labels: Tensor) -> Data:
 
 
 def trim(batch: Tensor) -> Tensor:
-    """The batch without the columns that are padding in every row.
+    """Remove the columns of a batch that are padding in every row.
 
     Examples
     --------
@@ -121,7 +121,7 @@ def trim(batch: Tensor) -> Tensor:
 
 
 def tokenize(texts: list[str]) -> Tensor:
-    """Token ids, shape (n, 64): [CLS], the word pieces of the text, [SEP], and 0 for padding."""
+    """Convert texts to token ids, shape (n, 64): [CLS], the word pieces, [SEP], and 0 for padding."""
     return torch.tensor([encoding.ids for encoding in tokenizer().encode_batch(texts)])
 
 
@@ -131,26 +131,26 @@ def tokenizer() -> Tokenizer:
 
 
 def read_texts(part: str, folder: Path | None = None) -> tuple[Tensor, Tensor]:
-    """Token ids and labels of the texts of a part: "test" or "calibration", or another in a folder of your own."""
+    """Read the token ids and labels of a part: "test", "calibration", or another in a folder of your own."""
     labels, texts = read_lines(part, folder)
     return tokenize(texts), torch.tensor([CLASSES.index(label) for label in labels])
 
 
 def read_lines(part: str, folder: Path | None = None) -> tuple[list[str], list[str]]:
-    """Names of classes, and texts."""
+    """Read the class names and the texts of a part."""
     file = (folder or data_folder("glosses")) / f"{part}.tsv.gz"
     lines = [line.split("\t") for line in gzip.decompress(file.read_bytes()).decode("ascii").splitlines()]
     return [label for label, _ in lines], [text for _, text in lines]
 
 
 def _stored(name: str) -> dict[str, Tensor]:
-    """The tensors of a file, which are fp16 to be half as large, in fp32."""
+    """Load the tensors of a file as fp32; the file stores fp16 to be half as large."""
     tensors = load_file(checkpoint(data_folder("glosses"), f"{name}.safetensors"))
     return {key: value.float() for key, value in tensors.items()}
 
 
 def _filled(name: str, state: dict[str, Tensor], share: float) -> nn.Module:
-    # Made without memory: parameters drawn at random would only be thrown away.
+    # The meta device allocates no memory: randomly initialised parameters would only be thrown away.
     with torch.device("meta"):
         module = FAMILY[name](tokenizer().get_vocab_size(), share)
     module.load_state_dict(state, assign=True)

@@ -1,4 +1,4 @@
-"""A residual network whose one size knob is its width."""
+"""A residual network, sized by its width."""
 
 import torch
 from torch import Tensor, nn
@@ -30,11 +30,11 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Class scores, shape (batch, classes), of grey images, shape (batch, 1, height, width).
+    """Map greyscale images of shape (batch, 1, height, width) to class scores of shape (batch, classes).
 
-    Three stages of one block each, `width`, `2 * width` and `4 * width` channels wide; the second and
-    third halve the image. The cost of a 3 x 3 convolution grows with the square of its width, so doubling
-    `width` costs about four times the arithmetic.
+    Three stages of one block each have `width`, `2 * width` and `4 * width` channels; the second and third halve the
+    resolution. The cost of a 3 x 3 convolution grows with the square of its channels, so doubling `width` takes about
+    four times the arithmetic.
 
     Examples
     --------

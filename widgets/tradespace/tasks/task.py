@@ -1,4 +1,4 @@
-"""Task: what runs, the labelled data that judges it, and its score."""
+"""Task: a family of models, labelled data to test them on, and their score."""
 
 import copy
 import hashlib
@@ -13,16 +13,16 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Data:
-    """The tensors of a task. The first axis of each is the batch.
+    """The tensors of a task. The first axis of each is the batch axis.
 
     Parameters
     ----------
     example : Tensor
         One item: batch size 1.
     calibration : Tensor or None
-        Inputs from which static quantization learns the range of each activation; none of them is a test item.
+        Inputs from which static quantization learns the range of each activation; none is a test item.
     test : (Tensor, Tensor) or None
-        Inputs and labels that accuracy is measured on.
+        Inputs and labels on which accuracy is measured.
     """
 
     example: Tensor
@@ -31,65 +31,65 @@ class Data:
 
     @property
     def inputs(self) -> Tensor:
-        """The items that timing loops feed: test inputs if there are any, else calibration, else the example."""
+        """Inputs for the timing loops: those of the test set, else those for calibration, else the example."""
         if self.test is not None:
             return self.test[0]
         return self.example if self.calibration is None else self.calibration
 
 
 def top_1(outputs: Tensor, labels: Tensor) -> Tensor:
-    """Per item, whether the class with the highest score is the label."""
+    """Whether the class with the highest score is the label, for each item."""
     return outputs.argmax(dim=1) == labels
 
 
 def scoring_order(items: int) -> np.ndarray:
-    """The order in which test items are scored: shuffled once, the same for every model.
+    """Order in which test items are scored: shuffled once, the same for every model.
 
-    So the first of them are a fair sample of all, and of two models that were scored on different numbers of items the
-    shorter part is shared.
+    The first items are thus a fair sample of all. If two models are scored on different numbers of items, the smaller
+    set is part of the larger.
 
     Examples
     --------
     >>> scoring_order(5).tolist()
     [2, 0, 1, 3, 4]
     """
-    # What RandomState draws is fixed for ever, which numpy's newer generators do not promise.
+    # The stream of RandomState is frozen; numpy's newer generators do not promise that.
     order: np.ndarray = np.random.RandomState(0).permutation(items)
     return order
 
 
 def whole(batch: Tensor) -> Tensor:
-    """The batch as it is: nothing of it is padding."""
+    """Return the batch unchanged: it has no padding."""
     return batch
 
 
 def none_shipped(model: str, pruning: str) -> None:
-    """No pruned version comes with the task: `prepare` prunes the model itself."""
+    """Return None: the task ships no pruned version, so `prepare` prunes the model itself."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A family of models, what to feed them, and how to judge what comes out.
+    """A family of models, the inputs to feed them, and the score of their outputs.
 
-    Models and data are loaded by functions, so that a Task stays small when it is sent to the process that measures.
+    Functions load the models and the data, so a Task is small when it is sent to the measuring process.
 
     Parameters
     ----------
     name : str
     models : tuple of str
-        Names of the models, cheapest first.
+        Model names, cheapest first.
     load_model : callable
-        Name -> module in evaluation mode, a new one at each call.
+        Name -> module in evaluation mode, a new one for each call.
     load_data : callable
         () -> `Data`.
     correct : callable
-        (outputs, labels) -> one bool an item. Accuracy is their mean.
+        (outputs, labels) -> one bool per item. Accuracy is their mean.
     load_pruned : callable
-        (model, pruning) -> the pruned and fine-tuned module that comes with the task, or None if none does.
+        (model, pruning) -> the pruned and fine-tuned module that ships with the task, or None.
     trim : callable
-        A batch of inputs -> the batch as it is fed, without the padding that none of its items needs.
+        Batch of inputs -> the batch to feed, without the padding that none of its items needs.
     classes : tuple of str
-        Names of the classes, in the order of the labels; empty if they have none.
+        Class names in the order of the labels; empty if the classes have no names.
     """
 
     name: str
@@ -105,14 +105,14 @@ class Task:
         return f"Task({self.name!r}, models={', '.join(self.models)})"
 
     def fingerprint(self, model: str, pruning: str = "none") -> str:
-        """A hash of what a result on `model` depends on: its layers, its weights and the task's data."""
+        """Hash of what a result on `model` depends on: its layers, its weights and the task's data."""
         module = self.load_pruned(model, pruning) or self.load_model(model)
         data = self.load_data()
         tensors = [*module.state_dict().values(), data.example, data.calibration, *(data.test or ())]
         return _digest(repr(module), tensors)
 
     def data_fingerprint(self) -> str:
-        """A hash of what all models are timed and scored on: the inputs, and the labels if there are any.
+        """Hash of the data on which all models are timed and scored: the inputs, and the labels if there are any.
 
         Examples
         --------
@@ -150,23 +150,23 @@ class Task:
         name: str = "mine",
         correct: Callable[[Tensor, Tensor], Tensor] = top_1,
     ) -> "Task":
-        """A Task of your own model: any module that maps one tensor to one tensor, batch first.
+        """Make a Task of your own model: any module that maps one tensor to one tensor, batch first.
 
         Parameters
         ----------
         model : nn.Module or mapping of str to nn.Module
-            One module becomes the model called "model". It is copied, so yours is not changed; tensors are not copied.
+            A single module is named "model". It is copied, so yours does not change; tensors are not copied.
         example : Tensor
             One input, batch size 1.
         calibration : Tensor, optional
             A few hundred inputs; static int8 needs them.
         test : (Tensor, Tensor), optional
-            Inputs and labels. Without them accuracy is NaN: not known.
+            Inputs and labels. Without them accuracy is unknown, hence NaN.
 
         Raises
         ------
         ValueError
-            If an argument has the wrong kind or shape, or if a model does not run on the example.
+            If an argument has the wrong type or shape, or if a model does not run on the example.
 
         Examples
         --------
@@ -213,9 +213,9 @@ def _check_tensors(example: Tensor, calibration: Tensor | None, test: tuple[Tens
             raise ValueError(f"test: wanted a pair (inputs, labels); got {type(test).__name__}")
         _check_items("test inputs", test[0], example)
         if not isinstance(test[1], Tensor) or test[1].ndim == 0:
-            raise ValueError(f"test: wanted labels as a tensor, one an input; got {test[1]!r}")
+            raise ValueError(f"test: wanted labels as a tensor, one per input; got {test[1]!r}")
         if len(test[0]) != len(test[1]):
-            raise ValueError(f"test: wanted one label an input; got {len(test[0])} and {len(test[1])}")
+            raise ValueError(f"test: wanted one label per input; got {len(test[0])} inputs and {len(test[1])} labels")
 
 
 def _check_items(argument: str, items: Tensor, example: Tensor) -> None:
@@ -225,7 +225,7 @@ def _check_items(argument: str, items: Tensor, example: Tensor) -> None:
 
 
 def _check_modules(modules: Mapping[str, nn.Module], example: Tensor) -> Tensor:
-    """The outputs of the last module on the example, if every module runs on it."""
+    """Return the outputs of the last module on the example, if every module runs on it."""
     if not modules:
         raise ValueError("model: wanted at least one module; got an empty mapping")
     for key, module in modules.items():
@@ -244,10 +244,10 @@ def _check_modules(modules: Mapping[str, nn.Module], example: Tensor) -> Tensor:
 
 
 def _check_score(correct: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, labels: Tensor) -> None:
-    """Refuse labels that would compare with every output in turn, and so give a wrong accuracy, not an error."""
+    """Refuse labels that would broadcast against every output: they give a wrong accuracy, not an error."""
     try:
         scored = correct(outputs, labels[:1])
     except Exception as error:
         raise ValueError(f"test: a label cannot be compared with an output: {error}") from error
     if not isinstance(scored, Tensor) or scored.shape != (1,) or scored.dtype != torch.bool:
-        raise ValueError(f"test: wanted `correct` to give one bool an item; for one item it gave {scored!r}")
+        raise ValueError(f"test: wanted `correct` to return one bool per item; for one item it returned {scored!r}")

@@ -1,4 +1,4 @@
-"""A convolutional network of texts whose size knob is its number of filters."""
+"""A convolutional network for texts, sized by its number of filters."""
 
 import torch
 from torch import Tensor, nn
@@ -7,21 +7,21 @@ WIDTHS = (1, 3, 5)
 
 
 class TextCNN(nn.Module):
-    """Class scores, shape (batch, classes), of texts: token ids, shape (batch, length), with 0 for padding.
+    """Map texts (token ids of shape (batch, length), padded with 0) to class scores of shape (batch, classes).
 
-    Filters that see 1, 3 and 5 neighbouring tokens, the maximum of each over the text, and a linear layer (Kim, 2014).
+    Filters over 1, 3 and 5 neighbouring tokens, the maximum of each over the text, and a linear layer (Kim, 2014).
 
     Parameters
     ----------
     vocabulary : int
         Number of token ids.
     width : int
-        Channels of a token.
+        Channels per token.
     filters : int
-        Filters of each of the three widths.
+        Number of filters of each of the three widths.
     classes : int
     dropout : float
-        Share of the features that is dropped during training.
+        Fraction of the features dropped during training.
 
     Examples
     --------
@@ -32,7 +32,7 @@ class TextCNN(nn.Module):
 
     def __init__(self, vocabulary: int, width: int, filters: int, classes: int, dropout: float = 0.5) -> None:
         super().__init__()
-        # The embedding of padding is zero, which is also what a convolution sees beyond the end of a text.
+        # The embedding of padding is zero, the same as a convolution sees beyond the end of a text.
         self.words = nn.Embedding(vocabulary, width, padding_idx=0)
         self.convolutions = nn.ModuleList(nn.Conv1d(width, filters, size, padding=size // 2) for size in WIDTHS)
         self.relu = nn.ReLU()
