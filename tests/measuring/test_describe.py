@@ -107,7 +107,7 @@ def test_channels_that_were_taken_out_are_not_multiplied(tiny, inline):
 
 def test_what_cannot_run_here_is_a_row_of_unknowns_with_the_reason(tiny, inline):
     told = row(tiny, inline, precision="fp8")
-    assert told["reason"] == "fp8 has kernels for CUDA alone, not for cpu"
+    assert told["reason"] == "fp8 has kernels for CUDA only, not for cpu"
     assert told.drop([*KNOBS, "reason"]).isna().all()
 
 

@@ -94,7 +94,7 @@ def test_scoring_leaves_the_test_set_alone(key):
 
 def test_what_cannot_run_here_is_a_reason_not_an_exception(key):
     answer = worker.make_ready(key, ts.Config("model", precision="fp8", threads=1))
-    assert answer == Failure("unsupported", "fp8 has kernels for CUDA alone, not for cpu")
+    assert answer == Failure("unsupported", "fp8 has kernels for CUDA only, not for cpu")
 
 
 def test_a_precision_with_nothing_to_apply_to_is_unsupported_not_fp32_by_another_name(key):

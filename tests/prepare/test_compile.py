@@ -160,7 +160,7 @@ def test_the_model_of_the_source_stays_as_it_is(fast, images):
 def test_without_a_compiler_the_reason_names_one(monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     reason = compiled.unsupported(CONFIG, calibrated=True)
-    assert reason.startswith("torch.compile needs a C++ compiler, and finds none: install g++")
+    assert reason.startswith("torch.compile needs a C++ compiler and found none: install g++")
 
 
 def test_on_cuda_no_compiler_for_the_processor_is_asked_for(monkeypatch):

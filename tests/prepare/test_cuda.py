@@ -81,7 +81,7 @@ def test_without_torchao_the_reason_is_the_line_that_installs_it(monkeypatch, de
 
 def test_static_int8_has_no_kernels_on_cuda_and_the_others_are_named():
     reason = eager.unsupported(Config("model", precision="int8", device="cuda"), calibrated=True)
-    assert reason == "on CUDA there is no int8; there is int8-dynamic, int4, fp8"
+    assert reason == "on CUDA, torchao has kernels for int8-dynamic, int4, fp8, not for int8"
 
 
 @pytest.mark.parametrize("precision", CLASSES)

@@ -211,14 +211,14 @@ def test_rounded_weights_run_in_fp32_on_every_device_and_need_no_calibration(dev
 def test_int8_is_for_the_cpu_and_not_for_every_accelerator(precision):
     assert eager.unsupported(Config("m", precision=precision), calibrated=True) is None
     reason = eager.unsupported(Config("m", precision=precision, device="mps"), calibrated=True)
-    assert reason == f"eager PyTorch has {precision} kernels for the CPU and CUDA alone, not for mps"
+    assert reason == f"eager PyTorch has {precision} kernels for the CPU and CUDA only, not for mps"
 
 
 @pytest.mark.parametrize("device", ["cpu", "mps"])
 @pytest.mark.parametrize("precision", ["fp8", "int4"])
 def test_fp8_and_int4_are_for_cuda_alone(precision, device):
     reason = eager.unsupported(Config("m", precision=precision, device=device), calibrated=True)
-    assert reason == f"{precision} has kernels for CUDA alone, not for {device}"
+    assert reason == f"{precision} has kernels for CUDA only, not for {device}"
 
 
 def test_static_int8_needs_calibration_inputs_and_dynamic_int8_does_not():

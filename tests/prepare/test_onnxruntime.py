@@ -141,7 +141,7 @@ def test_a_precision_without_kernels_is_not_supported(precision):
 def test_it_runs_on_the_cpu_alone():
     for device in ("cuda", "mps"):
         reason = onnxruntime.unsupported(Config("m", device=device, runtime="onnxruntime"), calibrated=True)
-        assert reason == f"this release runs ONNX Runtime on the CPU alone, not on {device}"
+        assert reason == f"this release runs ONNX Runtime on the CPU only, not on {device}"
 
 
 def test_static_int8_needs_calibration_inputs_and_nothing_else_does():

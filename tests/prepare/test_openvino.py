@@ -176,7 +176,7 @@ def test_a_short_float_is_for_processors_that_have_it(monkeypatch, precision):
 
 def test_it_runs_on_the_cpu_alone():
     reason = openvino.unsupported(Config("m", device="cuda", runtime="openvino"), calibrated=True)
-    assert reason == "this release runs OpenVINO on the CPU alone, not on cuda"
+    assert reason == "this release runs OpenVINO on the CPU only, not on cuda"
 
 
 def test_static_int8_needs_calibration_inputs_and_fp32_does_not():

@@ -121,7 +121,7 @@ def test_the_device_of_the_machine_is_supported_and_no_other(tiny, accelerator):
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_a_runtime_of_the_cpu_is_not_supported_on_a_gpu(tiny, accelerator, runtime):
     accelerator("cuda", available=True)
-    assert "on the CPU alone, not on cuda" in unsupported(tiny, Config("narrow", device="cuda", runtime=runtime))
+    assert "on the CPU only, not on cuda" in unsupported(tiny, Config("narrow", device="cuda", runtime=runtime))
 
 
 @pytest.mark.parametrize("runtime", ["eager", "onnxruntime", "openvino"])

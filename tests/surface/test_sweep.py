@@ -74,7 +74,7 @@ def test_configs_may_come_from_any_iterable(tiny, inline):
 @pytest.mark.parametrize(
     ("knobs", "reason"),
     [
-        ({"precision": "fp8"}, "fp8 has kernels for CUDA alone, not for cpu"),
+        ({"precision": "fp8"}, "fp8 has kernels for CUDA only, not for cpu"),
         ({"precision": "w4", "runtime": "openvino"}, "runs OpenVINO in fp32, bf16, fp16, int8, not in w4"),
         ({"precision": "bf16", "runtime": "onnxruntime"}, "kernels run fp32, int8, int8-dynamic, not bf16"),
         ({"precision": "int8", "runtime": "compile"}, "torch.compile runs fp32, bf16, fp16 in this release, not int8"),

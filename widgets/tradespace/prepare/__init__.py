@@ -1,4 +1,4 @@
-"""A model and a Config -> something callable. One file a runtime, one registry."""
+"""A model and a Config -> something callable. One file per runtime, and one registry."""
 
 from tradespace.prepare.registry import Prepared, precisions, prepare, unsupported, untimed, versions
 from tradespace.prepare.session import Layer, Session

@@ -1,4 +1,4 @@
-"""torch.compile: kernels generated and fused for one model and one shape, at the price of compiling them."""
+"""torch.compile: kernels generated and fused for one model and one shape, at the cost of compiling them."""
 
 import copy
 import os
@@ -27,12 +27,12 @@ def unsupported(config: Config, calibrated: bool) -> str | None:
     if config.precision not in PRECISIONS:
         return f"torch.compile runs {', '.join(PRECISIONS)} in this release, not {config.precision}"
     if config.device == "cpu" and not _has_compiler():
-        return "torch.compile needs a C++ compiler, and finds none: install g++ (on macOS clang, on Windows MSVC)"
+        return "torch.compile needs a C++ compiler and found none: install g++ (on macOS clang, on Windows MSVC)"
     return None
 
 
 def convert(source: Source, config: Config) -> Converted:
-    """The model of `source`, compiled anew for each batch size and number of threads, and for any size once."""
+    """Compile the model of `source` for each batch size and number of threads, or once for any batch size."""
     module = InFloat(fold(source.module()), source.example, FLOATS[config.precision], config.device).eval()
     example = source.example.to(config.device)
 
@@ -45,15 +45,15 @@ def convert(source: Source, config: Config) -> Converted:
 
 
 def _compiled(module: nn.Module, example: Tensor, batch_size: int | None, varying: bool, device: str) -> Call:
-    """`module` compiled, its first calls made."""
+    """Compile `module` and make its first calls."""
     import torch._inductor.config as inductor
 
-    # CUDA graphs need shapes that stay; on a CPU there are none.
+    # CUDA graphs need fixed shapes, and do not exist on a CPU.
     mode = "reduce-overhead" if device == "cuda" and not varying and batch_size is not None else None
     call = torch.compile(_of_its_own(module), dynamic=varying or batch_size is None, mode=mode, fullgraph=True)
-    # A size that stands for any must not be 1, which torch.compile takes as a constant.
+    # A size that stands for any size must not be 1, which torch.compile treats as a constant.
     batch = example.expand(batch_size or 3, *example.shape[1:]).clone()
-    # Compiled anew each time, so that `prepare_s` is what compiling costs; and in this process alone.
+    # Nothing is cached, so `prepare_s` is the cost of compiling; one thread compiles in this process only.
     try:
         with quiet() as log, inductor.patch(force_disable_caches=True, compile_threads=1):
             for _ in range(FIRST_CALLS):
@@ -61,14 +61,14 @@ def _compiled(module: nn.Module, example: Tensor, batch_size: int | None, varyin
     except Exception as error:
         reason = (str(error) or repr(error)).strip().splitlines()[0]
         raise Unsupported(f"torch.compile failed: {reason} {log.tail()}") from error
-    # The memory of a CUDA graph's outputs is written to again by the next call.
+    # The next call overwrites the output memory of a CUDA graph.
     return call if mode is None else lambda batch: call(batch).clone()
 
 
 def _of_its_own(module: nn.Module) -> Call:
-    """A function that calls `module`, with a code object that no other session shares.
+    """Wrap `module` in a function with a code object that no other session shares.
 
-    torch.compile counts how often it compiled a code object, and past a limit runs it uncompiled without a word.
+    torch.compile counts how often it compiles a code object; past a limit, it silently runs the code uncompiled.
     """
 
     def call(batch: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ def _of_its_own(module: nn.Module) -> Call:
 
 
 def begin(config: Config) -> None:
-    """Have torch find out which vector instructions the compiler knows: once in a process, for a second or ten."""
+    """Let torch detect which vector instructions the compiler knows: once per process, in one to ten seconds."""
     if config.device == "cpu":
         _find_vector_instructions()
 
@@ -94,7 +94,7 @@ def _find_vector_instructions() -> None:
 
 
 def _has_compiler() -> bool:
-    # torch's own way of asking imports its compiler, for two seconds.
+    # torch's own check imports its compiler, which takes two seconds.
     usual = {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
     return shutil.which(os.environ.get("CXX", usual)) is not None
 

@@ -1,4 +1,4 @@
-"""Precisions that CUDA has kernels for through torchao, where that is installed and the device has the units."""
+"""Precisions with CUDA kernels from torchao, where torchao is installed and the device has the hardware."""
 
 from importlib.util import find_spec
 
@@ -7,7 +7,7 @@ from torch import nn
 
 from tradespace.config import Config
 
-# Precision -> torchao's configuration, and the least compute capability that has the arithmetic.
+# Precision -> torchao's configuration, and the lowest compute capability that has the arithmetic.
 KERNELS = {
     "int8-dynamic": ("Int8DynamicActivationInt8WeightConfig", (8, 0)),
     "int4": ("Int4WeightOnlyConfig", (8, 0)),
@@ -19,7 +19,7 @@ PRECISIONS_OF_CUDA_ALONE = ("fp8", "int4")
 def unsupported(config: Config) -> str | None:
     """Why CUDA cannot run a quantized `config` here, or None."""
     if config.precision not in KERNELS:
-        return f"on CUDA there is no {config.precision}; there is {', '.join(KERNELS)}"
+        return f"on CUDA, torchao has kernels for {', '.join(KERNELS)}, not for {config.precision}"
     if find_spec("torchao") is None:
         return f"{config.precision} on CUDA needs torchao: pip install torchao"
     least, found = KERNELS[config.precision][1], torch.cuda.get_device_capability()
@@ -31,7 +31,7 @@ def unsupported(config: Config) -> str | None:
 
 
 def quantize(module: nn.Module, precision: str) -> None:
-    """Quantize the linear layers of `module`, which is in bf16 on CUDA, in place by torchao."""
+    """Quantize the linear layers of `module`, which is in bf16 on CUDA, in place with torchao."""
     import torchao.quantization as ao
 
     ao.quantize_(module, getattr(ao, KERNELS[precision][0])())

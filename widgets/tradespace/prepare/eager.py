@@ -1,4 +1,4 @@
-"""PyTorch as it comes: one kernel launched after another by Python."""
+"""Eager PyTorch: Python launches one kernel after another."""
 
 import copy
 import io
@@ -40,9 +40,9 @@ def unsupported(config: Config, calibrated: bool) -> str | None:
     if config.device == "cuda":
         return cuda.unsupported(config)
     if config.precision in cuda.PRECISIONS_OF_CUDA_ALONE:
-        return f"{config.precision} has kernels for CUDA alone, not for {config.device}"
+        return f"{config.precision} has kernels for CUDA only, not for {config.device}"
     if config.device != "cpu":
-        return f"eager PyTorch has {config.precision} kernels for the CPU and CUDA alone, not for {config.device}"
+        return f"eager PyTorch has {config.precision} kernels for the CPU and CUDA only, not for {config.device}"
     if INT8_ENGINE not in torch.backends.quantized.supported_engines:
         return f"this build of PyTorch has no {INT8_ENGINE} engine, which runs int8 on a CPU"
     if config.precision == "int8" and not calibrated:
@@ -51,17 +51,17 @@ def unsupported(config: Config, calibrated: bool) -> str | None:
 
 
 def untimed(config: Config) -> str | None:
-    """Why the accuracy of `config` can be told but no time of it, or None."""
+    """Why `config` can be scored but not timed, or None."""
     if config.precision not in WEIGHTS:
         return None
     return (
         f"this release has no {config.precision} kernel to time; "
-        "its accuracy is that of fp32 arithmetic on weights rounded as it says"
+        "its accuracy is that of fp32 arithmetic with rounded weights"
     )
 
 
 def convert(source: Source, config: Config) -> Converted:
-    """The model of `source` at the precision of `config`, on its device."""
+    """Convert the model of `source` to the precision of `config`, on its device."""
     if config.precision in WEIGHTS:
         module = fold(source.module())
         model_mb = weights.round_weights(module, config.precision)
@@ -81,16 +81,16 @@ def convert(source: Source, config: Config) -> Converted:
 
 
 def begin(config: Config) -> None:
-    """Find out, once for all models, what they will be rounded to."""
+    """Find out, once for all models, whether sums of bytes overflow."""
     if config.precision == "int8" and config.device == "cpu":
         overflows()
 
 
 @cache
 def overflows() -> bool:
-    """Whether the largest products of unsigned and signed bytes, added up by PyTorch's engine, come out wrong here.
+    """Whether PyTorch's engine adds the largest products of unsigned and signed bytes incorrectly here.
 
-    They do on x86 processors without VNNI, and where `ONEDNN_MAX_CPU_ISA` hides it: pairs are added in 16 bits there.
+    It does on x86 processors without VNNI, or if `ONEDNN_MAX_CPU_ISA` hides VNNI: pairs are then added in 16 bits.
     """
     unsigned, signed, terms = 255.0, 127.0, 64
     torch.backends.quantized.engine = INT8_ENGINE
@@ -117,7 +117,7 @@ def _converted(
     def layers() -> list[Layer]:
         return noted(layers_of(module, example), note)
 
-    # Threads are torch's own setting, and any batch size will do.
+    # The number of threads is torch's own setting, and any batch size works.
     session = Session(module.eval(), layers)
     return Converted(lambda threads, batch_size: session, model_mb, in_float)
 
@@ -125,8 +125,8 @@ def _converted(
 class InFloat(nn.Module):
     """A module that computes in one floating-point type; its inputs and outputs stay fp32.
 
-    Images are laid out channels last, as PyTorch's own guide to CPU speed advises: bf16 convolutions need it, and
-    fp32 ones gain by it at every batch size. A model that views its activations in the usual layout keeps that.
+    Images are laid out channels last, as PyTorch's own guide to CPU performance advises: bf16 convolutions need it, and
+    fp32 ones gain from it at every batch size. A model that views its activations in the contiguous layout keeps that.
     """
 
     def __init__(self, model: nn.Module, example: Tensor, dtype: torch.dtype, device: str) -> None:
@@ -156,35 +156,35 @@ class InFloat(nn.Module):
 
 
 def _dynamic_int8(model: nn.Module) -> nn.Module:
-    """int8 weights; activations are rounded as they come, in linear and recurrent layers alone."""
+    """Quantize linear and recurrent layers only: weights to int8, activations at each call."""
     layers = {nn.Linear, nn.LSTM, nn.GRU}
     if not any(isinstance(module, tuple(layers)) for module in model.modules()):
         raise Unsupported("int8-dynamic quantizes linear and recurrent layers, and this model has none")
     torch.backends.quantized.engine = INT8_ENGINE
     with warnings.catch_warnings():
-        # torch.ao.quantization is deprecated in favour of torchao, whose CPU kernels do not load beside this torch.
+        # torch.ao.quantization is deprecated in favour of torchao, whose CPU kernels do not load with this torch.
         warnings.simplefilter("ignore")
-        # Wrapped, since a model that is itself such a layer would be left as it is.
+        # Wrapped, since a model that is itself such a layer would not be converted.
         converted: nn.Module = torch.ao.quantization.quantize_dynamic(nn.Sequential(model), layers, torch.qint8)
     return converted
 
 
 class _LinearInFloat(nn.Module):
-    """A dynamic int8 layer computed in floating point: its rounded inputs by its rounded weights."""
+    """A dynamic int8 layer computed in floating point: its rounded inputs times its rounded weights."""
 
     def __init__(self, layer: quantized.dynamic.Linear) -> None:
         super().__init__()
         self.weight, self.bias = layer.weight().dequantize(), layer.bias()
 
     def forward(self, x: Tensor) -> Tensor:
-        # As torch's dynamic layers do, on every processor: to seven bits.
+        # To seven bits, as torch's dynamic layers round on every processor.
         scale, zero_point = torch._choose_qparams_per_tensor(x, True)
         inputs = torch.fake_quantize_per_tensor_affine(x, scale, zero_point, 0, 127)
         return F.linear(inputs, self.weight, self.bias)
 
 
 def _dynamic_in_float(module: nn.Module) -> Call:
-    """`module`, int8-dynamic, computed in floating point. What enters recurrent layers is not rounded there."""
+    """Copy an int8-dynamic `module` into floating point. The inputs of recurrent layers are not rounded there."""
     twin = copy.deepcopy(module)
     for name, layer in list(twin.named_modules()):
         if isinstance(layer, quantized.dynamic.Linear):
@@ -204,10 +204,10 @@ def _recurrent_in_float(layer: Any) -> nn.Module:
 
 
 def _static_int8(source: Source) -> tuple[nn.Module, Callable[[], Call]]:
-    """int8 weights and activations, with ranges observed on the calibration inputs (Jacob et al., 2018); and the same
-    in floating point.
+    """Quantize weights and activations to int8; also return the same model in floating point.
 
-    Where sums of bytes would overflow, activations have seven bits: what torch itself does for its other x86 engine.
+    Ranges are observed on the calibration inputs (Jacob et al., 2018). Where sums of bytes would overflow, activations
+    have seven bits, which torch itself uses for its other x86 engine.
     """
     from torch.ao.quantization import get_default_qconfig_mapping
     from torch.ao.quantization.quantize_fx import convert_fx, convert_to_reference_fx, prepare_fx
@@ -221,7 +221,7 @@ def _static_int8(source: Source) -> tuple[nn.Module, Callable[[], Call]]:
                 observed = prepare_fx(nn.Sequential(source.module()), mapping, example_inputs=(source.example,))
             with torch.inference_mode():
                 for batch in source.calibration:
-                    observed(batch.clone())  # a model that works in place would change the next one's inputs
+                    observed(batch.clone())  # an in-place model would change the next one's inputs
             twin = copy.deepcopy(observed)
             converted = convert_fx(observed)
             with torch.inference_mode():
@@ -243,7 +243,7 @@ def _static_int8(source: Source) -> tuple[nn.Module, Callable[[], Call]]:
 
 @contextmanager
 def _without_stack_traces() -> Iterator[None]:
-    """Let torch.fx not note where in the source each operation came from: for that it imports all of torch.compile."""
+    """Keep torch.fx from recording where each operation came from, for which it imports all of torch.compile."""
     before = torch.fx.config.do_not_emit_stack_traces
     torch.fx.config.do_not_emit_stack_traces = True
     try:
@@ -253,7 +253,7 @@ def _without_stack_traces() -> Iterator[None]:
 
 
 def layers_of(module: nn.Module, example: Tensor) -> list[Layer]:
-    """The layers of `module` that multiply, by the type of their weights, then its products of activations, as one."""
+    """List the layers that multiply, with the type of their weights; products of activations form one last layer."""
     layers: list[Layer] = []
 
     def note(layer: nn.Module, inputs: tuple[Tensor, ...], outputs: Tensor) -> None:
@@ -264,9 +264,9 @@ def layers_of(module: nn.Module, example: Tensor) -> list[Layer]:
         layers.append(Layer(type(layer).__name__, _name(weight.dtype), items[0].numel() * weight[0].numel()))
 
     watched = [layer.register_forward_hook(note) for layer in module.modules() if _weight(layer) is not None]
-    # The counter sees the arithmetic of floating-point kernels alone.
+    # The counter sees only the arithmetic of floating-point kernels.
     fast, attention = torch.backends.mha.get_fastpath_enabled(), sdpa_kernel(SDPBackend.MATH)
-    torch.backends.mha.set_fastpath_enabled(False)  # attention in one kernel is beyond its sight
+    torch.backends.mha.set_fastpath_enabled(False)  # it cannot see into fused attention
     with FlopCounterMode(display=False) as counter, torch.inference_mode(), attention:
         outputs = module(example)
     torch.backends.mha.set_fastpath_enabled(fast)
@@ -280,7 +280,7 @@ def layers_of(module: nn.Module, example: Tensor) -> list[Layer]:
 
 
 def _weight(layer: nn.Module) -> Tensor | None:
-    """The weight of a layer that multiplies by it: of two axes or more, and not looked up by row."""
+    """The weight that a layer multiplies by, with two axes or more; None for other layers, such as embeddings."""
     weight = getattr(layer, "weight", None)
     if isinstance(layer, LOOKED_UP):
         return None

@@ -1,4 +1,4 @@
-"""A PyTorch module as an ONNX model, and that model in int8: what ONNX Runtime and OpenVINO both run."""
+"""Export a PyTorch module to ONNX, and quantize it to int8, for both ONNX Runtime and OpenVINO."""
 
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -14,19 +14,19 @@ from tradespace.prepare.quiet import quiet
 
 INPUT, OUTPUT = "input", "output"
 MULTIPLY = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-# What lies between layers that multiply, and passes integers on to the next.
+# Operations between the layers that multiply; they pass integers on to the next layer.
 BETWEEN = ("Add", "Relu", "MaxPool", "AveragePool", "GlobalAveragePool", "ReduceMean")
 
 
 def to_onnx(module: nn.Module, example: Tensor, varying: tuple[int, ...]) -> bytes:
-    """`module` as an ONNX model of any batch size and any length of the `varying` axes, BatchNorm folded.
+    """Export `module` to ONNX for any batch size and any length of the `varying` axes, with BatchNorm folded.
 
     Raises
     ------
     Unsupported
-        If the exporter refuses the module; the message says which runtimes need no export.
+        If the exporter refuses the module; the message names a runtime that needs no export.
     """
-    # Two items: an axis of length 1 would be taken for a constant.
+    # Two items, since the exporter treats an axis of length 1 as a constant.
     batch = example.expand(2, *example.shape[1:]).clone()
     axes = {axis: torch.export.Dim.DYNAMIC for axis in (0, *varying)}
     try:
@@ -52,13 +52,13 @@ def to_onnx(module: nn.Module, example: Tensor, varying: tuple[int, ...]) -> byt
 
 
 def to_static_int8(model: bytes, calibration: tuple[Tensor, ...], reduce_range: bool = False) -> bytes:
-    """`model` with int8 weights (a step for each channel) and unsigned 8-bit activations, as pairs of
-    QuantizeLinear and DequantizeLinear that a runtime fuses with the layers between them.
+    """Quantize an ONNX `model` to int8 weights (one step per channel) and unsigned 8-bit activations.
 
-    With `reduce_range` weights are integers from -64 to 64, so that two products fit in 16 bits.
+    It gets pairs of QuantizeLinear and DequantizeLinear, which a runtime fuses with the layers between them. With
+    `reduce_range`, weights are integers from -64 to 64: two products fit in 16 bits.
 
-    Sums and pools between layers are integers too, unless the model normalises them in fp32 (LayerNorm): there rounding
-    every sum costs accuracy. Left to its defaults the quantizer would round everything, masks and embeddings included.
+    Sums and pools between layers are integers too, unless the model normalises them in fp32 (LayerNorm): rounding every
+    sum would then cost accuracy. By default the quantizer would round everything, including masks and embeddings.
     """
     import onnx
     from onnxruntime import quantization as q
@@ -86,19 +86,19 @@ def to_static_int8(model: bytes, calibration: tuple[Tensor, ...], reduce_range: 
 
 
 def to_dynamic_int8(model: bytes) -> bytes:
-    """`model` with int8 weights in its matrix products; activations are rounded as they come.
+    """Quantize the matrix products of an ONNX `model`: weights to int8, activations at each call.
 
     Raises
     ------
     Unsupported
-        If it has no matrix product with weights.
+        If the model has no matrix product with weights.
     """
     import onnx
     from onnxruntime import quantization as q
 
     proto = onnx.load_from_string(model)
     kinds = ["MatMul", "Gemm"]
-    del proto.graph.value_info[:]  # shapes noted by the exporter, which the quantizer would trust when they are stale
+    del proto.graph.value_info[:]  # the exporter's shapes, which the quantizer would trust even if they are stale
     with quiet(), tempfile.TemporaryDirectory() as folder:
         plain, quantized = Path(folder) / "plain.onnx", Path(folder) / "quantized.onnx"
         onnx.save(proto, plain)
@@ -107,10 +107,10 @@ def to_dynamic_int8(model: bytes) -> bytes:
 
 
 def in_float(model: bytes) -> bytes:
-    """`model` with its products of integers as products of the same numbers in floating point.
+    """Replace the integer products of an ONNX `model` with products of the same numbers in floating point.
 
-    To be run without optimisations, which would fuse what lies between QuantizeLinear and DequantizeLinear into
-    integers again.
+    Run the result without optimisations: they would fuse the layers between QuantizeLinear and DequantizeLinear into
+    integer kernels again.
     """
     import onnx
 
@@ -118,7 +118,7 @@ def in_float(model: bytes) -> bytes:
     one, nodes = "in_float_one", []
     for node in proto.graph.node:
         if node.op_type == "MatMulInteger":
-            # Operands A and B, and their zero points behind them.
+            # Operands A and B, followed by their zero points.
             floats = [f"{node.output[0]}_{side}" for side in "ab"]
             for i, name in enumerate(floats):
                 integers = [node.input[i], one, *node.input[i + 2 : i + 3]]
@@ -133,7 +133,7 @@ def in_float(model: bytes) -> bytes:
 
 
 def _with_integers(model: bytes, kind: str, precision: str) -> bytes:
-    """`model`, if it has a node of that kind: else the quantizer found nothing to do, and left it in fp32."""
+    """Return `model` if it has a node of that kind; otherwise the quantizer had nothing to do and left it in fp32."""
     import onnx
 
     if not any(node.op_type == kind for node in onnx.load_from_string(model).graph.node):
@@ -142,8 +142,11 @@ def _with_integers(model: bytes, kind: str, precision: str) -> bytes:
 
 
 def _behind_maxima(nodes: Iterable[Any]) -> list[str]:
-    """Layers fed by a ReduceMax. OpenVINO 2026.4 merges the rounding between the two into the maximum, wrongly, also
-    where several maxima are joined between them."""
+    """Names of the layers fed by a ReduceMax.
+
+    OpenVINO 2026.4 wrongly merges the rounding between the two into the maximum, even if several maxima are joined
+    between them.
+    """
     maxima = {output for node in nodes if node.op_type == "ReduceMax" for output in node.output}
     for node in nodes:
         if node.op_type in ("Reshape", "Squeeze", "Flatten", "Concat") and maxima.intersection(node.input):
@@ -152,7 +155,7 @@ def _behind_maxima(nodes: Iterable[Any]) -> list[str]:
 
 
 class _Reader:
-    """Calibration inputs in the form that ONNX Runtime's quantizer asks for."""
+    """Calibration inputs in the form that ONNX Runtime's quantizer expects."""
 
     def __init__(self, calibration: tuple[Tensor, ...]) -> None:
         self._batches: Iterator[np.ndarray] = (batch.numpy() for batch in calibration)

@@ -1,4 +1,4 @@
-"""Fold each BatchNorm into the convolution before it: in evaluation mode it is a fixed scale and shift of channels."""
+"""Fold each BatchNorm into the convolution before it: in evaluation mode it is a fixed scale and shift per channel."""
 
 from collections import Counter
 
@@ -11,10 +11,10 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def fold(module: nn.Module) -> nn.Module:
-    """`module`, changed in place: a BatchNorm that follows a convolution is part of its weights now.
+    """Fold each BatchNorm of `module` into the convolution before it, in place, and return `module`.
 
-    Which follows which is found by tracing; a module whose control flow depends on data cannot be traced and is
-    returned as it is. Its own `forward` stays: what that does in Python is part of what is timed.
+    Tracing finds which layer follows which. A module whose control flow depends on data cannot be traced and is
+    returned unchanged. The module keeps its own `forward`: the Python code there is part of the timed call.
 
     Examples
     --------
@@ -46,5 +46,5 @@ def fold(module: nn.Module) -> nn.Module:
 
 
 def _is_plain(layer: nn.Module) -> bool:
-    """Whether nothing hangs on it that could see or change what passes."""
+    """Whether the layer has no hook or parametrization, which could see or change its values."""
     return not (layer._forward_hooks or layer._forward_pre_hooks or parametrize.is_parametrized(layer))

@@ -1,4 +1,4 @@
-"""ONNX Runtime: a graph of fused kernels, compiled ahead of time, run without Python."""
+"""ONNX Runtime: a graph of fused kernels, compiled ahead of time and run without Python."""
 
 import json
 import math
@@ -19,15 +19,15 @@ from tradespace.spinning import ONNXRUNTIME_SPIN_US, how_threads_wait
 
 PRECISIONS = ("fp32", "int8", "int8-dynamic")
 ERRORS_ONLY = 3
-# Without VNNI, products of unsigned and signed bytes are added in 16 bits, which overflow. With this, ONNX Runtime has
-# kernels of unsigned by unsigned bytes there, which are exact and slower; on other processors it changes nothing.
+# Without VNNI, products of unsigned and signed bytes are added in 16 bits, which overflow. With this option, ONNX
+# Runtime multiplies unsigned by unsigned bytes there: exact, but slower. It has no effect on other processors.
 NO_OVERFLOW = "session.x64quantprecision", "1"
 
 
 def unsupported(config: Config, calibrated: bool) -> str | None:
     """Why ONNX Runtime cannot run `config` here, or None."""
     if config.device != "cpu":
-        return f"this release runs ONNX Runtime on the CPU alone, not on {config.device}"
+        return f"this release runs ONNX Runtime on the CPU only, not on {config.device}"
     if config.precision not in PRECISIONS:
         return f"ONNX Runtime's CPU kernels run {', '.join(PRECISIONS)}, not {config.precision}"
     if config.precision == "int8" and not calibrated:
@@ -36,7 +36,7 @@ def unsupported(config: Config, calibrated: bool) -> str | None:
 
 
 def convert(source: Source, config: Config) -> Converted:
-    """The model of `source` exported to ONNX, at the precision of `config`."""
+    """Export the model of `source` to ONNX, at the precision of `config`."""
     model = source.onnx(config.precision)
 
     @cache
@@ -65,7 +65,7 @@ def _session(model: bytes, threads: int, disabled: tuple[str, ...] = (), **optio
 
 
 def float_call(model: bytes) -> Call:
-    """An int8 `model` computed in floating point: as the graph says, node by node, nothing fused."""
+    """Make a call that computes an int8 `model` in floating point, node by node as in the graph, nothing fused."""
     from onnxruntime import GraphOptimizationLevel
 
     return _call(export.in_float(model), 1, graph_optimization_level=GraphOptimizationLevel.ORT_DISABLE_ALL)
@@ -81,7 +81,7 @@ def _call(model: bytes, threads: int, **options: Any) -> Call:
 
 
 def layers_of(model: bytes, example: Tensor) -> list[Layer]:
-    """The layers that multiply, from the runtime's own profile of one call and the graph it optimised."""
+    """List the layers that multiply, from the runtime's own profile of one call and its optimised graph."""
     import onnx
 
     with tempfile.TemporaryDirectory() as folder:
@@ -89,7 +89,7 @@ def layers_of(model: bytes, example: Tensor) -> list[Layer]:
         session = _session(
             model,
             1,
-            ("NchwcTransformer",),  # it pads channels, and so would have more arithmetic counted
+            ("NchwcTransformer",),  # it pads channels, which would inflate the arithmetic counted
             enable_profiling=True,
             profile_file_prefix=str(Path(folder) / "profile"),
             optimized_model_filepath=optimised,
@@ -105,7 +105,7 @@ def layers_of(model: bytes, example: Tensor) -> list[Layer]:
 
 
 def _node(event: dict[str, Any]) -> str:
-    """The node whose run an event of the profile tells of; the same name twice is impossible in a graph."""
+    """The node that an event of the profile timed, or an empty string; names are unique in a graph."""
     return str(event["name"]).removesuffix("_kernel_time") if event["name"].endswith("_kernel_time") else ""
 
 
@@ -114,7 +114,7 @@ def _multiplies(event: dict[str, Any]) -> bool:
 
 
 def _layer(ran: dict[str, Any], weights: list[tuple[int, ...]]) -> Layer:
-    """The layer of one profiled call: shapes and types of its activations, and the shapes of its weights."""
+    """Make a Layer of one profiled call, from the shapes and types of its activations and its weights' shapes."""
     kinds = [kind for tensor in ran["input_type_shape"] for kind in tensor]
     [first] = ran["input_type_shape"][0].values()
     [outputs] = ran["output_type_shape"][0].values()

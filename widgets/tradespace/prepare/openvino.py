@@ -1,4 +1,4 @@
-"""OpenVINO: a graph compiled for this processor and one batch size, run without Python."""
+"""OpenVINO: a graph compiled for this processor and one batch size, and run without Python."""
 
 import math
 from functools import cache
@@ -15,8 +15,8 @@ from tradespace.prepare.session import UNCALIBRATED, Call, Converted, Layer, Ses
 from tradespace.prepare.source import Source
 from tradespace.spinning import OPENVINO_BINDS, how_threads_wait
 
-# Precision -> what OpenVINO calls the type to compute in. Left to itself it takes bf16 where the processor has it,
-# and calls that fp32; beside int8 layers, too, what stays in floating point stays fp32.
+# Precision -> OpenVINO's name of the type to compute in. By default, OpenVINO runs fp32 models in bf16 if the processor
+# has it. In int8 models, too, the layers that stay in floating point stay fp32.
 HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
 PRECISIONS = tuple(HINTS)
 NAMES = {"f32": "fp32", "f16": "fp16", "u8": "int8", "i8": "int8"}
@@ -28,7 +28,7 @@ KINDS = ("Convolution", "Deconvolution", "FullyConnected", "MatMul")
 def unsupported(config: Config, calibrated: bool) -> str | None:
     """Why OpenVINO cannot run `config` here, or None."""
     if config.device != "cpu":
-        return f"this release runs OpenVINO on the CPU alone, not on {config.device}"
+        return f"this release runs OpenVINO on the CPU only, not on {config.device}"
     if config.precision not in PRECISIONS:
         return f"this release runs OpenVINO in {', '.join(PRECISIONS)}, not in {config.precision}"
     if config.precision in ("bf16", "fp16") and config.precision.upper() not in _capabilities():
@@ -39,7 +39,7 @@ def unsupported(config: Config, calibrated: bool) -> str | None:
 
 
 def convert(source: Source, config: Config) -> Converted:
-    """The model of `source` exported to ONNX, in int8 if asked, and read by OpenVINO."""
+    """Export the model of `source` to ONNX, in int8 if requested, and have OpenVINO read it."""
     integers = config.precision == "int8"
     narrow = integers and overflows()
     model = source.onnx("int8-7bit" if narrow else "int8" if integers else "fp32")
@@ -59,16 +59,16 @@ def convert(source: Source, config: Config) -> Converted:
 
 
 def begin(config: Config) -> None:
-    """Find out, once for all models, what they will be rounded to."""
+    """Find out, once for all models, whether sums of bytes overflow."""
     if config.precision == "int8":
         overflows()
 
 
 @cache
 def overflows() -> bool:
-    """Whether the largest products of unsigned and signed bytes, added up by OpenVINO, come out wrong here.
+    """Whether OpenVINO adds the largest products of unsigned and signed bytes incorrectly here.
 
-    They do on x86 processors without VNNI, and where `ONEDNN_MAX_CPU_ISA` hides it: pairs are added in 16 bits there.
+    It does on x86 processors without VNNI, or if `ONEDNN_MAX_CPU_ISA` hides VNNI: pairs are then added in 16 bits.
     """
     import openvino
     from openvino import opset13 as ops
@@ -83,7 +83,7 @@ def overflows() -> bool:
 
 
 def _compiled(model: bytes, shape: tuple[int, ...], hint: str, threads: int) -> Any:
-    """`model` compiled for inputs of `shape`, in which -1 stands for any length."""
+    """Compile `model` for inputs of `shape`, in which -1 stands for any length."""
     read = _core().read_model(model)
     read.reshape(list(shape))
     options = {
@@ -101,7 +101,7 @@ def _call(compiled: Any) -> Call:
     request = compiled.create_infer_request()
 
     def call_any(batch: Tensor) -> Tensor:
-        # A name for it, since the tensor does not keep the memory alive that it shares.
+        # Named, since OpenVINO's tensor does not keep the memory that it shares alive.
         array = batch.contiguous().numpy()
         request.set_input_tensor(openvino.Tensor(array, shared_memory=True))
         request.infer()
@@ -111,8 +111,8 @@ def _call(compiled: Any) -> Call:
     port = compiled.input(0)
     if port.get_partial_shape().is_dynamic or math.prod(port.get_shape()) > MOST_COPIED:
         return call_any
-    # A small input is copied into memory of the request's own: handing a tensor over takes longer.
-    with torch.inference_mode(False):  # so that they can be written to outside inference mode too
+    # A small input is copied into the request's own memory: passing a tensor takes longer.
+    with torch.inference_mode(False):  # else they could not be written to outside inference mode
         inputs = torch.from_numpy(request.get_input_tensor().data)
         outputs = torch.from_numpy(request.get_output_tensor().data)
 
@@ -125,7 +125,7 @@ def _call(compiled: Any) -> Call:
 
 
 def layers_of(compiled: Any) -> list[Layer]:
-    """The layers that multiply, from the graph that OpenVINO executes."""
+    """List the layers that multiply, from the graph that OpenVINO executes."""
     layers = []
     for node in compiled.get_runtime_model().get_ordered_ops():
         info = {key: node.get_rt_info()[key].astype(str) for key in ("layerType", "runtimePrecision")}
@@ -137,7 +137,7 @@ def layers_of(compiled: Any) -> list[Layer]:
 
 def _macs(node: Any, kind: str) -> int:
     outputs, data, weights = (list(port.get_shape()) for port in (node.output(0), *node.inputs()[:2]))
-    # Filters are (out, in, height, width), behind an axis of groups if there are any; transposed, (in, out, ...).
+    # Filters are (out, in, height, width), after an axis of groups if there are any; transposed, (in, out, ...).
     filters = weights[len(weights) - len(data) + 1 :]
     if kind == "Deconvolution":
         return int(math.prod(data) * math.prod(filters))

@@ -1,4 +1,4 @@
-"""Fewer weights after training: the smallest set to zero, or whole channels taken out."""
+"""Prune weights after training: set the smallest to zero, or take whole channels out."""
 
 import copy
 import warnings
@@ -14,29 +14,29 @@ from tradespace.errors import Unsupported, choose
 from tradespace.prepare.quiet import quiet
 from tradespace.prepare.weights import weights_of
 
-# What is pruned. Embeddings and normalisation keep all they have, as in Han et al.
+# Layers that are pruned. Embeddings and normalisation layers are not, as in Han et al.
 LAYERS = (_ConvNd, nn.Linear, nn.MultiheadAttention, nn.RNNBase)
 ESTIMATION_ITEMS, ESTIMATION_BATCH = 1000, 100
 
 
 def prune(module: nn.Module, pruning: str, inputs: Tensor | None, example: Tensor) -> nn.Module:
-    """A copy of `module` in evaluation mode, pruned as the knob `pruning` says. Nothing is trained.
+    """Return a pruned copy of `module` in evaluation mode. Nothing is trained.
 
     Parameters
     ----------
     pruning : str
-        `weights-P` sets the P % of all weights that are smallest to zero (Han et al., 2015); shapes stay as they are.
-        `channels-P` takes out the P % of each layer's channels that have the smallest L2 norm, together with all that
-        hangs on them (Fang et al., 2023); inputs and outputs of the model stay whole.
+        `weights-P` sets the smallest P % of all weights to zero (Han et al., 2015) and keeps their shapes. `channels-P`
+        takes out the P % of each layer's channels with the smallest L2 norm, together with everything that depends on
+        them (Fang et al., 2023), and keeps the inputs and outputs of the model.
     inputs : Tensor or None
-        A few hundred inputs, without labels. The running statistics of BatchNorm are estimated anew on them.
+        A few hundred inputs, without labels, to re-estimate the running statistics of BatchNorm.
     example : Tensor
         One input, batch size 1.
 
     Raises
     ------
     Unsupported
-        If there is nothing in the module to prune, or if torch-pruning is missing or cannot take its channels out.
+        If the module has nothing to prune, or if torch-pruning is missing or cannot take its channels out.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def prune(module: nn.Module, pruning: str, inputs: Tensor | None, example: Tenso
     24
     """
     kind, percent = pruned_share(choose("pruning", pruning, PRUNINGS))
-    with torch.inference_mode(False):  # a copy made in inference mode could not be traced
+    with torch.inference_mode(False):  # a copy made in inference mode cannot be traced
         pruned = copy.deepcopy(module).eval()
         if kind == "none":
             return pruned
@@ -62,7 +62,7 @@ def prune(module: nn.Module, pruning: str, inputs: Tensor | None, example: Tenso
 
 
 def zero_smallest(module: nn.Module, share: float) -> None:
-    """Set the smallest `share` of the weights to zero, in place, under one threshold for all layers."""
+    """Set the smallest `share` of the weights to zero, in place, with one threshold for all layers."""
     layers = [layer for layer in module.modules() if isinstance(layer, LAYERS)]
     if any(parametrize.is_parametrized(layer) for layer in layers):
         raise Unsupported(
@@ -79,16 +79,16 @@ def zero_smallest(module: nn.Module, share: float) -> None:
 
 
 def remove_channels(module: nn.Module, share: float, example: Tensor) -> None:
-    """Take the `share` of channels with the smallest L2 norm out of each group of layers that depend on each other."""
+    """Take the `share` of channels with the smallest L2 norm out of each group of interdependent layers."""
     try:
         with quiet():
             import torch_pruning as tp
     except ImportError as error:
-        reason = "taking channels out of a model that ships no such version needs torch-pruning"
+        reason = "taking channels out of a model without a shipped pruned version needs torch-pruning"
         raise Unsupported(f"{reason}: pip install torch-pruning") from error
     pair = torch.cat([example, example])
     before = _weights(module), _output_shape(module, pair)
-    # torch-pruning prints and warns, and follows the graph of autograd: parameters must ask for gradients.
+    # torch-pruning prints, warns, and follows the autograd graph: parameters must require gradients.
     with quiet(), warnings.catch_warnings(action="ignore"), torch.enable_grad():
         module.requires_grad_(True)
         try:
@@ -105,7 +105,7 @@ def remove_channels(module: nn.Module, share: float, example: Tensor) -> None:
                 importance=tp.importance.GroupMagnitudeImportance(p=2),
                 pruning_ratio=share,
                 ignored_layers=outputs,
-                # The defaults of these are dicts that all pruners of a process share.
+                # Their defaults are dicts that all pruners of a process share.
                 in_channel_groups={},
                 out_channel_groups={},
                 num_heads={},
@@ -115,13 +115,13 @@ def remove_channels(module: nn.Module, share: float, example: Tensor) -> None:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise Unsupported(f"torch-pruning cannot take channels out of this model: {reason}") from error
     if after[1] != before[1]:
-        raise Unsupported("torch-pruning cannot take channels out of this model without changing what it puts out")
+        raise Unsupported("torch-pruning cannot take channels out of this model without changing its output shape")
     if after[0] == before[0]:
         raise Unsupported("this model has no channels but those of its inputs and outputs, and these must stay")
 
 
 def estimate_batch_norm(module: nn.Module, inputs: Tensor) -> None:
-    """Replace the running statistics of BatchNorm layers by their averages over `inputs`, in place."""
+    """Replace the running statistics of BatchNorm layers with their averages over `inputs`, in place."""
     norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     if not norms or len(inputs) < 2:  # one item has no variance
         return
@@ -129,12 +129,12 @@ def estimate_batch_norm(module: nn.Module, inputs: Tensor) -> None:
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # torch's word for: average over all batches alike
+        norm.momentum = None  # in torch: the average over all batches, equally weighted
         norm.train()
     with torch.no_grad():
-        # Batches of equal size: a last one of a single item has no variance either.
+        # Batches of equal size, since a last batch of one item would have no variance either.
         for batch in items.tensor_split(-(-len(items) // ESTIMATION_BATCH)):
-            module(batch.clone())  # a model that works in place would change the caller's inputs
+            module(batch.clone())  # an in-place model would change the caller's inputs
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()

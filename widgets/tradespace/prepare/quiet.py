@@ -1,4 +1,4 @@
-"""Keep what exporters and compilers print out of the notebook, and at hand for the reason of a failure."""
+"""Capture what exporters and compilers print: out of the notebook, but at hand to explain a failure."""
 
 import contextlib
 import ctypes
@@ -14,18 +14,18 @@ LINES_KEPT = 3
 
 
 class Log:
-    """What was printed, logged and warned about."""
+    """Captured output: what was printed, logged and warned about."""
 
     text = ""
 
     def tail(self) -> str:
-        """Its last lines, in one."""
+        """Join its last lines into one."""
         return " | ".join(self.text.strip().splitlines()[-LINES_KEPT:])
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[Log]:
-    """Capture what is printed inside, by Python or by a C++ library, together with warnings and log records.
+    """Capture what Python or a C++ library prints in the block, together with warnings and log records.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def quiet() -> Iterator[Log]:
     shown = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
     with tempfile.TemporaryFile("w+", errors="replace") as file, contextlib.ExitStack() as stack:
         stack.callback(_release, file)
-        # A file rather than a StringIO, since a compiler that is started in here asks for its descriptor.
+        # A file rather than a StringIO, since a compiler started in the block asks for its descriptor.
         stack.enter_context(contextlib.redirect_stdout(file))
         stack.enter_context(contextlib.redirect_stderr(file))
         warned = stack.enter_context(warnings.catch_warnings(record=True))
@@ -60,7 +60,7 @@ def quiet() -> Iterator[Log]:
 
 @contextlib.contextmanager
 def _into(file: IO[str], descriptor: int) -> Iterator[None]:
-    """Send what is written to a file descriptor of this process into `file`."""
+    """Redirect a file descriptor of this process into `file`."""
     _flush()
     saved = os.dup(descriptor)
     os.dup2(file.fileno(), descriptor)
@@ -72,7 +72,7 @@ def _into(file: IO[str], descriptor: int) -> Iterator[None]:
 
 
 def _flush() -> None:
-    """Write out what Python and the C library hold back, each for its own streams."""
+    """Flush the buffers of Python and of the C library, which each have their own streams."""
     for stream in (sys.__stdout__, sys.__stderr__):
         if stream is not None:
             stream.flush()
@@ -81,7 +81,7 @@ def _flush() -> None:
 
 
 def _handlers() -> list["logging.StreamHandler[Any]"]:
-    """Handlers that write to the streams there were when they were made."""
+    """Log handlers that write to a stream: each keeps the one it was created with."""
     loggers = [
         logging.root,
         *(one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)),
@@ -91,7 +91,7 @@ def _handlers() -> list["logging.StreamHandler[Any]"]:
 
 
 def _release(file: IO[str]) -> None:
-    """Give handlers that were made in the meantime the stream they would have had."""
+    """Give handlers created in the meantime the stream they would have had otherwise."""
     for handler in _handlers():
         if handler.stream is file:
             handler.setStream(sys.stderr)

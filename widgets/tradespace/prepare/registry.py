@@ -1,4 +1,4 @@
-"""The runtimes there are, and what they make of a model."""
+"""The registry of runtimes, and the preparation of a model for one of them."""
 
 import time
 from collections.abc import Callable
@@ -28,7 +28,7 @@ class Prepared:
     ----------
     converted : Converted
     prepare_s : float
-        Seconds that loading, pruning, exporting, calibrating and converting took, once.
+        Seconds that loading, pruning, exporting, calibrating and converting took; they are done once.
     """
 
     converted: Converted
@@ -36,21 +36,21 @@ class Prepared:
 
     @property
     def model_mb(self) -> float:
-        """Size on disk of the weights, in 10^6 bytes."""
+        """Size of the weights on disk, in 10^6 bytes."""
         return self.converted.model_mb
 
     @property
     def in_float(self) -> Callable[[], Call] | None:
-        """Makes the same rounded model, to be computed in floating point; None where nothing is in integers."""
+        """Makes the same rounded model in floating point; None if the model computes nothing in integers."""
         return self.converted.in_float
 
     def session(self, threads: int, batch_size: int | None) -> Session:
-        """The model ready for batches of that size, or of any; how many threads it may use holds for most runtimes."""
+        """Open a session for batches of one size, or of any size; most runtimes fix the number of threads here."""
         return self.converted.open(threads, batch_size)
 
 
 def unsupported(task: Task, config: Config) -> str | None:
-    """Why this machine cannot run `config`, in a sentence; None if it can."""
+    """Why this machine cannot run `config`, as a sentence; None if it can."""
     runtime = RUNTIMES[config.runtime]
     missing = [name for name in runtime.packages if find_spec(name) is None]
     if missing:
@@ -61,12 +61,12 @@ def unsupported(task: Task, config: Config) -> str | None:
 
 
 def untimed(config: Config) -> str | None:
-    """Why the accuracy of `config` can be told but no time of it, in a sentence; None if both can."""
+    """Why `config` can be scored but not timed, as a sentence; None if it can be timed too."""
     return eager.untimed(config) if config.runtime == "eager" else None
 
 
 def prepare(source: Source, config: Config) -> Prepared:
-    """The model of `source` converted as `config` says. Threads and batch size play no part yet.
+    """Convert the model of `source` as `config` says. Threads and batch size do not matter yet.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def prepare(source: Source, config: Config) -> Prepared:
     Raises
     ------
     Unsupported
-        If the model has nothing that this precision could be applied to, or the runtime's exporter refuses it.
+        If the model has nothing to which this precision applies, or the runtime's exporter refuses it.
     """
     runtime = RUNTIMES[config.runtime]
     runtime.begin(config)
@@ -96,13 +96,13 @@ def _available(device: str) -> bool:
 
 
 def precisions() -> tuple[str, ...]:
-    """The precisions that eager PyTorch can be timed at with the devices of this machine."""
+    """Precisions at which eager PyTorch can be timed on the devices of this machine."""
     beyond = () if torch.cuda.is_available() else cuda.PRECISIONS_OF_CUDA_ALONE
     return tuple(name for name in PRECISIONS if name not in (*eager.WEIGHTS, *beyond))
 
 
 def versions(config: Config) -> dict[str, str]:
-    """Package -> version, of what runs and converts the model of `config` besides PyTorch."""
+    """Package -> version, for the packages besides PyTorch that convert and run the model of `config`."""
     packages = [*RUNTIMES[config.runtime].packages]
     if config.pruning.startswith("channels"):
         packages.append("torch-pruning")

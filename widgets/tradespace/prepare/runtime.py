@@ -1,4 +1,4 @@
-"""What every runtime says of itself."""
+"""The interface of a runtime."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ class Runtime:
     Parameters
     ----------
     precisions : tuple of str
-        Those it has code for, whatever this machine can run.
+        Precisions it has code for, whether or not this machine can run them.
     unsupported : callable
-        (Config, whether there are calibration inputs) -> why this machine cannot run it, or None.
+        (Config, whether there are calibration inputs) -> why this machine cannot run the Config, or None.
     convert : callable
         (Source, Config) -> `Converted`.
     packages : tuple of str
-        What has to be installed besides PyTorch.
+        Packages that it needs besides PyTorch.
     begin : callable
-        (Config) -> what a process does once before it converts: part of no model's `prepare_s`.
+        (Config) -> None. Work that a process does once before it converts, so no model's `prepare_s` includes it.
     exports : bool
-        Whether it takes the model's ONNX export, which runtimes share.
+        Whether it uses the model's ONNX export, which runtimes share.
     preparing_s : tuple of float
-        Seconds that are expected, before any were measured, of the first Config of a variant and of each further one.
+        Expected seconds, before any were measured, for the first Config of a variant and for each further one.
     """
 
     precisions: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What preparing gives: a model converted for one runtime, sessions of it that can be called, the layers that ran."""
+"""The results of preparing: a model converted for one runtime, its sessions, which can be called, and its layers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,16 +12,16 @@ UNCALIBRATED = "static int8 learns its ranges from calibration inputs, and this 
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer that multiplies and accumulates, as the runtime runs it.
+    """A layer that multiplies and accumulates, as run by the runtime.
 
     Parameters
     ----------
     kind, precision : str
-        What the runtime calls it, and the type it multiplies in: `fp32 bf16 fp16 int8 ...`.
+        The runtime's name for it, and the type it multiplies in: `fp32 bf16 fp16 int8 ...`.
     macs : int
-        Multiply-accumulates for one item.
+        Multiply-accumulates per item.
     note : str
-        Where a type is not used to its full range, what is left of it: `7-bit weights`.
+        If a type is not used over its full range, the part that is used: `7-bit weights`.
     """
 
     kind: str
@@ -31,18 +31,18 @@ class Layer:
 
 
 def noted(layers: list[Layer], note: str) -> list[Layer]:
-    """`layers`, those in int8 with the note."""
+    """Add the note to those of `layers` that are in int8."""
     return [replace(layer, note=note) if layer.precision == "int8" else layer for layer in layers]
 
 
 @dataclass(frozen=True)
 class Session:
-    """A model ready to run on a number of threads, in batches of a size.
+    """A model ready to run, for a given number of threads and batch size.
 
     Parameters
     ----------
     call : callable
-        A batch on the Config's device -> outputs, as fp32.
+        A batch on the Config's device -> outputs in fp32.
     layers : callable
         () -> the layers of the compiled model that do its arithmetic, read from the runtime itself.
     """
@@ -62,8 +62,8 @@ class Converted:
     model_mb : float
         Size on disk of the weights as this runtime loads them, in 10^6 bytes.
     in_float : callable, optional
-        () -> the same rounded model computed in floating point, by plain kernels that no processor's 8-bit arithmetic
-        enters: what the integers stand for. There where the precision has integer kernels.
+        () -> the same rounded model computed in floating point, by plain kernels that do not depend on a processor's
+        8-bit arithmetic: what the integers stand for. None if the precision has no integer kernels.
     """
 
     open: Callable[[int, int | None], Session]

@@ -1,4 +1,4 @@
-"""A model on its way to a runtime, with what several runtimes need of it made once."""
+"""A model before its conversion to a runtime. What several runtimes need is made once and shared."""
 
 import copy
 import time
@@ -20,15 +20,15 @@ class Source:
     Attributes
     ----------
     example : Tensor
-        One input, batch size 1, as it is fed.
+        One input, batch size 1, trimmed as for a call.
     calibration : tuple of Tensor
-        Batches of inputs to observe the ranges of activations on; empty if the task has none.
+        Batches of inputs on which to observe the ranges of activations; empty if the task has none.
     varying : tuple of int
-        Axes whose length differs between batches, besides the batch axis itself.
+        Axes whose length differs between batches, apart from the batch axis itself.
     made_s : float
-        Seconds that loading and all exports so far took.
+        Seconds spent so far on loading and on all exports.
     needed_s : float
-        Seconds that it took to make what was asked for last, though it may have been made for an earlier Config.
+        Seconds that it took to make what was last requested, even if it was made for an earlier Config.
     """
 
     def __init__(self, task: Task, model: str, pruning: str) -> None:
@@ -47,13 +47,15 @@ class Source:
         return sum(self._seconds.values())
 
     def module(self) -> nn.Module:
-        """A copy, which the runtime may keep and change."""
+        """Copy the model; the runtime may keep and change the copy."""
         self.needed_s = self._seconds["module"]
         return copy.deepcopy(self._module)
 
     def onnx(self, precision: str) -> bytes:
-        """The model as an ONNX file of any batch size, at `fp32`, `int8`, `int8-dynamic`, or `int8-7bit`: int8 with
-        weights of seven bits."""
+        """Export the model to ONNX for any batch size.
+
+        `precision` is `fp32`, `int8`, `int8-dynamic`, or `int8-7bit`: int8 with weights of seven bits.
+        """
         steps = ["fp32"] if precision == "fp32" else ["fp32", precision]
         for step in steps:
             if step not in self._exports:
@@ -83,7 +85,7 @@ class Source:
 
 
 def _varying(task: Task) -> tuple[int, ...]:
-    """The axes that trimming shortens, for some items more than for others."""
+    """Axes that trimming shortens more for some items than for others."""
     inputs = task.load_data().inputs[:LOOKED_AT_ITEMS]
     shapes = [inputs.shape[1:], *(task.trim(item).shape[1:] for item in inputs.split(1))]
     lengths = enumerate(zip(*shapes, strict=True), start=1)
@@ -91,7 +93,7 @@ def _varying(task: Task) -> tuple[int, ...]:
 
 
 def load(task: Task, model: str, pruning: str) -> nn.Module:
-    """`model` in fp32, pruned: the version that the task ships, or one made here."""
+    """Load `model` in fp32, pruned: the version that the task ships, or else one made here."""
     if pruning == "none":
         return task.load_model(model)
     shipped = task.load_pruned(model, pruning)

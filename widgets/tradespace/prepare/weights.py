@@ -1,4 +1,4 @@
-"""Round weights to a few bits, where no kernel of that width exists: the accuracy is real, a latency is not."""
+"""Round weights to a few bits, for which no kernel exists: the accuracy is real, a latency would not be."""
 
 from collections.abc import Iterable
 
@@ -15,17 +15,18 @@ SCALE_BYTES = 4
 
 
 def quantized(weight: Tensor, bits: int, per_channel: bool) -> Tensor:
-    """`weight` rounded to the nearest of 2^bits - 1 evenly spaced levels, zero among them.
+    """Round `weight` to the nearest of 2^bits - 1 evenly spaced levels, one of which is zero.
 
     Parameters
     ----------
     weight : Tensor of shape (channels, ...)
     per_channel : bool
-        Whether each channel (a row of a matrix, a filter, the vector of a token) has a step of its own.
+        Whether each channel (a row of a matrix, a filter, the vector of a token) has its own step.
 
     Notes
     -----
-    Symmetric rounding to nearest, the largest weight on the outermost level (Krishnamoorthi, 2018, arXiv:1806.08342).
+    Symmetric rounding to nearest, with the largest weight on the outermost level (Krishnamoorthi, 2018,
+    arXiv:1806.08342).
 
     Examples
     --------
@@ -39,7 +40,7 @@ def quantized(weight: Tensor, bits: int, per_channel: bool) -> Tensor:
 
 
 def weights_of(layers: Iterable[nn.Module]) -> dict[int, nn.Parameter]:
-    """The weights of `layers`, by identity: one that two layers share is one weight."""
+    """The weights of `layers`, keyed by identity: a weight that two layers share counts once."""
     return {
         id(weight): weight
         for layer in layers
@@ -49,14 +50,14 @@ def weights_of(layers: Iterable[nn.Module]) -> dict[int, nn.Parameter]:
 
 
 def round_weights(module: nn.Module, precision: str) -> float:
-    """Round the weights of `module` in place; the size that they would take packed, in 10^6 bytes.
+    """Round the weights of `module` in place; return its size with those weights packed, in 10^6 bytes.
 
     Linear, convolution, attention, recurrent and embedding layers are rounded; biases and normalisation stay fp32.
 
     Raises
     ------
     Unsupported
-        If it has no such layer, or computes their weights from others.
+        If the module has no such layer, or computes their weights from others.
     """
     bits, per_channel = WEIGHTS[precision]
     layers = [layer for layer in module.modules() if isinstance(layer, ROUNDED)]
