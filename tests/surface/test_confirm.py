@@ -113,7 +113,7 @@ def test_at_most_five_are_tried(surface, tiny, second):
     assert second.asked == [8, 7, 6, 5, 4]
     assert len(second.asked) == MOST_TRIES
     assert (len(choice), choice.columns.tolist()) == (0, surface.columns.tolist())
-    assert "neither it nor those next to it kept" in repr(explain(choice))
+    assert "neither it nor the next best rows met" in repr(explain(choice))
 
 
 def test_the_columns_of_the_callers_own_stay_as_they_were(surface, tiny, second):

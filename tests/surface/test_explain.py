@@ -159,7 +159,7 @@ def test_a_limit_that_is_just_too_tight_binds_and_says_what_a_little_more_buys(s
     assert found.nearest_miss.index.tolist() == [2]
     assert found.sentences == (
         "The best of 2 feasible rows: accuracy 0.85.",
-        "'ms at most 2' binds: at most 2.2 instead, accuracy would be 0.9.",
+        "'ms at most 2' binds: with at most 2.2, accuracy would be 0.9.",
         "Nearest miss: accuracy 0.9 with ms 2.1, 5 % beyond its limit.",
     )
 
@@ -167,7 +167,7 @@ def test_a_limit_that_is_just_too_tight_binds_and_says_what_a_little_more_buys(s
 def test_a_limit_that_a_little_more_room_does_not_help_says_so(surface):
     found = explain(solve(surface, maximize("accuracy"), [at_most("ms", 3)]))
     assert found.binding == (at_most("ms", 3),)
-    assert found.sentences[1] == "'ms at most 3' binds: at most 3.3 instead, nothing would change."
+    assert found.sentences[1] == "'ms at most 3' binds: with at most 3.3, nothing would change."
 
 
 def test_a_limit_of_zero_or_below_has_room_on_the_right_side():

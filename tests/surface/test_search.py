@@ -502,8 +502,8 @@ def test_the_interval_of_a_prediction_holds_it_and_that_of_a_measurement_is_its_
     ("change", "message"),
     [
         (lambda s: s[["model"]], r"^surface: wanted the columns of a surface; it lacks task, pruning"),
-        (lambda s: s.iloc[:0], r"^surface: wanted at least one row that was measured; there is none"),
-        (lambda s: s.assign(status="failed"), r"^surface: wanted at least one row that was measured; there is none"),
+        (lambda s: s.iloc[:0], r"^surface: wanted at least one row that was measured; got none"),
+        (lambda s: s.assign(status="failed"), r"^surface: wanted at least one row that was measured; got none"),
         (lambda s: s.assign(machine=["a", "b"]), r"^surface: wanted rows of one machine; got 'a', 'b'"),
         (lambda s: s.assign(task=["b", "a"]), r"^surface: wanted rows of one task; got a, b"),
     ],

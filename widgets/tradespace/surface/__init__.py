@@ -1,1 +1,1 @@
-"""Measurements -> one tidy table -> its frontier -> a choice. Nothing here needs torch, but `sweep`, which measures."""
+"""Measurements -> one tidy table -> its frontier -> a choice. Only `sweep`, which measures, needs torch."""

@@ -1,4 +1,4 @@
-"""The tradeoff surface itself: the best accuracy that can be had within a latency and at a throughput."""
+"""The tradeoff surface itself: the best accuracy attainable within a latency and at a throughput."""
 
 from collections.abc import Sequence
 
@@ -17,20 +17,20 @@ def attainment(
     *,
     latency_column: str = "latency_p50_ms",
 ) -> pd.DataFrame:
-    """Best accuracy attainable at or under each latency and at or over each throughput.
+    """Best accuracy attainable at or below each latency and at or above each throughput.
 
     Parameters
     ----------
     latency, throughput : sequence of float, optional
-        Limits in ms and in items a second; by default 40 steps from the least to the most measured.
+        Limits in ms and in items per second; by default 40 steps from the lowest to the highest measured value.
     latency_column : str
-        Which latency is limited, such as `latency_p99_ms`.
+        The latency to limit, such as `latency_p99_ms`.
 
     Returns
     -------
     DataFrame
-        Index `throughput_per_s`, columns named for `latency_column`, both ascending; NaN where nothing will do. It
-        rises to the right and falls downwards: more time never hurts, more demand never helps.
+        Index `throughput_per_s`, columns named after `latency_column`, both ascending; NaN where no row qualifies.
+        Accuracy rises to the right and falls downwards: more time never hurts, more demand never helps.
 
     Raises
     ------
@@ -50,10 +50,10 @@ def attainment(
     ]
     points = points[np.isfinite(points).all(axis=1)]
     if not len(points):
-        raise ValueError("surface: wanted a measured row with latency, throughput and accuracy; there is none")
+        raise ValueError("surface: wanted a measured row with latency, throughput and accuracy; got none")
     allowed = _limits("latency", latency, points[:, 0])
     asked = _limits("throughput", throughput, points[:, 1])
-    # Each point serves from the first latency that allows it and up to the last throughput that it reaches.
+    # Each point qualifies from the first latency that allows it up to the last throughput that it reaches.
     first = np.searchsorted(allowed, points[:, 0], side="left")
     last = np.searchsorted(asked, points[:, 1], side="right") - 1
     grid = np.full((len(asked), len(allowed)), -np.inf)

@@ -1,4 +1,4 @@
-"""The surface: a plain DataFrame, one row a Config, its columns fixed."""
+"""The surface: a plain DataFrame with fixed columns and one row per Config."""
 
 import csv
 from collections.abc import Iterable
@@ -22,29 +22,29 @@ NUMBERS = (
 WORDS = ("flags", "status", "reason", "machine", "measured_at")
 COLUMNS = ("task", *KNOBS, *NUMBERS, *WORDS)
 WHOLE = ("threads", "batch_size", "accuracy_n", "samples")
-MOST = 2**53  # the whole numbers that a float64 holds exactly
+MOST = 2**53  # a float64 represents whole numbers up to this exactly
 STATUSES = ("ok", "unsupported", "out_of_memory", "timeout", "crashed", "failed")
 TYPES = dict.fromkeys(COLUMNS, "str") | dict.fromkeys(NUMBERS, "float64") | dict.fromkeys(WHOLE, "int64")
 
 
 def row(measurement: "Measurement") -> dict[str, object]:
-    """The row of the surface that `measurement` makes."""
+    """The row of the surface for `measurement`."""
     knobs = asdict(measurement.config)
     return {column: knobs[column] if column in knobs else getattr(measurement, column) for column in COLUMNS}
 
 
 def table(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
-    """A surface of `rows`, its columns in their fixed order and of their fixed types."""
+    """Make a surface of `rows`, with its columns in their fixed order and types."""
     return pd.DataFrame(list(rows), columns=list(COLUMNS)).astype(TYPES)
 
 
 def checked(frame: pd.DataFrame, source: str) -> pd.DataFrame:
-    """The columns of a surface, of a frame that has them all.
+    """Select the columns of a surface from a DataFrame that has them all.
 
     Raises
     ------
     ValueError
-        If columns are missing; `source` is what the message calls the frame.
+        If columns are missing; the message calls the DataFrame `source`.
     """
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
@@ -58,7 +58,7 @@ def configs_of(surface: pd.DataFrame) -> list[Config]:
 
 
 def save_surface(surface: pd.DataFrame, path: str | Path) -> None:
-    """Write a surface as CSV, for `load_surface`: its columns in their order, then any of your own.
+    """Write a surface to a CSV file for `load_surface`: its columns in order, then any of your own.
 
     Raises
     ------
@@ -71,16 +71,16 @@ def save_surface(surface: pd.DataFrame, path: str | Path) -> None:
 
 
 def load_surface(path: str | Path) -> pd.DataFrame:
-    """Read a surface that `save_surface` wrote; its columns and types are checked.
+    """Read a surface that `save_surface` wrote, and check its columns and types.
 
-    A column of your own is one of numbers if all that it holds are numbers, else one of text.
+    A column of your own becomes numeric if all of its values are numbers, else text.
 
     Raises
     ------
     ValueError
-        If columns are missing or hold something else than they should.
+        If columns are missing or contain invalid values.
     """
-    # As text first, so that a model may be called "NA", and no number is guessed where there is none.
+    # Read as text first: a model may be named "NA", and pandas must not guess a number where there is none.
     text = pd.read_csv(path, dtype=str, keep_default_na=False)
     frame = checked(text, str(path))
     numeric = [name for name, kind in TYPES.items() if kind != "str"]
@@ -94,14 +94,14 @@ def load_surface(path: str | Path) -> pd.DataFrame:
     frame = frame.assign(**numbers).astype(TYPES)
     for status in frame["status"].unique():
         choose(f"{path}: status", status, STATUSES)
-    # Config judges each knob by itself: rows whose values all came before need not be looked at.
+    # Config checks each knob by itself: a row whose values have all occurred before needs no check.
     known = pd.concat([frame[name].duplicated() for name in KNOBS], axis="columns").all(axis="columns")
     configs_of(frame[~known])
     return frame.join(text[own_columns(text)].apply(_numbers_if_all_are))
 
 
 def own_columns(frame: pd.DataFrame) -> list[str]:
-    """The columns that are not those of every surface, such as a cost."""
+    """The columns that not every surface has, such as a cost."""
     return [name for name in frame.columns if name not in COLUMNS]
 
 

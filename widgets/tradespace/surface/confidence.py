@@ -1,4 +1,4 @@
-"""A frontier that knows its uncertainty: how likely is each point on it, and which to measure more?"""
+"""The uncertainty of a frontier: how likely each point is on it, and which points to measure more."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -30,27 +30,27 @@ def frontier_confidence(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """`surface` with the probability that each row is on the frontier, and a verdict.
+    """Add to `surface` the probability that each row is on the frontier, and a verdict.
 
-    Each draw is a surface that might have been measured: slices of timing drawn anew (or, without raw measurements,
-    latencies from their 95 % intervals), and test items drawn anew, the same ones for every model, since all were
-    tested on the same. The probability is the share of the draws in which a row is nondominated (a bootstrap: Efron,
-    1979). What no draw can know is how different another day would be.
+    Each draw is a surface that might have been measured. It resamples the timing slices or, without raw measurements,
+    draws latencies from their 95 % intervals. It also resamples the test items, the same ones for every model, since
+    all models were tested on the same items. The probability is the fraction of draws in which a row is nondominated (a
+    bootstrap: Efron, 1979). No draw can show how different another day would be.
 
     Parameters
     ----------
     objectives : Objective, or a list of them
-        On latency, throughput, accuracy or any other numeric column; columns without an interval are taken as known.
+        On latency, throughput, accuracy or any other numeric column; columns without an interval are treated as exact.
     measurements : iterable of Measurement, optional
-        The raw data of rows, as `Store(path).measurements()` has them. Rows without are drawn from their intervals, and
-        their accuracies independently of the others'.
+        Raw data of the rows, as returned by `Store(path).measurements()`. Rows without raw data are drawn from their
+        intervals, and their accuracies independently of the others.
     draws, seed : int
 
     Returns
     -------
     DataFrame
-        With `on_frontier` (0 to 1; 0 for rows that were not measured) and `verdict`: `on` above 95 %, `off` below 5 %,
-        else `can't tell`.
+        With columns `on_frontier` (0 to 1; 0 for rows that were not measured) and `verdict`: `on` above 95 %, `off`
+        below 5 %, else `can't tell`.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def frontier_confidence(
 
 
 def worth_measuring(judged: pd.DataFrame) -> list[Config]:
-    """The Configs of `frontier_confidence` whose verdict is `can't tell`, least certain first, for another `sweep`.
+    """Configs that `frontier_confidence` judged `can't tell`, least certain first, for another `sweep`.
 
     Examples
     --------
@@ -91,7 +91,7 @@ def worth_measuring(judged: pd.DataFrame) -> list[Config]:
 
 
 class _Draws:
-    """Surfaces of the same rows, each value as it might have come out."""
+    """Surfaces of the same rows, with values that might have been measured."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class _Draws:
         self._accuracy = _AccuracyDraws(surface, self._raw, rng) if "accuracy" in columns else None
 
     def once(self) -> pd.DataFrame:
-        """One surface of the objectives' columns."""
+        """Draw one surface of the objectives' columns."""
         slower = np.exp(self._spread * self._rng.standard_normal(len(self._plain)))
         for i, m in enumerate(self._raw):
             if m is not None and len(m.kept) > 1:
@@ -135,7 +135,7 @@ class _Draws:
 
 
 class _AccuracyDraws:
-    """Accuracies on test items drawn anew. Rows that were scored together share what was drawn."""
+    """Accuracies on resampled test items. Rows that were scored together share a draw."""
 
     def __init__(self, surface: pd.DataFrame, raw: "list[Measurement | None]", rng: np.random.Generator) -> None:
         self._rng = rng
@@ -148,13 +148,13 @@ class _AccuracyDraws:
         }
 
     def once(self) -> np.ndarray:
-        """The accuracy of each row."""
+        """Draw the accuracy of each row."""
         n = np.where(self._items > 0, self._items, np.inf)
         p = np.nan_to_num(self._values)
         noise = self._rng.standard_normal(int(self._variant.max(initial=-1)) + 1)[self._variant]
         drawn: np.ndarray = np.clip(self._values + noise * np.sqrt(p * (1 - p) / n), 0, 1)
         if self._scored:
-            # Scored in the same order, the shorter results are of the first items of the longer.
+            # All models are scored in the same order: shorter results cover the first items of longer ones.
             items = max(len(correct) for correct in self._scored.values())
             weights = self._rng.multinomial(items, np.full(items, 1 / items))
             shares = {v: np.average(one, weights=weights[: len(one)]) for v, one in self._scored.items()}
@@ -163,7 +163,7 @@ class _AccuracyDraws:
 
 
 def _log_spread(surface: pd.DataFrame) -> np.ndarray:
-    """Standard error of the logarithm of each median latency, from its interval; the widest where a row has none."""
+    """Standard error of each log median latency, from its interval; rows without one get the largest."""
     ends = [f"latency_p50_{end}_ms" for end in ("lo", "hi")]
     if not set(ends) <= set(surface.columns):
         return np.zeros(len(surface))

@@ -1,4 +1,4 @@
-"""Measure a choice once more: of many points, the one that looked best was often lucky (the winner's curse)."""
+"""Measure a choice again: the point that looked best of many was often lucky (the winner's curse)."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,12 +17,12 @@ MOST_TRIES = 5
 
 
 def confirmed(problem: Problem, task: "Task | None") -> pd.DataFrame:
-    """The best row that keeps the constraints in a second measurement too; at most five are tried.
+    """Find the best row that meets the constraints in a second measurement too; try at most five.
 
     Raises
     ------
     ValueError
-        If no task is given and the surface's is not a shipped one, or it was measured on another machine.
+        If no task is given and that of the surface is not shipped, or if the surface is from another machine.
     """
     from tradespace.measuring.engine import measure
     from tradespace.measuring.machine import machine
@@ -37,7 +37,7 @@ def confirmed(problem: Problem, task: "Task | None") -> pd.DataFrame:
     for row in best[:MOST_TRIES]:
         chosen = surface.iloc[[row]]
         again = table([row_of(measure(task or _shipped(surface), *configs_of(chosen)))]).set_axis(chosen.index)
-        # Columns of the caller's own, such as a cost, are not measured: they stay as they were.
+        # The caller's own columns, such as a cost, are not measured: they stay as they were.
         own = chosen[[name for name in chosen if name not in again]]
         again = pd.concat([again, own], axis=1)
         again = again.assign(**{name: PRODUCTS[name][0](again) for name in own if name in PRODUCTS})

@@ -1,4 +1,4 @@
-"""What follows from the measured columns: products of two of them, cost, and a drone's speed."""
+"""Columns derived from the measured ones: products of two of them, cost, and a drone's speed."""
 
 from collections.abc import Callable
 
@@ -15,21 +15,21 @@ J_PER_WH = 3600.0
 
 
 def power(surface: pd.DataFrame) -> pd.Series:
-    """Throughput over latency, in items a second squared (Kleinrock, 1979): what both axes gain together."""
+    """Throughput over latency, in items per second squared (Kleinrock, 1979): the gain on both axes together."""
     return surface["throughput_per_s"] / (surface["latency_p50_ms"] / MS_PER_S)
 
 
 def latency_throughput_product(surface: pd.DataFrame) -> pd.Series:
-    """Latency times throughput: the items in flight (Little, 1961). With one batch in flight, the batch size."""
+    """Latency times throughput: the items in flight (Little, 1961); with one batch in flight, the batch size."""
     return surface["latency_p50_ms"] / MS_PER_S * surface["throughput_per_s"]
 
 
 def energy_delay(surface: pd.DataFrame) -> pd.Series:
-    """Energy of an item times latency, in joule seconds (Horowitz et al., 1994); NaN where energy is not known."""
+    """Energy per item times latency, in joule seconds (Horowitz et al., 1994); NaN if the energy is unknown."""
     return surface["energy_j_per_item"] * (surface["latency_p50_ms"] / MS_PER_S)
 
 
-# Columns that objectives and constraints may name without their being there: (what computes it, what it needs).
+# Columns that objectives and constraints may name even if a surface lacks them: (function, columns that it needs).
 PRODUCTS: dict[str, tuple[Column, tuple[str, ...]]] = {
     "power": (power, ("throughput_per_s", "latency_p50_ms")),
     "latency_throughput_product": (latency_throughput_product, ("throughput_per_s", "latency_p50_ms")),
@@ -53,24 +53,24 @@ def with_products(surface: pd.DataFrame) -> pd.DataFrame:
 def with_cost(
     surface: pd.DataFrame, *, price_per_hour: float, watts: float | None = None, utilisation: float = 1.0
 ) -> pd.DataFrame:
-    """`surface` with what a million items cost on this machine, in money and in watt-hours.
+    """`surface` with the cost of a million items on this machine, in money and in watt-hours.
 
     Parameters
     ----------
     price_per_hour : float
-        Of the machine, in whatever currency; the cost is in the same.
+        Price of the machine in any currency; costs are in the same currency.
     watts : float, optional
-        Assumed draw of the machine, where no counter was read.
+        Assumed power draw of the machine, used where no counter was read.
     utilisation : float
-        Share of the paid time in which it works on items, above 0 and at most 1.
+        Share of the paid time in which the machine works on items, above 0 and at most 1.
 
     Returns
     -------
     DataFrame
-        With `cost_per_million` and `wh_per_million`, each with `_lo` and `_hi` (the 95 % interval of latency, carried
-        over: a call that takes longer costs more in proportion), and `wh_is`: `measured`, `assumed`, or empty where
-        energy is not known. A measured energy is that of the items alone, whatever the utilisation; assumed watts are
-        drawn for all of the paid time.
+        With `cost_per_million` and `wh_per_million`, each with `_lo` and `_hi`, and `wh_is`: `measured`, `assumed`, or
+        empty if the energy is unknown. The intervals follow from the 95 % interval of latency, since the cost of a call
+        is proportional to its time. Measured energy is that of the items only, whatever the utilisation; assumed watts
+        are drawn for all of the paid time.
 
     Raises
     ------
@@ -112,9 +112,9 @@ def with_cost(
 
 
 def safe_speed_m_s(latency_ms: float, *, sensing_range_m: float, braking_m_s2: float) -> float:
-    """The highest speed from which a drone stops before an obstacle that it sees at the edge of its sensing range.
+    """Highest speed from which a drone stops before an obstacle that it sees at the edge of its sensing range.
 
-    It flies on for as long as an answer takes, t, and then brakes: v·t + v² / 2a is the sensing range.
+    The drone flies on for the latency t, then brakes: the sensing range is v·t + v² / 2a.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def safe_speed_m_s(latency_ms: float, *, sensing_range_m: float, braking_m_s2: f
 def with_safe_speed(
     surface: pd.DataFrame, *, sensing_range_m: float, braking_m_s2: float, latency: str = "latency_p50_ms"
 ) -> pd.DataFrame:
-    """`surface` with the column `safe_speed_m_s` of `safe_speed_m_s`; `latency` may name a percentile instead.
+    """`surface` with the `safe_speed_m_s` of each row; `latency` may name a percentile instead of the median.
 
     Examples
     --------
@@ -160,6 +160,6 @@ def with_safe_speed(
 
 def _safe_speed(latency_ms: np.ndarray, distance: float, braking: float) -> np.ndarray:
     flown = braking * latency_ms / MS_PER_S
-    # The positive root of v^2 / 2a + v t - d, written so that nothing large is subtracted from its like.
+    # The positive root of v^2 / 2a + v t - d, written to avoid subtracting large, nearly equal numbers.
     speeds: np.ndarray = 2 * braking * distance / (flown + np.hypot(flown, np.sqrt(2 * braking * distance)))
     return speeds

@@ -1,4 +1,4 @@
-"""Why this choice: what binds, what a little more room would buy, and what there is to do when nothing is feasible."""
+"""Explain a choice: what binds, what a little more room would gain, and what to relax if nothing is feasible."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -21,16 +21,16 @@ class Explanation:
     Parameters
     ----------
     feasible : int
-        How many measured rows keep every constraint.
+        Number of measured rows that meet every constraint.
     binding : tuple of Constraint
-        Those without which the choice would be a better one.
+        Constraints without which the choice would be better.
     relaxed : DataFrame
-        One row a constraint: its `constraint` in words, its limit `relaxed_to` 10 % looser, what the objective would be
-        `then`, and the `gain` over now. If nothing is feasible, `relaxed_to` is the least change that lets some row in,
-        all other constraints kept, and NaN where none does.
+        One row per constraint: the `constraint` in words, its limit `relaxed_to` 10 % looser, the value of the
+        objective `then`, and the `gain` over now. If nothing is feasible, `relaxed_to` is the nearest limit that lets a
+        row in, with all other constraints kept, and NaN if no limit does.
     nearest_miss : DataFrame
-        The better row that breaks the constraints least (none if there is none); if nothing is feasible, the row that
-        comes nearest.
+        The better row that breaks the constraints least, if there is one; if nothing is feasible, the row that comes
+        nearest.
     sentences : tuple of str
     """
 
@@ -45,17 +45,17 @@ class Explanation:
 
 
 def explain(choice: pd.DataFrame) -> Explanation:
-    """Why `choice` is the answer of `solve`: which constraint binds, what relaxing it would buy, the nearest miss.
+    """Explain an answer of `solve`: which constraints bind, what relaxing them would gain, and the nearest miss.
 
     Parameters
     ----------
     choice : DataFrame
-        As `solve` returned it, with a row or without.
+        As returned by `solve`, with or without a row.
 
     Raises
     ------
     ValueError
-        If it did not come from `solve`, or lost its problem on the way (some operations of pandas drop it).
+        If it did not come from `solve`, or lost its problem on the way (some pandas operations drop it).
 
     Examples
     --------
@@ -64,7 +64,7 @@ def explain(choice: pd.DataFrame) -> Explanation:
     >>> surface = pd.DataFrame({"ms": [1.0, 2.0, 2.1], "accuracy": [0.8, 0.85, 0.9], "status": "ok"})
     >>> explain(solve(surface, maximize("accuracy"), subject_to=[at_most("ms", 2)]))
     The best of 2 feasible rows: accuracy 0.85.
-    'ms at most 2' binds: at most 2.2 instead, accuracy would be 0.9.
+    'ms at most 2' binds: with at most 2.2, accuracy would be 0.9.
     Nearest miss: accuracy 0.9 with ms 2.1, 5 % beyond its limit.
     """
     problem = choice.attrs.get(PROBLEM)
@@ -93,9 +93,9 @@ def _of_choice(problem: Problem, order: np.ndarray, count: int) -> Explanation:
         if _goals(problem, without) > _goals(problem, order[0]):
             binding.append(constraint)
             gain = f"{objective.column} would be {_short(then)}" if then != best else "nothing would change"
-            sentences.append(f"'{constraint}' binds: {_limit(looser)} instead, {gain}.")
+            sentences.append(f"'{constraint}' binds: with {_limit(looser)}, {gain}.")
     if not binding:
-        sentences.append("No constraint binds: without any one of them the choice would be the same.")
+        sentences.append("No constraint binds: removing any one of them would not change the choice.")
     better = _known(problem) & _better(objective, values, best)
     miss, words = _nearest(problem, better)
     if len(miss):
@@ -106,17 +106,17 @@ def _of_choice(problem: Problem, order: np.ndarray, count: int) -> Explanation:
 
 
 def _of_confirmation(problem: Problem, best: int) -> list[str]:
-    """What measuring the best row once more came to; nothing if that was not done."""
+    """Describe the second measurement of the best row; empty if there was none."""
     confirmation = problem.confirmation
     if confirmation is None:
         return []
     if confirmation.row is None:
-        return ["Measured again, neither it nor those next to it kept the constraints."]
+        return ["Measured again, neither it nor the next best rows met the constraints."]
     now = f"{problem.objectives[0].column} {_short(confirmation.value)}"
     if confirmation.row == best:
         return [f"Measured again: {now}."]
     taken = _name(problem.surface, confirmation.row)
-    return [f"Measured again, it did not keep the constraints. Taken instead: {now}{taken}."]
+    return [f"Measured again, it did not meet the constraints. Chosen instead: {now}{taken}."]
 
 
 def _of_none(problem: Problem, count: int) -> Explanation:
@@ -154,7 +154,7 @@ def _all_but(constraints: tuple[Constraint, ...], number: int) -> list[Constrain
 
 
 def _contradictions(constraints: Iterable[Constraint]) -> list[str]:
-    """Pairs of limits on one column that nothing can keep."""
+    """Describe pairs of limits on one column that no row can meet."""
     most = [constraint for constraint in constraints if not constraint.at_least]
     least = [constraint for constraint in constraints if constraint.at_least]
     pairs = [(a, b) for a in most for b in least if a.column == b.column and a.limit < b.limit]
@@ -162,7 +162,7 @@ def _contradictions(constraints: Iterable[Constraint]) -> list[str]:
 
 
 def _nearest(problem: Problem, among: np.ndarray) -> tuple[np.ndarray, str]:
-    """Of the rows `among`, the one whose largest violation, as a share of the limit, is least; and it in words."""
+    """Find the row `among` these whose largest violation, relative to its limit, is smallest; and describe it."""
     surface = problem.surface
     shares = np.zeros((len(surface), max(len(problem.constraints), 1)))
     for i, constraint in enumerate(problem.constraints):
@@ -189,7 +189,7 @@ def _violation(constraint: Constraint, values: np.ndarray) -> np.ndarray:
 
 
 def _known(problem: Problem) -> np.ndarray:
-    """Per row, whether it was measured and every objective of it is known."""
+    """Whether each row was measured and every objective of it is known."""
     known = measured(problem.surface)
     for objective in problem.objectives:
         known = known & ~np.isnan(numbers(problem.surface, objective.column))
@@ -197,7 +197,7 @@ def _known(problem: Problem) -> np.ndarray:
 
 
 def _goals(problem: Problem, row: int) -> list[float]:
-    """The objectives of a row, in order, larger being better."""
+    """The objectives of a row, in order; larger is better."""
     return [float(gains(objective, problem.surface)[row]) for objective in problem.objectives]
 
 
@@ -210,7 +210,7 @@ def _percent(share: float) -> str:
 
 
 def _outward(constraint: Constraint, value: float) -> str:
-    """`value` rounded so that a limit typed from it lets the row in."""
+    """Round `value` outward, so that a limit copied from the text lets the row in."""
     if abs(value) >= 9999.5:
         return f"{(np.floor if constraint.at_least else np.ceil)(value):.0f}"
     if not value:
@@ -230,7 +230,7 @@ def _limit(constraint: Constraint) -> str:
 
 
 def _share(constraint: Constraint, needed: float) -> str:
-    """The change of a limit, as a share of it; nothing where that has no meaning."""
+    """The relative change of a limit, in words; empty where it has no meaning."""
     if not constraint.limit or not np.isfinite(constraint.limit):
         return ""
     share = (needed - constraint.limit) / abs(constraint.limit)
@@ -246,7 +246,7 @@ def _frame(rows: list[tuple[str, float, float, float]]) -> pd.DataFrame:
 
 
 def _name(surface: pd.DataFrame, row: int) -> str:
-    """The knobs of a row, in brackets; nothing for a frame that has none."""
+    """The knobs of a row, in brackets; empty if the DataFrame has none."""
     words = {"batch_size": "batch {}"}
     names = [n for n in KNOBS if n in surface and n != "device" and (n != "pruning" or surface[n].iloc[row] != "none")]
     values = {name: surface[name].iloc[row] for name in names}

@@ -11,7 +11,7 @@ from tradespace.surface.objectives import Objective, as_objectives, check_one_ma
 
 @in_one_list
 def pareto(surface: pd.DataFrame, objectives: Objective | Iterable[Objective]) -> pd.DataFrame:
-    """The nondominated rows of `surface`, in their order, with all its columns.
+    """Nondominated rows of `surface`, in their original order, with all columns.
 
     A row is dominated if another is at least as good in every objective and better in one. Rows that tie in every
     objective stay together on the frontier. A row that was not measured, or is NaN in an objective, is never on it.
@@ -25,7 +25,7 @@ def pareto(surface: pd.DataFrame, objectives: Objective | Iterable[Objective]) -
     Raises
     ------
     ValueError
-        If there is no objective, or one names a column that is not there.
+        If there is no objective, or one names a missing column.
 
     Examples
     --------
@@ -39,12 +39,12 @@ def pareto(surface: pd.DataFrame, objectives: Objective | Iterable[Objective]) -
 
 
 def nondominated(surface: pd.DataFrame, objectives: tuple[Objective, ...]) -> np.ndarray:
-    """Per row of `surface`, whether it is on the frontier of `objectives`."""
+    """Whether each row of `surface` is on the frontier of `objectives`."""
     check_one_machine(surface)
     values = np.column_stack([objective.values(surface) for objective in objectives])
     on: np.ndarray = ~np.isnan(values).any(axis=1)
-    # Dominance asks for the order of values alone. As ranks, infinities are numbers like any other: moocore 0.3.2
-    # reads outside its memory on them.
+    # Dominance depends only on the order of values, so ranks can replace them. Infinities would make moocore 0.3.2 read
+    # out of bounds.
     ranks = [np.unique(column, return_inverse=True)[1].astype(float) for column in values[on].T]
     if on.any():
         directions = [objective.maximize for objective in objectives]

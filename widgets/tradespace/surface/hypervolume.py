@@ -1,4 +1,4 @@
-"""How much of the space of objectives a frontier covers, down to a reference point, which has to be told with it."""
+"""How much of the objective space a frontier covers, down to a reference point, which must be stated with it."""
 
 from collections.abc import Iterable, Mapping
 
@@ -9,7 +9,7 @@ import pandas as pd
 from tradespace.surface.frontier import nondominated
 from tradespace.surface.objectives import Objective, as_objectives, in_one_list
 
-# As bad as anything worth drawing: a second for a batch, one item a second, nothing right.
+# As bad as anything worth drawing: one second per batch, one item per second, no correct answers.
 REFERENCE: dict[str, float] = {"latency_p50_ms": 1e3, "throughput_per_s": 1.0, "accuracy": 0.0}
 # Twice as fast is as much of a gain at 1 ms as at 100 ms: times and rates count in powers of ten.
 LOGARITHMIC = ("_ms", "_per_s", "_s", "_mb", "_per_million", "power", "energy_j_per_item", "energy_delay")
@@ -22,18 +22,18 @@ def hypervolume(
     *,
     reference: Mapping[str, float] | None = None,
 ) -> float:
-    """Volume of what the frontier of `surface` dominates, down to a reference point (Zitzler and Thiele, 1998).
+    """Volume that the frontier of `surface` dominates, down to a reference point (Zitzler and Thiele, 1998).
 
-    Times and rates are taken as powers of ten, shares as they are. So in latency, throughput and accuracy, halving
-    every latency adds as much wherever the frontier lies.
+    Times and rates count in powers of ten, fractions as they are. So in latency, throughput and accuracy, halving every
+    latency adds the same volume wherever the frontier is.
 
     Parameters
     ----------
     surface : DataFrame
     objectives : Objective, or a list of them
     reference : mapping of str to float, optional
-        Column -> its worst value that still counts; by default `REFERENCE`: 1,000 ms, 1 item a second, accuracy 0.
-        Points that are not better in every objective add nothing. Volumes compare only at one reference.
+        Column -> worst value that still counts; by default `REFERENCE`: 1,000 ms, 1 item per second, accuracy 0.
+        Points that are not better in every objective add nothing. Only volumes with the same reference are comparable.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What is wanted of a Config: objectives to pull at, constraints to keep."""
+"""Requirements on a Config: objectives to optimise and constraints to meet."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ class Objective:
     maximize: bool
 
     def values(self, surface: pd.DataFrame) -> np.ndarray:
-        """The column of `surface`, NaN in rows that were not measured."""
+        """The column of `surface`, with NaN in rows that were not measured."""
         column = numbers(surface, self.column)
         return np.where(measured(surface), column, np.nan)
 
 
 @dataclass(frozen=True)
 class Constraint:
-    """A limit on a column, met at equality; NaN, which is not known, does not meet it."""
+    """A limit on a column. A value equal to the limit meets it; NaN, an unknown value, does not."""
 
     column: str
     limit: float
@@ -36,13 +36,13 @@ class Constraint:
         return f"{self.column} at {'least' if self.at_least else 'most'} {self.limit:,.10g}"
 
     def met(self, surface: pd.DataFrame) -> np.ndarray:
-        """Per row, whether the limit is kept."""
+        """Whether each row meets the limit."""
         column = numbers(surface, self.column)
         return column >= self.limit if self.at_least else column <= self.limit
 
 
 def minimize(column: str) -> Objective:
-    """The objective of making `column` as small as possible.
+    """Objective to make `column` as small as possible.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def minimize(column: str) -> Objective:
 
 
 def maximize(column: str) -> Objective:
-    """The objective of making `column` as large as possible.
+    """Objective to make `column` as large as possible.
 
     Examples
     --------
@@ -63,12 +63,12 @@ def maximize(column: str) -> Objective:
     return Objective(column, maximize=True)
 
 
-# The three axes that a network in use is judged on.
+# The three axes on which a deployed network is judged.
 OBJECTIVES = (minimize("latency_p50_ms"), maximize("throughput_per_s"), maximize("accuracy"))
 
 
 def at_most(column: str, limit: float) -> Constraint:
-    """The constraint that `column` is `limit` or less.
+    """Constraint that `column` is at most `limit`.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def at_most(column: str, limit: float) -> Constraint:
 
 
 def at_least(column: str, limit: float) -> Constraint:
-    """The constraint that `column` is `limit` or more.
+    """Constraint that `column` is at least `limit`.
 
     Examples
     --------
@@ -90,12 +90,12 @@ def at_least(column: str, limit: float) -> Constraint:
 
 
 def as_objectives(objectives: "Objective | Iterable[Objective]") -> tuple[Objective, ...]:
-    """One objective, or several, as a tuple.
+    """One or several objectives as a tuple.
 
     Raises
     ------
     ValueError
-        If there is none, or one is something else: a column's name alone does not say which way is better.
+        If there is none, or one is not an Objective: a column name does not say which way is better.
     """
     several = (
         tuple(objectives) if isinstance(objectives, Iterable) and not isinstance(objectives, str) else (objectives,)
@@ -109,7 +109,7 @@ def as_objectives(objectives: "Objective | Iterable[Objective]") -> tuple[Object
 
 
 def in_one_list(function: Callable[Given, Result]) -> Callable[Given, Result]:
-    """Refuse objectives that are given one by one, with an error that shows the list."""
+    """Refuse objectives passed as separate arguments, with an error that shows the list."""
 
     @wraps(function)
     def call(*args: Given.args, **kwargs: Given.kwargs) -> Result:
@@ -122,13 +122,13 @@ def in_one_list(function: Callable[Given, Result]) -> Callable[Given, Result]:
 
 
 def measured(surface: pd.DataFrame) -> np.ndarray:
-    """Per row, whether it was measured."""
+    """Whether each row was measured."""
     if "status" not in surface and "told" in surface:
         raise ValueError(
             "surface: wanted measured rows; got predictions. Measure the promising ones: ts.sweep(task, configs)"
         )
     if "status" not in surface:
-        raise ValueError("surface: wanted a column 'status', which says what was measured; there is none")
+        raise ValueError("surface: wanted a column 'status', which says what was measured; got none")
     return (surface["status"] == "ok").to_numpy(dtype=bool)
 
 
@@ -138,7 +138,7 @@ def numbers(surface: pd.DataFrame, column: str) -> np.ndarray:
     Raises
     ------
     ValueError
-        If there is no such numeric column; the message names the nearest.
+        If there is no such numeric column; the message names the nearest one.
     """
     known = surface.select_dtypes("number").columns
     computed = [name for name, (_, needed) in PRODUCTS.items() if set(needed) <= set(known)]
@@ -148,7 +148,7 @@ def numbers(surface: pd.DataFrame, column: str) -> np.ndarray:
 
 
 def check_one_machine(surface: pd.DataFrame) -> None:
-    """Raise a ValueError if rows were measured on different machines: their times cannot be compared unawares."""
+    """Raise a ValueError if rows come from different machines, whose times must not be compared by accident."""
     names = sorted(map(str, surface["machine"].unique())) if "machine" in surface else []
     if len(names) > 1:
         machines = ", ".join(map(repr, names))
@@ -159,7 +159,7 @@ def check_one_machine(surface: pd.DataFrame) -> None:
 
 
 def feasible(surface: pd.DataFrame, subject_to: Iterable[Constraint]) -> np.ndarray:
-    """Per row, whether it was measured and meets every constraint."""
+    """Whether each row was measured and meets every constraint."""
     if not isinstance(subject_to, Iterable) or isinstance(subject_to, str):
         raise ValueError(f"subject_to: wanted a list of constraints; got {subject_to!r}")
     check_one_machine(surface)

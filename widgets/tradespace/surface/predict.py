@@ -1,4 +1,4 @@
-"""What an unmeasured batch size would give, from the measured ones beside it: a line through their latencies."""
+"""Predict an unmeasured batch size from the measured ones next to it, by a line through their latencies."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -10,7 +10,7 @@ from scipy.optimize import nnls
 
 from tradespace.config import Config
 
-# A cost that is nowhere more of the latency than this is none.
+# A cost that is nowhere a larger fraction of the latency than this counts as zero.
 ROUNDING = 1e-9
 
 Number = TypeVar("Number", float, np.ndarray)
@@ -18,7 +18,7 @@ Number = TypeVar("Number", float, np.ndarray)
 
 @dataclass(frozen=True)
 class Prediction:
-    """A latency, a throughput and an accuracy that were not measured."""
+    """A predicted latency, throughput and accuracy."""
 
     latency_p50_ms: float
     throughput_per_s: float
@@ -27,16 +27,16 @@ class Prediction:
 
 @dataclass(frozen=True)
 class BatchFit:
-    """The time of a batch of B items as a line, t(B) = a + b * B, and what follows from it.
+    """The time of a batch of B items as a line, t(B) = a + b * B, and the quantities that follow from it.
 
     Parameters
     ----------
     fixed_ms, each_ms : float
-        a, the fixed cost of a call, and b, the cost of an item, in milliseconds; neither below zero.
+        a, the fixed cost per call, and b, the cost per item, in milliseconds; neither is negative.
     batch_sizes : tuple of int
-        The batch sizes that it was fitted to.
+        The batch sizes to which the line was fitted.
     errors : tuple of float
-        The relative error of the line at each of them: 0.1 where it says 10 % more than was measured.
+        The relative error of the line at each batch size: 0.1 where it is 10 % above the measured value.
 
     Examples
     --------
@@ -59,10 +59,9 @@ class BatchFit:
 
     @property
     def knee(self) -> float:
-        """The batch size a / b, where throughput is half its peak and latency twice the fixed cost.
+        """The batch size a / b, where throughput is half its peak and latency is twice the fixed cost.
 
-        There throughput over latency, Kleinrock's power, is largest. Infinite if an item costs nothing, 0 if a call
-        does not.
+        Kleinrock's power, throughput over latency, is largest there. The knee is infinite if b is 0, and 0 if a is 0.
         """
         if not self.each_ms:
             return math.inf if self.fixed_ms else math.nan
@@ -70,26 +69,26 @@ class BatchFit:
 
     @property
     def peak_throughput_per_s(self) -> float:
-        """Items a second, 1 / b, that ever larger batches come near to; infinite if an item costs nothing."""
+        """Items per second, 1 / b, that ever larger batches approach; infinite if b is 0."""
         return 1e3 / self.each_ms if self.each_ms else math.inf
 
     @property
     def largest_error(self) -> float:
-        """The largest of `errors`, without its sign; NaN if there are none."""
+        """The largest absolute value in `errors`; NaN if there are none."""
         return max(map(abs, self.errors), default=math.nan)
 
     def latency_ms(self, batch_size: Number) -> Number:
-        """Milliseconds that a batch takes: of one size, or of each in an array."""
+        """Milliseconds per batch, for one batch size or an array of them."""
         return self.fixed_ms + self.each_ms * batch_size
 
     def throughput_per_s(self, batch_size: Number) -> Number:
-        """Items a second at a batch size above 0, or at each in an array."""
+        """Items per second, for one batch size above 0 or an array of them."""
         rate: Number = 1e3 * batch_size / self.latency_ms(batch_size)
         return rate
 
 
 def rows_of(surface: pd.DataFrame, config: Config, apart_from: tuple[str, ...] = ()) -> np.ndarray:
-    """Per row of `surface`, whether its knobs are those of `config`, knobs named in `apart_from` left out."""
+    """Whether each row of `surface` has the knobs of `config`, ignoring those named in `apart_from`."""
     alike = np.ones(len(surface), dtype=bool)
     for knob, value in asdict(config).items():
         if knob not in apart_from:
@@ -98,18 +97,18 @@ def rows_of(surface: pd.DataFrame, config: Config, apart_from: tuple[str, ...] =
 
 
 def fit_batches(surface: pd.DataFrame, config: Config) -> BatchFit | None:
-    """The line t(B) = a + b * B through the rows that differ from `config` in batch size alone.
+    """Fit the line t(B) = a + b * B to the rows that differ from `config` in batch size only.
 
-    The time of a batch is nearly a fixed cost of each call and a cost of each item. Both are fitted to the measured
-    medians by least squares, neither below zero, each point weighted by its own latency, so that the relative error
-    counts. `errors` tells how nearly: some runtimes bend.
+    The time of a batch is nearly the sum of a fixed cost per call and a cost per item. Both are fitted to the measured
+    medians by nonnegative least squares on the relative errors. `errors` shows how good the fit is: some runtimes
+    deviate from a line.
 
     Parameters
     ----------
     surface : DataFrame
-        As `sweep` returns it, of one task and one machine.
+        As returned by `sweep`, for one task and one machine.
     config : Config
-        Its batch size plays no part.
+        Its batch size is ignored.
 
     Returns
     -------
@@ -119,7 +118,7 @@ def fit_batches(surface: pd.DataFrame, config: Config) -> BatchFit | None:
     Raises
     ------
     ValueError
-        If rows are of several tasks or machines.
+        If the rows are from several tasks or machines.
 
     Examples
     --------
@@ -152,10 +151,10 @@ def fit_batches(surface: pd.DataFrame, config: Config) -> BatchFit | None:
 
 
 def predict(surface: pd.DataFrame, config: Config) -> Prediction | None:
-    """`config` predicted from rows that differ from it in batch size alone; None if there are fewer than two.
+    """Predict `config` from rows that differ from it in batch size only; None if there are fewer than two.
 
-    The latency is that of `fit_batches`. Accuracy does not depend on batch size or threads, and is taken from any row
-    that has it.
+    The latency is that of `fit_batches`. Accuracy does not depend on batch size or threads; it is taken from any row
+    that has one.
 
     Examples
     --------

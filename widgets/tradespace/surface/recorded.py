@@ -1,4 +1,4 @@
-"""Surfaces that ship: dense, measured once on a machine that each row names."""
+"""Shipped surfaces: dense, measured once on a machine that each row names."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parents[3] / "data" / "surfaces"
 
 
 def list_recorded() -> list[str]:
-    """The names that `load_recorded` takes: of a task or, where it was measured again elsewhere, of task and processor.
+    """Names for `load_recorded`: of a task or, if it was measured again elsewhere, of a task and a processor.
 
     Examples
     --------
@@ -22,15 +22,15 @@ def list_recorded() -> list[str]:
 
 
 def load_recorded(name: str) -> pd.DataFrame:
-    """A surface measured elsewhere: to look at when there is no time, or no machine, to measure one of your own.
+    """Load a surface measured elsewhere, to look at when you have no time or no machine to measure your own.
 
-    Its `machine` says where it comes from; `data/surfaces/DATASHEET.md` how it was measured. What is put beside numbers
-    of this machine says so: `pareto`, `solve` and the others refuse rows of two machines.
+    Its column `machine` says where it comes from, and `data/surfaces/DATASHEET.md` how it was measured. It cannot be
+    mixed with numbers of this machine unnoticed: `pareto`, `solve` and the others refuse rows of two machines.
 
     Raises
     ------
     ValueError
-        If there is none of that name.
+        If no surface has that name.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Find the frontier without measuring everything: model what was measured, measure what may be on the frontier."""
+"""Find the frontier without measuring everything: model the measurements, then measure what may be on the frontier."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -14,20 +14,20 @@ from tradespace.surface.objectives import OBJECTIVES, check_one_machine
 
 DRAWS = 16
 CALLS = 12
-# Measurements that are spread over the knobs before any is chosen for its promise.
+# Number of measurements spread over the knobs before any is chosen for its promise.
 SPREAD = 12
-# What being on a drawn frontier counts beside the hypervolume that it would add, both from 0 to 1.
+# Weight of being on a drawn frontier, relative to the hypervolume that it would add; both range from 0 to 1.
 MEMBERSHIP = 0.7
-# More candidates than this are not looked at in one search: the work grows with the cube of their number.
+# Most candidates considered in one search: the work grows with the cube of their number.
 MOST_IN_VIEW = 2000
-# The loss of what could not be measured: worse than anything, yet finite.
+# Loss of a Config that could not be measured: worse than any other, but finite.
 NEVER = 1e9
 JITTER = 1e-6
 Z = 1.959964
 
-# What is believed of the logarithm of a latency before anything is measured, as standard deviations: what a knob does
-# at all batch sizes, and how much that changes over three doublings of the batch. Fitted to the recorded surface of
-# `fashion` by marginal likelihood and rounded; the other recorded surfaces had no part in it.
+# Prior of the log latency, as standard deviations: the effect of a knob at all batch sizes, and how much that effect
+# changes over three doublings of the batch size. Fitted to the recorded surface of `fashion` by marginal likelihood and
+# rounded; the other recorded surfaces were not used.
 OWN = {
     ("model",): (0.35, 0.04),
     ("pruning",): (0.25, 0.03),
@@ -38,13 +38,13 @@ OWN = {
     ("device", "threads"): (0.15, 0.15),
 }
 LEVEL, SLOPE, NOISE = 5.0, 1.5, 0.06
-# The batch size, in doublings, around which the effects change.
+# Batch size, in doublings, around which the effects change.
 MIDDLE = 4
-# What all knobs do together beyond that: how far one is like another that differs in this knob, and over how many
-# doublings of the batch it stays alike.
+# Joint effect of all knobs beyond that: how similar a Config is to one that differs in this knob, and over how many
+# doublings of the batch size it stays similar.
 TOGETHER, DOUBLINGS = 0.7, 4.5
 LIKENESS = {("model",): 0.75, ("pruning",): 0.9, ("precision",): 0.5, ("runtime",): 0.5, ("device", "threads"): 0.93}
-# The same of the logarithm of an error rate, which batch size, threads and runtime hardly touch.
+# The same for the log error rate, which hardly depends on batch size, threads and runtime.
 WRONG = {
     ("model",): 0.5,
     ("pruning",): 0.5,
@@ -55,7 +55,7 @@ WRONG = {
     ("model", "pruning", "precision"): 0.15,
 }
 WRONG_LEVEL, WRONG_NOISE = 3.0, 0.02
-# The same of the logarithm of the seconds that a Config takes beside being timed: a new variant is prepared and scored.
+# The same for the log seconds that a Config takes apart from timing: a new variant is prepared and scored.
 BESIDE = {("new",): 1.0, ("model", "new"): 0.7, ("runtime",): 0.7, ("runtime", "new"): 0.7}
 BESIDE_LEVEL, BESIDE_NOISE = 1.5, 0.4
 
@@ -63,20 +63,20 @@ Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class Search:
-    """Ask which Configs to measure next, tell what came out.
+    """Ask which Configs to measure next, and tell the results.
 
-    The logarithm of latency is a Gaussian process over the knobs: each has an effect of its own, one that changes with
-    the logarithm of the batch size, and all together have one more. So is that of the error rate, without batch size,
-    threads and runtime. Surfaces are drawn from what is believed after the measurements, and the Configs are asked for
-    that add the most hypervolume to what was measured, over the draws, for the time that measuring them takes (as TSEMO
-    does: Bradford, Schweidtmann and Lapkin, 2018).
+    The log latency is a Gaussian process over the knobs. Each knob has its own effect and one that changes with the log
+    batch size; all knobs together have a joint effect. The log error rate is a Gaussian process too, without batch
+    size, threads and runtime. Surfaces are drawn from the posterior. The next Configs are those that, over the draws,
+    add the most hypervolume to the measured ones per second of measuring (as in TSEMO: Bradford, Schweidtmann and
+    Lapkin, 2018).
 
     Parameters
     ----------
     configs : sequence of Config
-        The candidates, all of one task.
+        The candidates, all from one task.
     budget_s : float
-        Seconds that measuring one takes. A Config whose calls are long takes more: a dozen calls at the least.
+        Seconds that measuring one Config takes. A Config with long calls takes more: at least a dozen calls.
     seed : int
 
     Examples
@@ -99,7 +99,7 @@ class Search:
         self._time = _Process(_time_kernel(self._knobs), NOISE, number, self._view)
         self._error = _Process(_sum_kernel(self._knobs, WRONG, WRONG_LEVEL), WRONG_NOISE, number, self._view)
         self._variant = self._knobs.groupby(list(VARIANT)).ngroup().to_numpy()
-        # Each candidate twice: as it is where its variant is known, and where it is new.
+        # Each candidate appears twice: with a known variant, and with a new one.
         twice = pd.concat([self._knobs.assign(new=False), self._knobs.assign(new=True)], ignore_index=True)
         self._beside = _Process(_sum_kernel(twice, BESIDE, BESIDE_LEVEL), BESIDE_NOISE, 2 * number, np.array([0]))
         self._beside_s = np.full(2 * number, np.nan)
@@ -108,9 +108,9 @@ class Search:
         self._interval = np.full((2, number), np.nan)
 
     def tell(self, surface: pd.DataFrame, took_s: float = 0) -> None:
-        """Learn from measured rows, and from the seconds that they took all told, if known.
+        """Learn from measured rows and, if known, from the total seconds that they took.
 
-        One that could not be measured is not asked for again.
+        A Config that could not be measured is not asked for again.
         """
         numbers = [self._number[config] for config in configs_of(surface)]
         if np.setdiff1d(numbers, self._view).size:
@@ -118,7 +118,7 @@ class Search:
             self._time.look_at(self._view)
             self._error.look_at(self._view)
         beside_s = took_s - (surface["samples"] * surface["latency_p50_ms"]).sum() / 1e3
-        # What came out of a store took less than its own samples, and tells nothing.
+        # A row from a store took less time than its own samples, so its time says nothing.
         if beside_s > 0 and (surface["status"] == "ok").all():
             now = np.array(numbers)
             self._beside_s[now + len(self.configs) * self._new(now)] = beside_s / len(now)
@@ -131,7 +131,7 @@ class Search:
                 self._accuracy[self._variant == self._variant[i]] = row["accuracy"]
 
     def ask(self, number: int) -> list[Config]:
-        """The `number` Configs most worth measuring next; fewer where fewer are left."""
+        """Return the `number` Configs most worth measuring next, or fewer if fewer are left."""
         self._fit()
         open_ = self._view[~self._told[self._view]]
         if not len(open_):
@@ -141,13 +141,13 @@ class Search:
         if np.isfinite(self._latency).sum() < min(SPREAD, max(4, len(self.configs) // 4)):
             chosen = self._time.spread(open_, cost, number, self._rng)
         else:
-            # A little noise, so that those that promise nothing come in no particular order.
+            # A little noise puts candidates that promise nothing in random order.
             worth = (self._promise() + 1e-9 * self._rng.random(len(self.configs)))[open_] / cost[open_]
             chosen = open_[np.argsort(-worth)[:number]].tolist()
         return [self.configs[i] for i in chosen]
 
     def predicted(self) -> pd.DataFrame:
-        """Every candidate with what is believed of it: measured values where there are any, else the model's."""
+        """Return every candidate with its measured values or, where there are none, the model's predictions."""
         self._fit()
         known, spread = ~np.isnan(self._latency), Z * self._time.deviation() * self._scale()
         latency = np.where(known, self._latency, np.exp(self._time.mean))
@@ -162,7 +162,7 @@ class Search:
         )
 
     def error(self) -> float:
-        """Median relative error of the latency of a measured Config, predicted from the others alone."""
+        """Median relative error of a measured Config's latency, predicted from the others only."""
         self._fit()
         return float(np.median(np.abs(np.expm1(self._time.left_out())))) if self._time.fitted else float("nan")
 
@@ -172,7 +172,7 @@ class Search:
         return bool(np.isfinite(self._accuracy).any())
 
     def _scale(self) -> float:
-        """By how much the errors of predictions are wider than believed: the root mean square of their z-scores."""
+        """How much larger prediction errors are than predicted: the root mean square of their z-scores."""
         if not self._time.fitted:
             return 1.0
         return float(np.sqrt(np.mean(self._time.left_out(standard=True) ** 2)))
@@ -183,7 +183,7 @@ class Search:
         self._beside.fit(np.log(self._beside_s))
 
     def _cost_ms(self) -> np.ndarray:
-        """What measuring each candidate takes; before anything is known, larger batches are taken to take longer."""
+        """Time to measure each candidate; until anything is known, larger batches are assumed to take longer."""
         if not self._time.fitted:
             return self._budget_ms * self._batch**0.25
         cost: np.ndarray = np.maximum(CALLS * np.exp(self._time.mean), self._budget_ms)
@@ -193,11 +193,11 @@ class Search:
         return cost
 
     def _new(self, numbers: np.ndarray) -> np.ndarray:
-        """Whether nothing was measured yet of each one's variant: its model is then prepared, and scored."""
+        """Whether each candidate's variant is still unmeasured: its model must then be prepared and scored."""
         return np.isin(self._variant[numbers], self._variant[self._told], invert=True)
 
     def _promise(self) -> np.ndarray:
-        """For each candidate, the hypervolume that it adds and how often it is on the frontier, over the draws."""
+        """Score each candidate by the hypervolume it adds and how often it is on the frontier, over the draws."""
         gain, on = np.zeros(len(self.configs)), np.zeros(len(self.configs))
         volume = moocore.Hypervolume(ref=_losses(*(np.array([REFERENCE[o.column]]) for o in OBJECTIVES))[0])
         known, told = np.isfinite(self._latency[self._view]), self._told[self._view]
@@ -213,11 +213,11 @@ class Search:
         return promise
 
     def _drawn(self) -> Iterator[np.ndarray]:
-        """Losses of the candidates in view: as measured, or as they might be."""
+        """Yield the losses of the candidates in view, measured or drawn, one array per draw."""
         view = self._view
         latency, throughput, accuracy = self._latency[view], self._throughput[view], self._accuracy[view]
         unknown, unscored = np.isnan(latency), np.isnan(accuracy) & self._scored
-        # One draw of a variant, whatever its threads and batch size.
+        # One draw per variant, whatever its threads and batch size.
         _, first, variant = np.unique(self._variant[view], return_index=True, return_inverse=True)
         times, errors = self._time.draw(DRAWS, self._rng), self._error.draw(DRAWS, self._rng)[first][variant]
         for drawn_time, drawn_error in zip(times.T, errors.T, strict=True):
@@ -225,33 +225,33 @@ class Search:
             rate = np.where(unknown, 1e3 * self._batch[view] / time, throughput)
             right = np.where(unscored, 1 - np.exp(drawn_error), accuracy) if self._scored else np.ones(len(view))
             losses = _losses(time, rate, right)
-            # What could not be measured is on no frontier.
+            # A Config that could not be measured is on no frontier.
             losses[self._told[view] & unknown] = NEVER
             yield losses
 
 
 def predicted(surface: pd.DataFrame, configs: Iterable[Config]) -> pd.DataFrame:
-    """Each of `configs`, measured or not, with what is believed of it after the rows of `surface`.
+    """Predict each of `configs`, measured or not, from the rows of `surface`.
 
     Parameters
     ----------
     surface : DataFrame
-        What was measured, by an adaptive `sweep` for instance.
+        Measurements, for instance from an adaptive `sweep`.
     configs : iterable of Config
-        What might have been.
+        Configs that might have been measured.
 
     Returns
     -------
     DataFrame
-        The knobs; `latency_p50_ms`, `throughput_per_s` and `accuracy`, measured where `measured` says so and predicted
-        where not; `latency_p50_lo_ms` and `latency_p50_hi_ms`, in which 95 % of such latencies lie, the spread of the
-        predictions being scaled by how far each measured one is from what the others predict; `told`, whether it was
-        tried at all.
+        The knobs; `latency_p50_ms`, `throughput_per_s` and `accuracy`, measured where `measured` is true and otherwise
+        predicted; `latency_p50_lo_ms` and `latency_p50_hi_ms`, the 95 % interval; and `told`, whether the Config was
+        tried at all. The spread of the predictions is scaled by how far each measured latency is from its prediction by
+        the others.
 
     Raises
     ------
     ValueError
-        If there is no Config, nothing measured, or the surface is of several machines or tasks.
+        If there is no Config or no measured row, or if the surface is from several machines or tasks.
 
     Examples
     --------
@@ -264,7 +264,7 @@ def predicted(surface: pd.DataFrame, configs: Iterable[Config]) -> pd.DataFrame:
     surface = checked(surface, "surface")
     check_one_machine(surface)
     if not (surface["status"] == "ok").any():
-        raise ValueError("surface: wanted at least one row that was measured; there is none")
+        raise ValueError("surface: wanted at least one row that was measured; got none")
     asked = list(dict.fromkeys(configs))
     if not asked:
         raise ValueError("configs: wanted at least one Config; got none")
@@ -277,18 +277,18 @@ def predicted(surface: pd.DataFrame, configs: Iterable[Config]) -> pd.DataFrame:
 
 
 class _Process:
-    """A Gaussian process (Rasmussen and Williams, 2006) over candidates, its kernel fixed beforehand.
+    """A Gaussian process (Rasmussen and Williams, 2006) over candidates, with a fixed kernel.
 
     Parameters
     ----------
     kernel : callable
-        (numbers of candidates, as many or a shape to broadcast with) -> covariances.
+        (numbers of candidates, numbers of candidates that broadcast with them) -> covariances.
     noise : float
         Standard deviation of a measurement.
     number : int
-        Of all candidates.
+        Number of all candidates.
     view : array of int
-        Those that are drawn.
+        Numbers of the candidates to draw.
     """
 
     def __init__(self, kernel: Kernel, noise: float, number: int, view: np.ndarray) -> None:
@@ -299,12 +299,12 @@ class _Process:
         self.fit(np.full(number, np.nan))
 
     def look_at(self, view: np.ndarray) -> None:
-        """Draw these from now on; all that is measured is among them."""
+        """Draw these candidates from now on; they include all measured ones."""
         self._view = view
         self._root: np.ndarray | None = None
 
     def fit(self, values: np.ndarray) -> None:
-        """Fit to the values that are finite, one a candidate: those of before, and more."""
+        """Fit to the finite values, one per candidate; they include those of the last fit."""
         new = np.setdiff1d(np.flatnonzero(np.isfinite(values)), self._known)
         self._known = np.concatenate([self._known, new])
         self._cross = np.hstack([self._cross, self._kernel(self._all[:, None], new[None, :])])
@@ -314,7 +314,7 @@ class _Process:
         self.fitted = len(self._known) > 1
 
     def draw(self, number: int, rng: np.random.Generator) -> np.ndarray:
-        """Values of those in view, as they might be: draws of the prior, corrected by what is known (Matheron).
+        """Draw values of the candidates in view: draws from the prior, corrected by the known values (Matheron).
 
         Returns
         -------
@@ -330,19 +330,19 @@ class _Process:
         return drawn
 
     def deviation(self) -> np.ndarray:
-        """Standard deviation of the prediction of each candidate, measurement noise included."""
+        """Standard deviation of the prediction for each candidate, including measurement noise."""
         variance = self._kernel(self._all, self._all) - ((self._cross @ self._inverse) * self._cross).sum(axis=1)
         deviation: np.ndarray = np.sqrt(variance.clip(min=0) + self._noise**2)
         return deviation
 
     def left_out(self, standard: bool = False) -> np.ndarray:
-        """Each known value minus its prediction from the others (leave one out, in closed form); or its z-score."""
+        """Each known value minus its prediction from the others (leave-one-out, in closed form); or its z-score."""
         precision = np.diag(self._inverse)
         residuals: np.ndarray = (self._inverse @ self._y) / precision
         return residuals * np.sqrt(precision) if standard else residuals
 
     def spread(self, open_: np.ndarray, cost: np.ndarray, number: int, rng: np.random.Generator) -> list[int]:
-        """Of the candidates `open_`, those that tell the most about the others for their cost, one after the other."""
+        """Choose from the candidates `open_`, one by one, those that tell the most about the others for their cost."""
         variance = self.deviation() ** 2 - self._noise**2
         chosen: list[int] = []
         told = self._known
@@ -351,14 +351,14 @@ class _Process:
             worth[np.isin(open_, chosen)] = -1.0
             best = int(open_[worth.argmax()])
             chosen.append(best)
-            # What is left to know of the others once this one is told.
+            # The variance of the others that is left once this one is known.
             between = self._kernel(self._all, np.array([best])) - self._explained(told, best)
             variance = variance - between**2 / (between[best] + self._noise**2)
             told = np.append(told, best)
         return chosen
 
     def _explained(self, told: np.ndarray, candidate: int) -> np.ndarray:
-        """The part of each covariance with `candidate` that those told account for."""
+        """The part of each covariance with `candidate` that the candidates in `told` explain."""
         cross = self._kernel(self._all[:, None], told[None, :])
         noise = self._noise**2 * np.eye(len(told))
         explained: np.ndarray = cross @ np.linalg.solve(cross[told] + noise, cross[candidate])
@@ -366,7 +366,7 @@ class _Process:
 
 
 def _losses(latency_ms: np.ndarray, throughput_per_s: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
-    """The three objectives as `hypervolume` scales them, the less the better: shape (candidates, 3)."""
+    """The three objectives as `hypervolume` scales them, shape (candidates, 3); smaller is better."""
     return np.column_stack([np.log10(latency_ms), -np.log10(throughput_per_s), -accuracy])
 
 

@@ -1,4 +1,4 @@
-"""The choice: the best row among those that keep every constraint."""
+"""The choice: the best row among those that meet every constraint."""
 
 import math
 from collections.abc import Iterable
@@ -18,14 +18,14 @@ PROBLEM = "problem"
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What measuring a choice once more came to.
+    """The result of measuring a choice again.
 
     Parameters
     ----------
     row : int or None
-        Number of the surface's row that kept the constraints then too; None if none of those tried did.
+        Number of the surface's row that met the constraints again; None if no row that was tried did.
     value : float
-        Its first objective in the second measurement; NaN if there is no row.
+        The row's first objective in the second measurement; NaN if there is no row.
     """
 
     row: int | None = None
@@ -34,16 +34,16 @@ class Confirmation:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """What was asked of which surface; every choice carries it along, for `explain`.
+    """A surface and the question put to it; every choice carries its problem along, for `explain`.
 
     Parameters
     ----------
     surface : DataFrame
     objectives : tuple of Objective
-        The first counts; each next one decides between rows that tie in all before it.
+        The first one decides; each later one breaks ties in all earlier ones.
     constraints : tuple of Constraint
     confirmation : Confirmation, optional
-        If the choice was measured once more.
+        Present if the choice was measured again.
     """
 
     surface: pd.DataFrame
@@ -52,7 +52,7 @@ class Problem:
     confirmation: Confirmation | None = None
 
     def __deepcopy__(self, memo: object) -> "Problem":
-        # pandas copies what a frame carries along with every frame made from it.
+        # pandas copies the attrs of a DataFrame into every DataFrame made from it.
         return self
 
 
@@ -64,29 +64,29 @@ def solve(
     confirm: bool = False,
     task: "Task | None" = None,
 ) -> pd.DataFrame:
-    """The row of `surface` that is best by `objective` and keeps every constraint of `subject_to`.
+    """Choose the best row of `surface` by `objective` that meets every constraint of `subject_to`.
 
     Parameters
     ----------
     objective : Objective, or a list of them
-        Of several, each next one decides between rows that tie in all before it.
+        If there are several, each later one breaks ties in all earlier ones.
     subject_to : iterable of Constraint
         On any numeric column, or on `power`, `latency_throughput_product` or `energy_delay`, which are computed.
     confirm : bool
-        Whether to measure the choice once more, and take the next best if it breaks a constraint then. Of many points
-        the one that looks best was often lucky; the row that comes back is that of the second measurement.
+        Whether to measure the choice again, and take the next best if it then breaks a constraint. The point that looks
+        best of many was often lucky. The row returned is that of the second measurement.
     task : Task, optional
-        What to measure again; by default the shipped task that the surface names.
+        The task to measure again; by default the shipped task that the surface names.
 
     Returns
     -------
     DataFrame
-        One row; the first of those that tie. No row if nothing is feasible: that is an answer too. `explain` says why.
+        One row, the first of those that tie. No row if nothing is feasible: that is an answer too. `explain` says why.
 
     Raises
     ------
     ValueError
-        If the objective or a constraint names a column that is not there.
+        If the objective or a constraint names a missing column.
 
     Examples
     --------
@@ -110,7 +110,7 @@ def solve(
 
 
 def choice(problem: Problem, kept: np.ndarray) -> pd.DataFrame:
-    """The best of the rows that are `kept`, carrying the problem along."""
+    """The best of the `kept` rows, which carries the problem along."""
     order = ranked(problem, kept)[:1]
     best = problem.surface.iloc[order]
     best.attrs[PROBLEM] = problem
@@ -118,7 +118,7 @@ def choice(problem: Problem, kept: np.ndarray) -> pd.DataFrame:
 
 
 def ranked(problem: Problem, kept: np.ndarray) -> np.ndarray:
-    """Numbers of the `kept` rows that are known in every objective, best first; of those that tie the first first."""
+    """Numbers of the `kept` rows that are known in every objective, best first; ties keep their order."""
     goals = np.column_stack([gains(objective, problem.surface) for objective in problem.objectives])
     rows = np.flatnonzero(kept & ~np.isnan(goals).any(axis=1))
     # lexsort sorts by its last key first.
@@ -127,6 +127,6 @@ def ranked(problem: Problem, kept: np.ndarray) -> np.ndarray:
 
 
 def gains(objective: Objective, surface: pd.DataFrame) -> np.ndarray:
-    """The objective of each row, larger being better; NaN in rows that were not measured."""
+    """The objective of each row, signed so that larger is better; NaN in rows that were not measured."""
     values = objective.values(surface)
     return values if objective.maximize else -values

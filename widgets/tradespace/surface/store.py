@@ -1,4 +1,4 @@
-"""The store: points in one SQLite file, slice by slice as they are measured."""
+"""The store: a SQLite file of points, saved slice by slice as they are measured."""
 
 import json
 import sqlite3
@@ -17,7 +17,7 @@ from tradespace.measuring.schedule import Schedule
 from tradespace.surface.columns import row
 
 WAIT_FOR_OTHERS_S = 30
-# Raised when an older release could not read what this one writes.
+# Raise this when older releases cannot read what this one writes.
 FORMAT = 2
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS point (
@@ -34,12 +34,12 @@ CREATE TABLE IF NOT EXISTS score (
 
 
 class Store:
-    """A file that every slice and every finished point is written to at once, by any number of kernels.
+    """A file in which any number of kernels can save every slice and every finished point immediately.
 
     Parameters
     ----------
     path : str or Path
-        Made if it is not there. A file that is not a sound database is moved aside, with a warning that says where.
+        Created if it does not exist. A file that is not a valid database is moved aside; a warning says where.
 
     Raises
     ------
@@ -59,13 +59,13 @@ class Store:
         try:
             self._open()
         except sqlite3.OperationalError:
-            raise  # locked, or in a folder that is not there: the file itself may be sound
+            raise  # locked, or in a missing folder: the file itself may be valid
         except sqlite3.DatabaseError as error:
             self._move_aside(error)
             self._open()
 
     def find(self, key: str, schedule: Schedule) -> dict[str, object] | None:
-        """The row saved under `key`, if it is as well known as asked: as narrow, or on as large a budget."""
+        """Return the row saved under `key` if its interval is as narrow, or its budget as large, as requested."""
         with self._connected() as connection:
             found = connection.execute("SELECT row, budget_s FROM point WHERE key = ?", (key,)).fetchone()
         if found is None:
@@ -76,14 +76,14 @@ class Store:
         return saved if saved["status"] == "ok" and known else None
 
     def save(self, key: str, identity: dict[str, object], measurement: Measurement, budget_s: float) -> None:
-        """Write a finished point, in the place of its slices and of an older one of the same key."""
+        """Write a finished point, in place of its slices and of an older point with the same key."""
         values = (key, budget_s, json.dumps(identity), json.dumps(row(measurement)), pack(measurement))
         with self._connected() as connection:
             connection.execute("INSERT OR REPLACE INTO point VALUES (?, ?, ?, ?, ?)", values)
             connection.execute("DELETE FROM slice WHERE key = ?", (key,))
 
     def find_slices(self, key: str) -> tuple[Slice, ...]:
-        """The slices saved under `key`: of a finished point, and those of a measurement that was cut short."""
+        """Return the slices saved under `key`: of a finished point, then of an interrupted measurement."""
         with self._connected() as connection:
             point = connection.execute("SELECT row, raw FROM point WHERE key = ?", (key,)).fetchone()
             later = connection.execute(
@@ -93,7 +93,7 @@ class Store:
         return (*finished, *(Slice(np.frombuffer(raw, np.int64), **json.loads(text)) for text, raw in later))
 
     def save_slice(self, key: str, number: int, taken: Slice) -> None:
-        """Write a slice as it is taken; `number` is its place among those of its point."""
+        """Write a slice as soon as it is measured; `number` is its position among those of its point."""
         numbers = asdict(taken)
         samples_ns = np.asarray(numbers.pop("samples_ns"), np.int64).tobytes()
         with self._connected() as connection:
@@ -101,26 +101,26 @@ class Store:
             connection.execute("INSERT OR REPLACE INTO slice VALUES (?, ?, ?, ?)", values)
 
     def find_score(self, key: str) -> Score | None:
-        """Which test items are classified right, as saved under `key`."""
+        """Return which test items are classified correctly, as saved under `key`."""
         with self._connected() as connection:
             found = connection.execute("SELECT correct, spent_s, whole FROM score WHERE key = ?", (key,)).fetchone()
         return None if found is None else Score(np.frombuffer(found[0], bool), found[1], bool(found[2]))
 
     def save_score(self, key: str, identity: dict[str, object], score: Score) -> None:
-        """Write which test items a model classifies right."""
+        """Write which test items a model classifies correctly."""
         values = (key, json.dumps(identity), score.correct.tobytes(), score.spent_s, score.whole)
         with self._connected() as connection:
             connection.execute("INSERT OR REPLACE INTO score VALUES (?, ?, ?, ?, ?)", values)
 
     @contextmanager
     def held_open(self) -> Iterator[None]:
-        """For as long as many slices are saved: SQLite tidies up, for 20 ms, whenever nobody has the file open."""
+        """Keep the file open while many slices are saved: when nobody does, SQLite tidies up, which takes 20 ms."""
         with self._connected() as connection:
             connection.execute("SELECT COUNT(*) FROM score")
             yield
 
     def measurements(self) -> Iterator[Measurement]:
-        """Every saved point with its raw samples, oldest first."""
+        """Yield every saved point with its raw samples, oldest first."""
         with self._connected() as connection:
             saved = connection.execute("SELECT row, raw FROM point ORDER BY rowid").fetchall()
         for text, raw in saved:
@@ -139,17 +139,17 @@ class Store:
                     f"{FORMAT}): update tradespace, or name another file"
                 )
             if written < FORMAT:
-                # Older releases scored in another order; no key of theirs is looked up any more.
+                # Older releases scored in another order; their keys are no longer looked up.
                 connection.execute("DROP TABLE IF EXISTS score")
             connection.executescript(SCHEMA)
             connection.execute(f"PRAGMA user_version = {FORMAT}")
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
-        # A connection each time: none is ever shared between threads or left open.
+        # A new connection each time: none is ever shared between threads or left open.
         connection = sqlite3.connect(self.path, timeout=WAIT_FOR_OTHERS_S)
         try:
-            # A process that is killed loses nothing so; waiting for the disk at each slice would take longer than it.
+            # Even so, a killed process loses nothing; waiting for the disk would take longer than a slice.
             connection.execute("PRAGMA synchronous = NORMAL")
             with connection:
                 yield connection

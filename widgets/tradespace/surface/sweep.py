@@ -31,9 +31,9 @@ from tradespace.text import counted
 
 SEARCHES = ("all", "adaptive")
 ASKED_AT_ONCE = 1
-# The bar is drawn no more often: each time costs a message to the browser.
+# Minimum interval between updates of the bar: each one costs a message to the browser.
 REDRAWN_S = 0.2
-# Up to this share of the work the bar says what the time is needed for, then what is being done.
+# Up to this share of the work, the bar says what the time is needed for; after that, what is being done.
 PARTS_UNTIL = 0.05
 
 Identities = dict[Config, dict[str, object]]
@@ -53,41 +53,41 @@ def sweep(
     search: str = "all",
     total_s: float | None = None,
 ) -> pd.DataFrame:
-    """Measure every Config on this machine: a surface with one row each, in the order given; repeats are merged.
+    """Measure every Config on this machine into a surface: one row each, in the given order, repeats merged.
 
-    Interrupt it at any time: the same call in the same kernel, or with the same store in another, goes on where it was.
-    Not even a kernel that is killed loses more than the slice under way.
+    You may interrupt it at any time: the same call in the same kernel, or with the same store in another, continues
+    where it stopped. Even a killed kernel loses no more than the current slice.
 
-    The progress bar counts seconds of work: those that were spent, and an estimate of those that are left.
+    The progress bar counts seconds of work: those spent, and an estimate of those left.
 
     Parameters
     ----------
     store : str or Path, optional
-        A file that every slice is saved in as it is taken, and every finished point with its raw samples
-        (`Store(path).measurements()` reads them). Points that are in it already are not measured again, unless
-        something changed that they depend on: the machine, torch or the runtime, the timing loop, the model's layers
-        or weights, the task's data. One that was measured less closely than asked goes on from its slices. Accuracy
-        is kept likewise, once for all threads and batch sizes.
+        File in which to save every slice as soon as it is measured, and every finished point with its raw samples
+        (`Store(path).measurements()` reads them). A point that is in it already is not measured again, unless something
+        that it depends on has changed: the machine, torch or the runtime, the timing loop, the model's layers or
+        weights, or the task's data. A point that was measured less closely than requested continues from its slices.
+        Accuracy is saved likewise, once for all threads and batch sizes.
     max_width, budget_s, score_s : float
-        As for `measure`: the asked width of each interval, the most seconds of samples a Config, and the most seconds
-        of scoring a model at a precision in a runtime.
+        As for `measure`: the requested width of each interval, the maximum seconds of samples per Config, and the
+        maximum seconds of scoring per model, precision and runtime.
     progress : bool
         Whether to draw a progress bar.
     executor : concurrent.futures.Executor, optional
-        Where to measure; by default a process of its own on this machine. Of one on another host, `machine` is that
+        Where to measure; by default, a separate process on this machine. If it runs on another host, `machine` is that
         host.
     search : str
-        `all`, or `adaptive`: measure only what may be on the frontier of latency, throughput and accuracy, as judged
-        from what was measured so far, until `total_s` have passed. `predicted` tells
-        what is believed of the Configs that were skipped; the progress bar, by how much such predictions are off.
+        `all`, or `adaptive`: until `total_s` have passed, measure only Configs that may be on the frontier of latency,
+        throughput and accuracy, judging from the measurements so far. `predicted` estimates the Configs that were
+        skipped; the progress bar shows how far off such predictions are.
     total_s : float, optional
-        Seconds that an adaptive search takes, all in all.
+        Total seconds for an adaptive search.
 
     Raises
     ------
     ValueError
-        If there is no Config, one is not valid here, a number is not above zero, or a newer release wrote the store;
-        before any work.
+        Before any work, if there is no Config, one is not valid here, a number is not above zero, or a newer release
+        wrote the store.
 
     Examples
     --------
@@ -123,7 +123,7 @@ def sweep(
 
 
 def _unfinished(identities: Identities, schedule: Schedule, search: str) -> Path:
-    """Where a sweep without a store keeps what it measures until it has come to its end."""
+    """Where a sweep without a store saves its measurements until it is complete."""
     asked = {"points": sorted(map(_key, identities.values())), "search": search, **asdict(schedule)}
     return _folder() / f"{_key(asked)}.sqlite"
 
@@ -172,14 +172,14 @@ class _Progress:
         self._bar.close()
 
     def _draw(self) -> None:
-        """Show how far it is, unless that was shown just now."""
+        """Update the bar, unless it was updated just now."""
         done_s = self.work.done_s
         if self._bar.disable or done_s - self._drawn_s < REDRAWN_S:
             return
         self._drawn_s = done_s
         stages = self.work.left_s() if self._total_s is None else {}
         left_s = sum(stages.values()) if self._total_s is None else max(self._total_s - done_s, 0.0)
-        # A bar that goes back would tell less than one that waits.
+        # A bar that moves back would be less useful than one that waits.
         self._share = max(self._share, done_s / max(done_s + left_s, 1e-9))
         parts = ", ".join(f"{name} {in_words(seconds)}" for name, seconds in stages.items() if seconds >= 1)
         now = f": {parts}" if parts and self._share < PARTS_UNTIL else f"{self.note}; {self.work.doing}"
@@ -191,7 +191,7 @@ class _Progress:
 
 
 class _Sweep:
-    """A sweep under way: what is known from before, and what keeps all that is measured."""
+    """A sweep in progress: what is already known, and the store that saves what is measured."""
 
     def __init__(
         self,
@@ -212,7 +212,7 @@ class _Sweep:
         self._kept = dict(self._scores)
 
     def measure(self, configs: list[Config]) -> None:
-        """Add the rows of `configs`: those that are known, then those that have to be measured."""
+        """Add the rows of `configs`: first the known ones, then those that have to be measured."""
         for config in configs:
             if (found := self._known(config)) is not None:
                 self._bar.rows[config] = found
@@ -261,7 +261,7 @@ def _key(identity: Mapping[str, object]) -> str:
 
 
 def _identities(task: Task, configs: list[Config], where: str) -> Identities:
-    """For each Config, all that its row depends on."""
+    """For each Config, everything that its row depends on."""
     weights = {(config.model, config.pruning) for config in configs}
     content = {names: task.fingerprint(*names) for names in weights}
     here = {"task": task.name, "machine": where, "loop": LOOP_VERSION}
