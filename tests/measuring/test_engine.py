@@ -69,7 +69,7 @@ def task_that(misdeed):
     ("misdeed", "status", "reason"),
     [
         (segfault, "crashed", "measuring process died of SIGSEGV(-11); a new one"),
-        (be_killed, "crashed", "measuring process died of SIGKILL(-9), perhaps for want of memory; a new one"),
+        (be_killed, "crashed", "measuring process died of SIGKILL(-9), perhaps for lack of memory; a new one"),
         (complain, "failed", "RuntimeError: batches are beneath me"),
         (take_all_memory, "out_of_memory", "allocate memory"),
     ],

@@ -56,7 +56,7 @@ def test_a_wide_spread_is_flagged_noisy():
 def test_a_clean_measurement_raises_no_flag_and_says_it_is_to_be_trusted():
     m = measured([2.0] * 8)
     assert m.flags == ""
-    assert "To be trusted to 2%" in repr(m)
+    assert "Reliable to 2%" in repr(m)
 
 
 def test_accuracy_comes_with_its_interval_and_is_unknown_without_a_test_set():

@@ -301,7 +301,7 @@ def test_a_model_that_takes_one_item_alone_is_not_asked_for_more(key):
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
-    [(lambda x: x * float("nan"), "NaN or infinity"), (lambda x: x.unsqueeze(0), "wanted one output an item")],
+    [(lambda x: x * float("nan"), "NaN or infinity"), (lambda x: x.unsqueeze(0), "wanted one output per item")],
 )
 def test_a_model_that_returns_nonsense_fails_before_it_is_timed(key, answer, reason):
     worker._tasks["nonsense"] = ts.Task.from_model(Answers(answer), example=X[:1], calibration=X)

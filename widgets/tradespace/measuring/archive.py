@@ -1,4 +1,4 @@
-"""Measurements in files, raw samples with them: as NumPy archives and JSON, which hold no code."""
+"""Measurements in files, with their raw samples, as NumPy archives and JSON, which contain no code."""
 
 import io
 import json
@@ -20,7 +20,7 @@ INDEX = "index.json"
 
 
 def pack(measurement: Measurement) -> bytes:
-    """The arrays of a Measurement."""
+    """Pack the arrays of a Measurement into bytes."""
     slices = measurement.slices
     arrays = {
         "samples_ns": measurement.samples_ns,
@@ -38,17 +38,17 @@ def pack(measurement: Measurement) -> bytes:
 
 
 def label(measurement: Measurement) -> dict[str, Any]:
-    """What a Measurement holds beside its arrays, in plain values."""
+    """Everything in a Measurement except its arrays, as plain values."""
     return {name: getattr(measurement, name) for name in LABELS} | asdict(measurement.config)
 
 
 def config_of(label: Mapping[str, Any]) -> Config:
-    """The Config that a label names among other things."""
+    """The Config that a label contains."""
     return Config(**{field.name: label[field.name] for field in fields(Config)})
 
 
 def unpack(label: Mapping[str, Any], raw: bytes) -> Measurement:
-    """The Measurement of which `pack` made `raw`; `label` may hold more than is needed."""
+    """Restore a Measurement from the bytes of `pack`; `label` may contain more than is needed."""
     arrays = np.load(io.BytesIO(raw), allow_pickle=False)
     samples = np.split(arrays["samples_ns"], np.cumsum(arrays["lengths"])[:-1]) if len(arrays["lengths"]) else []
     numbers = {name: arrays[name].tolist() for name in SLICE_NUMBERS}
@@ -70,7 +70,7 @@ def unpack(label: Mapping[str, Any], raw: bytes) -> Measurement:
 
 
 def _correct(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    # Until the order of scoring was shuffled, all items were kept in the order of the test set, as "correct".
+    # Files with "correct" contain all items in the order of the test set, not in the shuffled order of scoring.
     correct: np.ndarray | None = arrays.get("scored")
     if "correct" in arrays:
         correct = arrays["correct"][scoring_order(len(arrays["correct"]))]
@@ -78,7 +78,7 @@ def _correct(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
 
 
 def write_measurements(path: Path, measurements: Iterable[Measurement]) -> None:
-    """Write them to one file."""
+    """Write Measurements to one file."""
     labels = []
     with zipfile.ZipFile(path, "w") as file:
         for number, measurement in enumerate(measurements):
@@ -88,13 +88,13 @@ def write_measurements(path: Path, measurements: Iterable[Measurement]) -> None:
 
 
 def read_labels(path: Path) -> list[dict[str, Any]]:
-    """The labels of the Measurements that `write_measurements` wrote to `path`, in their order."""
+    """Read the labels of the Measurements that `write_measurements` wrote to `path`, in their order."""
     with zipfile.ZipFile(path) as file:
         labels: list[dict[str, Any]] = json.loads(file.read(INDEX))
     return labels
 
 
 def read_measurement(path: Path, number: int, label: Mapping[str, Any]) -> Measurement:
-    """The Measurement of that number, with its label."""
+    """Read the Measurement with this number and label."""
     with zipfile.ZipFile(path) as file:
         return unpack(label, file.read(f"{number}.npz"))

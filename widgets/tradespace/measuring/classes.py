@@ -1,4 +1,4 @@
-"""Accuracy class by class: what does a compressed model forget first?"""
+"""Accuracy per class: what does a compressed model forget first?"""
 
 import numpy as np
 import pandas as pd
@@ -10,26 +10,26 @@ from tradespace.tasks.task import Task, scoring_order
 
 
 def accuracy_by_class(task: Task, measurement: Measurement, baseline: Measurement | None = None) -> pd.DataFrame:
-    """One row a class: how many of its test items are classified right, and how many were before.
+    """Accuracy on the test items of each class, and that of a baseline; one row per class.
 
-    It counts the items that were scored; with a baseline, those that were scored in both.
+    Only scored items count; with a baseline, only those scored in both.
 
     Parameters
     ----------
     baseline : Measurement, optional
-        Of the same task, say in fp32.
+        Of the same task, for example in fp32.
 
     Returns
     -------
     DataFrame
-        Columns `label items accuracy accuracy_lo accuracy_hi` (Wilson, 95 %). With a baseline also
-        `baseline_accuracy`, `lost` and `gained` (items right in one of the two alone) and `p_value` (exact McNemar
-        test of this class alone: one in twenty is below 5 % by chance), most forgotten first.
+        Columns `label items accuracy accuracy_lo accuracy_hi` (Wilson, 95 %). With a baseline, also
+        `baseline_accuracy`, `lost` and `gained` (items correct in only one of the two), and `p_value` (exact McNemar
+        test of this class only: by chance, one in twenty is below 5 %); the most forgotten class comes first.
 
     Raises
     ------
     ValueError
-        If the task has no labels of classes, or a Measurement no test results, or more than the task has items.
+        If the task has no class labels, or if a Measurement has no test results or more than the task has items.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a Config really is: its size, its arithmetic, and what of that runs in which type."""
+"""What a Config really is: its size, its arithmetic, and the types in which the arithmetic runs."""
 
 import math
 from collections.abc import Iterable
@@ -27,25 +27,25 @@ FACTS = (
 
 
 def describe(task: Task, config: Config | Iterable[Config], *, executor: Executor | None = None) -> pd.DataFrame:
-    """One row a Config: how large it is, how long it takes to prepare, and what was really quantized.
+    """Table of how large each Config is, how long it takes to prepare, and what was really quantized.
 
-    The layers are read from the compiled model: from PyTorch's modules, from the profile that ONNX Runtime keeps, from
-    the graph that OpenVINO executes. So "int8 of what?" has an answer.
+    The layers are read from the compiled model: from PyTorch's modules, from the profile that ONNX Runtime keeps, or
+    from the graph that OpenVINO executes. This answers the question "int8 of what?".
 
     Returns
     -------
     DataFrame
-        Columns `model pruning precision runtime`; `parameters`, and how many of them are not zero (`nonzero`); `macs`,
-        the multiply-accumulates for one item; `model_mb` on disk; `prepare_s`; `layers`, how many multiply;
-        `quantized_layers`, how many of them in integers or fp8, and `quantized_macs`, their share of the arithmetic;
-        `ran_as`, all types in words, with what is left of int8 where sums of it could overflow (`int8 (7-bit weights)`)
-        and `?` for what the runtime merged and does not tell of; `reason`, why there is nothing to tell, or no time.
-        Recurrent layers are not counted.
+        One row per Config. Columns `model pruning precision runtime`; `parameters`, and `nonzero`, the number that are
+        not zero; `macs`, the multiply-accumulates per item; `model_mb` on disk; `prepare_s`; `layers`, the number that
+        multiply; `quantized_layers`, the number that multiply in integers or fp8, and `quantized_macs`, their share of
+        the arithmetic; `ran_as`, all types in words; `reason`, why the row is empty or the Config has no time. In
+        `ran_as`, int8 notes the bits that are used where its sums could overflow (`int8 (7-bit weights)`), and `?`
+        stands for layers that the runtime merged and does not report. Recurrent layers are not counted.
 
     Raises
     ------
     ValueError
-        If a Config names a model the task lacks or more threads than the machine has.
+        If a Config names a model that the task lacks, or more threads than the machine has.
 
     Examples
     --------
@@ -88,13 +88,13 @@ def _row(engine: Engine, task: Task, config: Config) -> dict[str, object]:
 
 
 def _with_rest(layers: list[Layer], macs: int) -> list[Layer]:
-    """`layers`, and what the runtime merged with other work, so that it does not tell of it, as one of type `?`."""
+    """Add one layer of type `?` for arithmetic that the runtime merged with other work and does not report."""
     rest = macs - sum(layer.macs for layer in layers)
     return [*layers, Layer("merged", "?", rest)] if rest > NEGLIGIBLE * macs else layers
 
 
 def _in_words(layers: list[Layer], macs: int) -> str:
-    """The types, those that do most of the arithmetic first."""
+    """List the types, starting with those that do most of the arithmetic."""
     of_type: dict[str, list[Layer]] = {}
     for layer in layers:
         of_type.setdefault(f"{layer.precision} ({layer.note})" if layer.note else layer.precision, []).append(layer)

@@ -1,4 +1,4 @@
-"""What a timing loop must know of a device: how to wait for it, its own clock and its frequency, its memory."""
+"""What a timing loop needs to know about a device: how to wait for it, its clock, its frequency and its memory."""
 
 import math
 from collections.abc import Callable
@@ -23,19 +23,19 @@ class Device(Protocol):
     def asynchronous(self) -> bool: ...
 
     def synchronize(self) -> None:
-        """Return once all work given to the device is done."""
+        """Wait until all work given to the device is done."""
 
     def mark(self) -> Any:
-        """A mark in the queue of work, that the device stamps with its own clock when it gets there."""
+        """Queue a mark, which the device stamps with its own clock when it gets there."""
 
     def between_ns(self, begin: Any, end: Any) -> int:
-        """Device time between two marks it has passed; 0 if it has no clock of its own."""
+        """Device time between two marks that it has passed; 0 if it has no clock of its own."""
 
     def clock_mhz(self) -> float:
-        """Its clock frequency now, never that of another device; NaN where it cannot be read."""
+        """Its current clock frequency, never that of another device; NaN if it cannot be read."""
 
     def peak_mb(self, work: Callable[[], object]) -> float:
-        """Peak memory while `work` runs, over what there was before, in 10^6 bytes; NaN if it cannot be told."""
+        """Peak memory while `work` runs, minus the memory used before, in 10^6 bytes; NaN if unknown."""
 
 
 @dataclass(frozen=True)
@@ -45,21 +45,21 @@ class Cpu:
     asynchronous: bool = False
 
     def synchronize(self) -> None:
-        """Nothing is ever outstanding."""
+        """Do nothing: no work is ever outstanding."""
 
     def mark(self) -> None:
-        """The wall clock tells all there is to tell."""
+        """Do nothing: the wall clock is enough."""
 
     def between_ns(self, begin: None, end: None) -> int:
-        """No clock of its own."""
+        """Return 0: it has no clock of its own."""
         return 0
 
     def clock_mhz(self) -> float:
-        """As the operating system tells it; in many virtual machines it does not."""
+        """As reported by the operating system; in many virtual machines it reports none."""
         return system.clock_mhz()
 
     def peak_mb(self, work: Callable[[], object]) -> float:
-        """Peak of this process's resident memory over what it was before."""
+        """Peak resident memory of this process, minus that before."""
         before = system.resident_mb()
         can_tell = system.reset_peak()
         work()
@@ -78,7 +78,7 @@ class Accelerator:
         torch.accelerator.synchronize()
 
     def mark(self) -> torch.Event | None:
-        """An event in the current stream; None if this kind of device has no timed ones."""
+        """Record an event in the current stream; None if this kind of device has no timed events."""
         try:
             event = torch.Event(device=torch.accelerator.current_accelerator(), enable_timing=True)
             event.record()
@@ -91,14 +91,14 @@ class Accelerator:
         return round(begin.elapsed_time(end) * 1e6) if begin is not None and end is not None else 0
 
     def clock_mhz(self) -> float:
-        """Of the multiprocessors, as NVIDIA's NVML tells it; other kinds of device have nothing alike."""
+        """As reported by NVIDIA's NVML for the multiprocessors; other kinds of device have nothing similar."""
         try:
             return float(torch.cuda.clock_rate()) or math.nan
-        except Exception:  # no CUDA device, nvidia-ml-py not installed, or a driver that does not tell
+        except Exception:  # no CUDA device, nvidia-ml-py not installed, or a driver that does not report it
             return math.nan
 
     def peak_mb(self, work: Callable[[], object]) -> float:
-        """Peak of what torch's allocator handed out; NaN where it keeps no account."""
+        """Peak memory allocated by torch's allocator, minus that before; NaN if it keeps no statistics."""
         memory = torch.accelerator
         try:
             memory.reset_peak_memory_stats()
@@ -112,5 +112,5 @@ class Accelerator:
 
 
 def device(name: str) -> Device:
-    """The device torch calls `name`."""
+    """The device that torch calls `name`."""
     return Cpu() if name == "cpu" else Accelerator()

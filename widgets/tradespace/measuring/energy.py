@@ -1,4 +1,4 @@
-"""Energy from real counters: NVIDIA's through NVML, Intel's and AMD's through RAPL. Without one it is not known."""
+"""Energy from real counters: NVIDIA's through NVML, Intel's and AMD's through RAPL. Without one it is unknown."""
 
 import math
 import time
@@ -18,10 +18,10 @@ POWERCAP = Path("/sys/class/powercap")
 
 
 class Counter(Protocol):
-    """A counter of energy that only ever grows, but for wrapping around."""
+    """An energy counter that only grows, except when it wraps around."""
 
     def read(self) -> Any:
-        """Its reading now."""
+        """Read the counter."""
 
     def joules(self, before: Any, after: Any) -> float:
         """Energy between two readings."""
@@ -29,9 +29,9 @@ class Counter(Protocol):
 
 @dataclass(frozen=True)
 class Rapl:
-    """The processor packages of this machine (Intel's Running Average Power Limit; AMD's is alike).
+    """The processor packages of this machine (Intel's Running Average Power Limit, or AMD's equivalent).
 
-    It counts everything that runs on the package, not this process alone.
+    It counts everything that runs on the package, not only this process.
     """
 
     packages: tuple[Path, ...]
@@ -41,7 +41,7 @@ class Rapl:
         return tuple(int((package / "energy_uj").read_text()) for package in self.packages)
 
     def joules(self, before: tuple[int, ...], after: tuple[int, ...]) -> float:
-        """Energy of all packages; a counter that was at its top starts again at zero."""
+        """Energy of all packages; a counter that reaches its maximum starts again at zero."""
         ranges = (int((package / "max_energy_range_uj").read_text()) for package in self.packages)
         return sum((b - a) % (top + 1) for a, b, top in zip(before, after, ranges, strict=True)) / 1e6
 
@@ -63,7 +63,7 @@ class Nvml:
 
 
 def find_counter(device_name: str) -> Counter | None:
-    """A counter of the device's energy that can be read here, or None."""
+    """Find a counter of the device's energy that can be read here; None if there is none."""
     if device_name == "cuda":
         return _nvml()
     return _rapl() if device_name == "cpu" else None
@@ -76,7 +76,7 @@ def energy_j_per_item(
     counter: Counter | None,
     clock: Clock = time.perf_counter_ns,
 ) -> float:
-    """Energy an item, back to back, over a window of at least a second; NaN without a counter, never 0."""
+    """Energy per item, back to back, over a window of at least a second; NaN without a counter, never 0."""
     if counter is None:
         return math.nan
     device.synchronize()
@@ -97,7 +97,7 @@ def _rapl() -> Rapl | None:
                 int((zone / "energy_uj").read_text())
                 packages.append(zone)
         except (OSError, ValueError):
-            return None  # often the superuser's alone
+            return None  # often readable only by the superuser
     return Rapl(tuple(packages)) if packages else None
 
 

@@ -31,37 +31,37 @@ from tradespace.recording import FOLDER, recording
 from tradespace.spinning import OPENMP, VARIABLE, WAYS, how_threads_wait
 from tradespace.tasks.task import Task
 
-# Raised when a change to the loop makes older timings or accuracies incomparable: stored ones are then measured again.
+# Raise this when a change to the loop makes older timings or accuracies incomparable: stored ones are measured again.
 LOOP_VERSION = 3
 SCORE_SLICE_S = 0.3
-# A variant is scored when this many slices of it are taken: by then its speed is known, and so how long scoring takes.
+# A variant is scored after this many of its slices: by then its speed is known, and so is how long scoring will take.
 SCORED_AT_SLICE = 2
-# A request that has not come back by then hangs: preparing is allowed more than a slice's few tenths of a second.
+# A request that takes longer is treated as hanging. Preparing may take longer than a slice's few tenths of a second.
 LIMIT_S = 120.0
 IDLE_S = 3600
 ENVIRONMENT = {
-    # Memory that grows is no leak here: prepared models are kept. Without this loky restarts its process at 300 MB.
+    # Growing memory is not a leak here: prepared models are kept. Without this, loky restarts its process at 300 MB.
     "LOKY_MAX_MEMORY_LEAK_SIZE": "1e15",
-    # The C library would give the memory of large batches back after every call, and the kernel would clear it anew:
-    # a fifth to a half of the time of eager PyTorch there, and in some processes but not in others (glibc, mallopt).
+    # Without these, the C library returns the memory of large batches after every call, and the system clears it again:
+    # a fifth to a half of the time of eager PyTorch there, in some processes but not in others (glibc, mallopt).
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**32),
     "MALLOC_TOP_PAD_": str(2**26),
 }
 
-# Of each variant (`Config.variant`), what is known of its accuracy.
+# Variant (`Config.variant`) -> what is known about its accuracy.
 Scores = MutableMapping[Config, Score]
 
 
 class MeasuringProcess:
-    """The one process that measures on this machine, whoever asks: started at first use, and anew once it has died."""
+    """The one process that measures on this machine, for all callers: started at first use, and again if it died."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._executor: Executor | None = None
 
     def submit(self, function: Callable[..., Any], *args: Any) -> "Future[Any]":
-        """Queue a call. A process found dead while it was idle is replaced first."""
+        """Queue a call. A process that died while it was idle is replaced first."""
         with self._lock:
             try:
                 return self._alive().submit(function, *args)
@@ -70,11 +70,11 @@ class MeasuringProcess:
                 return self._alive().submit(function, *args)
 
     def start(self) -> None:
-        """Begin to start the process, for whoever may want it soon: importing torch takes it seconds."""
+        """Begin to start the process before it is needed: it takes seconds to import torch."""
         self.submit(os.getpid)
 
     def kill(self) -> None:
-        """End the process at once, with whatever it is doing."""
+        """End the process at once, whatever it is doing."""
         with self._lock:
             if self._executor is not None:
                 self._executor.shutdown(kill_workers=True)  # type: ignore[call-arg]  # loky's own argument
@@ -97,14 +97,14 @@ PROCESS: Process = Replay(FOLDER / "measurements.zip", MeasuringProcess()) if re
 
 @contextmanager
 def waiting(way: str) -> Iterator[None]:
-    """In this block, measure with threads that wait for each other in this way, in a measuring process of its own.
+    """In this block, measure in a new process whose threads wait for each other in this way.
 
     Parameters
     ----------
     way : str
-        `brief`, as usual: after some microseconds a thread that waits gives its core to whoever wants it. Or `spin`:
-        it keeps its core for as long as the runtimes would by themselves, which is a little faster where nothing else
-        runs, and much slower where something does. The environment variable TRADESPACE_WAITING sets it for good.
+        `brief`, the default: after some microseconds, a waiting thread gives up its core to any thread that wants it.
+        Or `spin`: it keeps its core as long as the runtimes do by default, which is a little faster if nothing else
+        runs, and much slower if something does. The environment variable TRADESPACE_WAITING sets it permanently.
 
     Raises
     ------
@@ -132,10 +132,10 @@ def waiting(way: str) -> Iterator[None]:
 
 
 class Engine:
-    """Sends one short request at a time about one task to the measuring process.
+    """Sends requests about one task to the measuring process, one short request at a time.
 
-    Timing in the kernel's own process would be disturbed by every chart it draws. Any `concurrent.futures.Executor`
-    with one worker will do in the place of this machine's process.
+    Timing in the kernel's own process would be disturbed by every chart that it draws. Any
+    `concurrent.futures.Executor` with one worker can take the place of this machine's process.
     """
 
     def __init__(self, task: Task, executor: Executor | None = None, limit_s: float = LIMIT_S) -> None:
@@ -145,7 +145,7 @@ class Engine:
         self._limit_s = limit_s
 
     def request(self, function: Callable[..., Any], *args: Any) -> Any:
-        """`function(task key, *args)` in the measuring process; a `Failure` if that dies or hangs."""
+        """Return `function(task key, *args)` from the measuring process, or a `Failure` if that dies or hangs."""
         try:
             answer = self._run(function, self._key, *args)
             if isinstance(answer, Failure) and answer == worker.UNKNOWN_TASK:
@@ -155,19 +155,19 @@ class Engine:
         except BrokenProcessPool as error:
             codes = re.findall(r"\w+\(-\d+\)|EXIT\(\d+\)", str(error))
             died = f"the measuring process died{' of ' + codes[0] if codes else ''}"
-            killed = ", perhaps for want of memory" if "SIGKILL" in died else ""
+            killed = ", perhaps for lack of memory" if "SIGKILL" in died else ""
             return Failure("crashed", f"{died}{killed}; a new one takes the next measurement")
         except TimeoutError:
             if self._executor is PROCESS:
                 PROCESS.kill()
-            return Failure("timeout", f"no answer within {self._limit_s:g} s; the measuring process was ended")
+            return Failure("timeout", f"no answer within {self._limit_s:g} s; the measuring process was stopped")
 
     def _run(self, function: Callable[..., Any], *args: Any) -> Any:
         return self._executor.submit(function, *args).result(self._limit_s)
 
 
 def machine_of(executor: Executor | None) -> str:
-    """The machine line of the process that measures; empty if that died or hangs. Without an executor, it is here."""
+    """The machine line of the measuring process, by default that of this machine; empty if it died or hangs."""
     if executor is None:
         return machine()
     try:
@@ -195,7 +195,7 @@ class _Point:
 
     @property
     def timed(self) -> bool:
-        """Whether no more slices are wanted."""
+        """Whether no more slices are needed."""
         m, schedule = self.measurement, self._schedule
         enough_s = schedule.budget_s * (1 if m.undisturbed >= FEWEST_SLICES else schedule.most_budgets)
         known = len(m.kept) >= STOP_FROM_SLICES and m.width <= m.max_width
@@ -227,7 +227,7 @@ class _Point:
                 return
             spent_s = score.spent_s + time.perf_counter() - began
             correct = np.concatenate([score.correct, answer])
-            # In recorded mode there may be fewer results than items.
+            # In recorded mode, there may be fewer results than items.
             score = Score(correct, spent_s, whole=len(correct) == self._test_items or not len(answer))
             self._scores[self.variant] = score
         if score.done(self._schedule.score_s):
@@ -260,22 +260,22 @@ def measure_rounds(
     where: str | None = None,
     seed: int = 0,
 ) -> Iterator[tuple[Measurement, bool]]:
-    """Measure `configs`, yielding after every slice the Measurement it went into and whether that is finished.
+    """Measure `configs`; after every slice, yield its Measurement and whether that is finished.
 
-    The Configs take turns in rounds, the first by batch size, each later one in a new order: so a machine that slows
-    down for a while slows all of them a little, not one of them a lot. Of more than `schedule.take_turns`, the next
-    one joins when one is finished, in random order. Whoever iterates may stop at any time.
+    The Configs take turns in rounds, the first by batch size, each later one in a new order. A machine that slows down
+    for a while thus slows all Configs a little, not one Config a lot. At most `schedule.take_turns` take turns; when one
+    is finished, the next one joins, in random order. The caller may stop iterating at any time.
 
     Parameters
     ----------
     scores : mutable mapping, optional
-        What is known of the accuracy of variants (`Config.variant`), which is added to.
+        What is known about the accuracy of variants (`Config.variant`); new results are added.
     slices : mapping, optional
-        Those that were taken earlier, of Configs whose measurement goes on.
+        Earlier slices of Configs whose measurement continues.
     work : Work, optional
-        Told how long everything takes.
+        Records how long everything takes.
     where : str, optional
-        The machine line of the process that measures, if it is known; else that is asked.
+        The machine line of the measuring process, if it is known; otherwise the process is asked.
     """
     engine, work = Engine(task, executor), work or Work()
     shuffle = random.Random(seed).shuffle
@@ -295,7 +295,7 @@ def measure_rounds(
         joining = schedule.take_turns - len(points)
         points, waiting = points + waiting[:joining], waiting[joining:]
         shuffle(points)
-        # New ones by batch size: cheap calls tell what the dear ones will take, and which would not fit into memory.
+        # New ones by batch size: cheap calls show how long expensive ones will take, and which would not fit in memory.
         points.sort(key=lambda point: 0 if point.warm else point.measurement.config.batch_size)
         for point in points:
             _skip_if_larger(point, too_large)
@@ -330,7 +330,7 @@ def _turn(point: _Point, work: Work) -> Iterator[tuple[Measurement, bool]]:
 def _finish(point: _Point) -> None:
     if not point.failed:
         point.measure_energy()
-    # Of a process that died there is nothing to let go of, and asking would start another one first.
+    # A process that died has nothing to let go of, and a request would start another one first.
     if point.measurement.status != "crashed":
         point.let_go()
 
@@ -353,31 +353,32 @@ def measure(
     score_s: float = 5.0,
     executor: Executor | None = None,
 ) -> Measurement:
-    """Latency, throughput and accuracy of one Config, measured now, on this machine.
+    """Measure latency, throughput and accuracy of one Config now, on this machine.
 
     Parameters
     ----------
     max_width : float
-        Measuring ends when the 95 % interval of the median latency is at most this fraction of the median wide...
+        Measuring ends when the width of the 95 % interval of the median latency is at most this fraction of the
+        median...
     budget_s : float
-        ...or when this many seconds of samples were taken: then the result is flagged `unconverged`. A Config that
-        is slow, or disturbed by other work, may take up to four times as long, to get the six slices an interval needs.
+        ...or when this many seconds of samples were taken; the result is then flagged `unconverged`. A Config that is
+        slow, or disturbed by other work, may take up to four times as long to get the six slices an interval needs.
     score_s : float
-        Accuracy is that of as many test items as can be scored in so many seconds, taken in one shuffled order that is
-        the same for every model; `accuracy_n` tells how many they were.
+        Accuracy is measured on as many test items as can be scored in this many seconds, in one shuffled order that is
+        the same for every model; `accuracy_n` is their number.
     executor : concurrent.futures.Executor, optional
-        Where to measure; by default a process of its own on this machine. Of one on another host, `machine` is that
+        Where to measure; by default, a separate process on this machine. If it runs on another host, `machine` is that
         host.
 
     Returns
     -------
     Measurement
-        Printed, it says whether it is to be trusted. A Config that cannot run here has a `status` and a `reason`.
+        When printed, it says whether to trust it. A Config that cannot run here has a `status` and a `reason`.
 
     Raises
     ------
     ValueError
-        If the Config names a model the task lacks or more threads than the machine has; before any work.
+        Before any work, if the Config names a model that the task lacks, or more threads than the machine has.
 
     Examples
     --------

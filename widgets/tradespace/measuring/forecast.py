@@ -1,4 +1,4 @@
-"""How long measuring will take, from the calls that were timed so far."""
+"""Forecast how long measuring will take, from the calls timed so far."""
 
 from collections.abc import Iterable, Mapping
 
@@ -7,20 +7,20 @@ import numpy as np
 from tradespace.config import Config
 from tradespace.measuring.loop import LONG_CALL_S, REWARM_S, WARM_UP_CAP_S
 
-# To the measuring process and back, and to read the counters of all threads.
+# For the round trip to the measuring process, and to read the counters of all threads.
 WAY_S = 0.004
-# Strength of the belief that a knob makes no difference, in calls that say so.
+# Strength of the prior that a knob makes no difference, in number of calls.
 RIDGE = 0.1
-# Until larger batches were timed, a call is thought to grow with this power of the batch size: between not at all,
-# where it is all overhead, and in proportion, where it is all arithmetic.
+# Until larger batches are timed, the time of a call is assumed to grow with this power of the batch size: between 0,
+# where it is all overhead, and 1, where it is all arithmetic.
 GROWTH = 0.7
 
 
 def forecast_calls(known_s: Mapping[Config, float], asked: Iterable[Config]) -> dict[Config, float]:
-    """Seconds of a call of each Config that is `asked`: as measured, or as expected from the others.
+    """Seconds per call of each Config in `asked`: as measured, or as expected from the others.
 
-    The logarithm of a call's seconds is taken for a sum of effects of the model, of precision and runtime together and
-    of the batch size (ridge regression: Hoerl and Kennard, 1970). At least one call has to be known.
+    The log seconds of a call are modelled as a sum of effects of the model, of precision and runtime together, and of
+    the batch size (ridge regression: Hoerl and Kennard, 1970). At least one call must be known.
 
     Examples
     --------
@@ -42,23 +42,23 @@ def forecast_calls(known_s: Mapping[Config, float], asked: Iterable[Config]) -> 
 
 
 def _levels(values: list[tuple[str, ...]]) -> np.ndarray:
-    """A column for each value there is, with 1 where it is that value."""
+    """One column per distinct value, with 1 in the rows that have it."""
     found = sorted(set(values))
     return np.array([[value == level for level in found] for value in values], dtype=float)
 
 
 def _batches(configs: list[Config]) -> np.ndarray:
-    """Batch size in doublings, and what each runtime and precision makes of it."""
+    """Batch size in doublings, and its effect for each runtime and precision."""
     doublings = np.log2([config.batch_size for config in configs])[:, None]
     centred = (doublings - doublings.mean()) / 4
     return np.hstack([centred, centred**2, centred * _levels([(c.precision, c.runtime) for c in configs])])
 
 
 def warming_up_s(call_s: float) -> float:
-    """Seconds of calls before the first slice: one to see its memory, and more until the latency is steady."""
+    """Seconds of calls before the first slice: one to measure memory, and more until the latency is steady."""
     return max(min(11 * call_s, WARM_UP_CAP_S + call_s / 2), call_s)
 
 
 def beside_s(call_s: float) -> float:
-    """Seconds that a slice takes beside its samples: the way there and back, and calls that are thrown away."""
+    """Seconds that a slice takes in addition to its samples: the round trip, and calls that are discarded."""
     return WAY_S + (max(call_s, REWARM_S) if call_s < LONG_CALL_S else 0.0)

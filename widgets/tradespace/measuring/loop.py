@@ -15,7 +15,7 @@ WARM_UP_CAP_S = 0.3
 WARM_UP_WINDOW = 5
 WARM_UP_TOLERANCE = 0.1
 REWARM_S = 0.005
-# What the caches hold is read again in some milliseconds: nothing beside a call that takes longer than this.
+# Refilling the caches takes some milliseconds, which is negligible for a call that takes longer than this.
 LONG_CALL_S = 0.1
 
 
@@ -25,7 +25,7 @@ def latencies_ns(call: Callable[[int], object], device: Device, seconds: float, 
     Parameters
     ----------
     call : callable
-        Takes the number of the call, so that inputs can rotate.
+        Takes the number of the call, which allows inputs to rotate.
     """
     samples: list[int] = []
     device.synchronize()
@@ -41,7 +41,7 @@ def latencies_ns(call: Callable[[int], object], device: Device, seconds: float, 
 
 
 def busy_ns(call: Callable[[int], object], device: Device, calls: int, clock: Clock) -> tuple[int, int]:
-    """Time of `calls` calls back to back, work queued ahead where the device allows it: wall clock, device's clock."""
+    """Wall time and device time of `calls` calls back to back, with work queued ahead where the device allows it."""
     device.synchronize()
     start, begin = clock(), device.mark()
     for i in range(calls):
@@ -57,9 +57,9 @@ def warm_up(
     clock: Clock = time.perf_counter_ns,
     cap_s: float = WARM_UP_CAP_S,
 ) -> int:
-    """Call until the last five latencies resemble the five before them; how many calls it took.
+    """Call until the last five latencies resemble the five before them; return the number of calls.
 
-    Steady: their medians differ by less than a tenth. After `cap_s` seconds it is left at that.
+    They resemble each other if their medians differ by less than a tenth. Warm-up ends after `cap_s` seconds at most.
     """
     samples: list[int] = []
     end = clock() + int(cap_s * 1e9)
@@ -80,10 +80,10 @@ def time_slice(
     clock: Clock = time.perf_counter_ns,
     rewarm: bool = True,
 ) -> Slice:
-    """About `seconds` of timing: latency call by call, and throughput back to back.
+    """Time calls for about `seconds`: latency call by call, and throughput back to back.
 
-    Where calls return only when their work is done, the two are the same loop and it is run once. Where another Config
-    was measured just before, the first calls, which find its data in the caches, are thrown away: `rewarm`.
+    If calls return only when their work is done, the two are the same loop, which runs once. If another Config was
+    measured just before, the first calls find its data in the caches; `rewarm` discards them.
     """
     if rewarm:
         latencies_ns(call, device, REWARM_S, clock)

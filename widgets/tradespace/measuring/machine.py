@@ -1,4 +1,4 @@
-"""What a number was measured on."""
+"""The machine on which a number was measured."""
 
 import math
 import os
@@ -18,7 +18,7 @@ from tradespace.text import counted
 
 CPUINFO = Path("/proc/cpuinfo")
 
-# Instructions that decide how fast a precision is, and torch's names of them; a later one stands for those it implies.
+# Instructions that decide how fast a precision is, and torch's names for them. A later one replaces those it implies.
 INSTRUCTIONS = {
     "AVX2": ("avx2",), "AVX-512": ("avx512_f",), "VNNI": ("avx512_vnni", "avx_vnni"),
     "NEON": ("neon",), "SVE": ("sve",), "SVE2": ("sve2",), "DOTPROD": ("dot",), "I8MM": ("i8mm",),
@@ -27,7 +27,7 @@ INSTRUCTIONS = {
 WAITING = {"brief": "threads wait briefly", "spin": "threads spin"}
 IMPLIED = {"AVX2": "AVX-512", "SVE": "SVE2"}
 
-# With these the libraries use other instructions than the processor's best: what is measured then is another machine.
+# With these variables, libraries do not use the processor's best instructions: that counts as another machine.
 CAPS = (
     "ATEN_CPU_CAPABILITY", "FBGEMM_ENABLE_INSTRUCTIONS", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS",
     "DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA", "DNNL_DEFAULT_FPMATH_MODE", "ONEDNN_DEFAULT_FPMATH_MODE",
@@ -35,13 +35,13 @@ CAPS = (
 
 
 def machine() -> str:
-    """This machine in a line: processor and its vector instructions, cores, memory, accelerator, system and torch.
+    """This machine in one line: processor and its vector instructions, cores, memory, accelerator, system and torch.
 
-    As in `AMD EPYC (AVX-512, VNNI, BF16), 2 cores (2 threads), 24 GiB, Linux, torch 2.13.0+cpu, threads wait briefly`:
-    the last is what `ts.waiting` sets. Two lines that differ are two machines; what cannot be told is left out.
-    The versions of other packages are not in it, since each Config needs others: `prepare.versions` tells them.
+    For example `AMD EPYC (AVX-512, VNNI, BF16), 2 cores (2 threads), 24 GiB, Linux, torch 2.13.0+cpu, threads wait
+    briefly`; the last part is what `ts.waiting` sets. Different lines are different machines. Unknown parts are left
+    out. The versions of other packages are not included, since they depend on the Config: see `prepare.versions`.
 
-    In recorded mode, the machine that was recorded: no chart is without it, so each says that it was recorded.
+    In recorded mode, it is the machine that was recorded. Every chart shows it, and so says that it was recorded.
     """
     if played := recording():
         return f"recorded {played.measured_at[:10]} on {played.machine}"
@@ -55,7 +55,7 @@ def _here() -> str:
 
 
 def now() -> str:
-    """The time in UTC, as ISO 8601 writes it; in recorded mode, when the recording was made."""
+    """The time in UTC, in ISO 8601; in recorded mode, the time of the recording."""
     played = recording()
     return played.measured_at if played else datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -85,7 +85,7 @@ def _instructions(known: Mapping[str, object]) -> list[str]:
 
 def _cores() -> str:
     cores, threads, of = physical_cores(), most_threads(), ""
-    # Only Linux has quotas. With one, the process may run on all these threads, but for a share of the time.
+    # Only Linux has quotas. With one, the process may run on all these threads, but only for a share of the time.
     if quota() < math.inf and quota() < len(os.sched_getaffinity(0)):
         threads, of = len(os.sched_getaffinity(0)), f"{quota():.3g} of "
     return f"{counted(cores, 'core')} ({of}{counted(threads, 'thread')})"
@@ -105,5 +105,5 @@ def _accelerator() -> str:
 
 
 def _settings() -> list[str]:
-    """What else was chosen for this process and changes its speed, if it was."""
+    """Environment variables that are set for this process and change its speed."""
     return [f"{name}={os.environ[name]}" for name in CAPS if os.environ.get(name)]

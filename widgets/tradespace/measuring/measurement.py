@@ -15,39 +15,39 @@ from tradespace.measuring.statistics import (
     proportion_interval,
 )
 
-# The tests behind the flags; CONTRIBUTING says why these figures.
+# The thresholds behind the flags; CONTRIBUTING explains them.
 NOISY_ABOVE = 0.15
 DISTURBED_ABOVE, CONTENDED_ABOVE = 0.05, 0.25
-ONE_TURN_NS = 4_000_000  # what Linux gives a thread before it looks for another
+ONE_TURN_NS = 4_000_000  # how long Linux runs a thread before it looks for another
 DRIFT_SIGNIFICANCE = 0.01
 THROTTLED_BELOW = 0.9
 MISMATCH_ABOVE = 0.1
-# Runtimes round at other places than the graph says, which shifts outputs by up to 2 %.
+# Runtimes round in other places than the graph says, which shifts outputs by up to 2 %.
 UNTRUE_ABOVE = 0.05
 
 
-# Of arrays `==` has no single answer: what holds them is equal to itself alone.
+# `==` of arrays has no single answer, so an object with arrays is equal only to itself.
 @dataclass(frozen=True, eq=False)
 class Slice:
-    """What the worker brings back from a few tenths of a second of one Config.
+    """What the worker returns after timing one Config for a few tenths of a second.
 
     Parameters
     ----------
     samples_ns : ndarray
-        Latency of each call: one batch in flight, synchronised.
+        Latency of each call, with one batch in flight, synchronised.
     items, busy_ns : int
-        Items processed back to back, and the wall time that took.
+        Items processed back to back, and the wall time that they took.
     device_ns : int
-        The same stretch by the device's own clock; 0 where it has none.
+        The same time by the device's own clock; 0 if it has none.
     wall_ns, cpu_ns, waited_ns, involuntary_switches : int
         While the samples were taken: wall time, CPU time of the worker, time its threads were ready but had no core,
-        and how often they lost theirs.
+        and how often they lost their core.
     mhz : float
-        Clock frequency of the device that was timed, at the end, where readable.
+        Clock frequency of the timed device at the end, if readable.
     warm_up_ns : int
-        Time until the latency was steady; 0 in all but a Config's first slice.
+        Time until the latency was steady; 0 except in a Config's first slice.
     memory_mb : float
-        Peak memory of the first calls, over what there was before; known for a Config's first slice alone.
+        Peak memory of the first calls, minus that before; known only for a Config's first slice.
     """
 
     samples_ns: np.ndarray
@@ -64,27 +64,27 @@ class Slice:
 
     @property
     def waited_share(self) -> float:
-        """Time its threads waited for a core, over wall time."""
+        """Time that its threads waited for a core, over wall time."""
         return self.waited_ns / self.wall_ns if self.wall_ns else 0.0
 
     @property
     def disturbed(self) -> bool:
-        """Whether other work kept the worker off its cores for over a twentieth of the time, and over one turn."""
+        """Whether other work kept the worker off its cores for more than 5 % of the time, and more than one turn."""
         return self.waited_ns > max(DISTURBED_ABOVE * self.wall_ns, ONE_TURN_NS)
 
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """Which test items a model classifies right, as far as they were scored.
+    """Which test items a model classifies correctly, as far as they were scored.
 
     Parameters
     ----------
     correct : ndarray of bool
-        Of the first items in the order of `scoring_order`.
+        For the first items in the order of `scoring_order`.
     spent_s : float
         Seconds that scoring them took.
     whole : bool
-        Whether they are all there are.
+        Whether these are all test items.
     """
 
     correct: np.ndarray = field(default_factory=lambda: np.empty(0, bool))
@@ -92,13 +92,13 @@ class Score:
     whole: bool = False
 
     def done(self, score_s: float) -> bool:
-        """Whether a budget of `score_s` seconds gives no more."""
+        """Whether a budget of `score_s` seconds allows no more items."""
         return self.whole or self.spent_s >= score_s
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a prepared model apart from its timing.
+    """What is known about a prepared model, apart from its timing.
 
     Parameters
     ----------
@@ -106,8 +106,8 @@ class Facts:
     output_error : float
         Root mean square difference of its outputs from those of the fp32 model, over the latter's root mean square.
     truth_error : float
-        The same from what its own integers stand for: the rounded model computed in floating point. NaN where it has
-        none.
+        The same against what its own integers stand for: the rounded model computed in floating point. NaN if it has
+        no integers.
     """
 
     model_mb: float = math.nan
@@ -118,7 +118,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a Config gave no number: `unsupported out_of_memory timeout crashed failed`, and a sentence."""
+    """Why a Config has no numbers: `unsupported out_of_memory timeout crashed failed`, and a sentence."""
 
     status: str
     reason: str
@@ -126,15 +126,15 @@ class Failure:
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """The timing samples and the test results of one Config on one machine.
+    """The timing samples and test results of one Config on one machine.
 
-    Its properties carry the names of the surface's columns; latencies are in milliseconds and `samples_ns` holds the
-    raw ones. Accuracy is a fraction between 0 and 1. What is not known is NaN.
+    Its properties have the names of the surface's columns. Latencies are in milliseconds; `samples_ns` has the raw
+    ones. Accuracy is a fraction between 0 and 1. Unknown values are NaN.
 
-    Statistics are taken over the slices that other work on the machine did not disturb, or the six least disturbed; the
-    operating system's account of waiting decides, never the samples themselves.
+    Statistics use the slices that other work on the machine did not disturb, or the six least disturbed. The waiting
+    time that the operating system reports decides which, never the samples themselves.
 
-    A Measurement is equal to itself alone, so it may be an element of a set or a key of a dict; `compare` tells how two
+    A Measurement is equal only to itself, so it may be an element of a set or a key of a dict; `compare` shows how two
     differ.
 
     Parameters
@@ -143,18 +143,18 @@ class Measurement:
     config : Config
     slices : tuple of Slice
     correct : ndarray of bool, optional
-        Per test item, whether it was classified right: of the first `accuracy_n` in the one shuffled order in which
-        every model is scored (`tasks.scoring_order`), so that two Measurements share the items of the shorter.
+        Whether each of the first `accuracy_n` test items was classified correctly. Every model is scored in the same
+        shuffled order (`tasks.scoring_order`), so two Measurements share the items of the shorter one.
     facts : Facts
     energy_j_per_item : float
-        NaN where no counter can be read.
+        NaN if no counter can be read.
     max_width : float
-        Asked width of the 95 % interval of the median latency, as a fraction of the median.
+        Requested width of the 95 % interval of the median latency, as a fraction of the median.
     failure : Failure, optional
     data : str
-        The task's `data_fingerprint`, which tells tasks of one name apart; empty where it is not known.
+        The task's `data_fingerprint`, which tells tasks with the same name apart; empty if unknown.
     machine, measured_at : str
-        What it was measured on, and when (ISO 8601, UTC).
+        On which machine and when it was measured (ISO 8601, UTC).
 
     Examples
     --------
@@ -180,12 +180,12 @@ class Measurement:
 
     @cached_property
     def samples_ns(self) -> np.ndarray:
-        """Every latency sample, disturbed or not, in the order taken."""
+        """Every latency sample, disturbed or not, in the order of measurement."""
         return _joined(self.slices)
 
     @cached_property
     def kept(self) -> tuple[Slice, ...]:
-        """The slices that statistics are taken over."""
+        """The slices that statistics use."""
         undisturbed = tuple(s for s in self.slices if not s.disturbed)
         if len(undisturbed) >= FEWEST_SLICES:
             return undisturbed
@@ -203,7 +203,7 @@ class Measurement:
 
     @cached_property
     def spent_s(self) -> float:
-        """Seconds that the samples took, all in all."""
+        """Total seconds that the samples took."""
         return sum(int(one.samples_ns.sum()) for one in self.slices) / 1e9
 
     @property
@@ -218,7 +218,7 @@ class Measurement:
 
     @cached_property
     def slice_medians_ms(self) -> np.ndarray:
-        """Median latency of each slice that statistics are taken over."""
+        """Median latency of each slice that statistics use."""
         return np.array([np.median(s.samples_ns) for s in self.kept]) / 1e6
 
     @cached_property
@@ -247,26 +247,26 @@ class Measurement:
         return percentile(self._kept_ns, 99) / 1e6
 
     def latency_interval_ms(self, q: int) -> tuple[float, float]:
-        """95 % interval of the 90th or 99th percentile; NaN below its floor of samples."""
+        """95 % interval of the 90th or 99th percentile; NaN below its minimum number of samples."""
         low, high = percentile_interval(self._kept_ns, q)
         return low / 1e6, high / 1e6
 
     @property
     def throughput_per_s(self) -> float:
-        """Items a second, sustained back to back."""
+        """Items per second, sustained back to back."""
         busy_ns = sum(s.busy_ns for s in self.kept)
         return sum(s.items for s in self.kept) / busy_ns * 1e9 if busy_ns else math.nan
 
     @property
     def warm_up_s(self) -> float:
-        """Seconds until the latency was steady, the last time that it was warmed up."""
+        """Seconds until the latency was steady, in the last warm-up."""
         return next(
             (s.warm_up_ns / 1e9 for s in reversed(self.slices) if s.warm_up_ns), 0.0 if self.slices else math.nan
         )
 
     @property
     def accuracy(self) -> float:
-        """Fraction of the test items classified right."""
+        """Fraction of the test items classified correctly."""
         return float(self.correct.mean()) if self.correct is not None else math.nan
 
     @cached_property
@@ -297,7 +297,7 @@ class Measurement:
 
     @property
     def memory_mb(self) -> float:
-        """Peak memory of a call, over what there was before, and the weights."""
+        """Peak memory of a call, minus that before, plus the weights."""
         peaks = [s.memory_mb for s in self.slices if not math.isnan(s.memory_mb)]
         return max(peaks) + self.model_mb if peaks else math.nan
 
@@ -316,7 +316,7 @@ class Measurement:
 
     @property
     def width(self) -> float:
-        """Width of the median's 95 % interval, as a fraction of the median; NaN below six slices."""
+        """Width of the median's 95 % interval, as a fraction of the median; NaN with fewer than six slices."""
         return (self.latency_p50_hi_ms - self.latency_p50_lo_ms) / self.latency_p50_ms
 
     @property
@@ -326,9 +326,10 @@ class Measurement:
 
     @property
     def drift(self) -> float:
-        """Change of latency from the first slice to the last, as a fraction, where there is a trend; else 0.
+        """Relative change of latency from the first slice to the last if there is a trend, else 0.
 
-        A trend: Kendall's rank correlation of time and slice median, significant at 1 %; its size by Theil and Sen.
+        There is a trend if Kendall's rank correlation of time and slice median is significant at 1 %. Its size is the
+        Theil-Sen slope.
         """
         from scipy import stats
 
@@ -342,14 +343,14 @@ class Measurement:
 
     @property
     def throttled(self) -> bool:
-        """Whether the clock of the timed device ended a slice more than a tenth below its best in this measurement."""
+        """Whether the median clock of the timed device was more than a tenth below its best in this measurement."""
         mhz = np.array([s.mhz for s in self.slices])
         mhz = mhz[~np.isnan(mhz)]
         return bool(len(mhz)) and float(np.median(mhz)) < THROTTLED_BELOW * float(mhz.max())
 
     @cached_property
     def flags(self) -> str:
-        """Fixed words, separated by spaces, empty if there is nothing to say; CONTRIBUTING has the test behind each."""
+        """Fixed words, separated by spaces; empty if there are none. CONTRIBUTING describes the test behind each."""
         if self.failure or not self.samples:
             return ""
         raised = {
@@ -370,12 +371,12 @@ class Measurement:
 
     @property
     def untrue(self) -> bool:
-        """Whether the runtime does not compute what its integers say."""
+        """Whether the runtime does not compute what its integers stand for."""
         return self.facts.truth_error > UNTRUE_ABOVE
 
     @property
     def reason(self) -> str:
-        """Why there is no number, or why its outputs are wrong, in a sentence; else empty."""
+        """Why there are no numbers, or why the outputs are wrong, as a sentence; otherwise empty."""
         if self.failure:
             return self.failure.reason
         if not self.untrue:
@@ -409,17 +410,17 @@ class Measurement:
 
     def _trust(self) -> str:
         if not self.flags:
-            return f"To be trusted to {self.max_width:.0%}: {self.samples:,} samples in {len(self.slices)} slices."
+            return f"Reliable to {self.max_width:.0%}: {self.samples:,} samples in {len(self.slices)} slices."
         doubts = {
             "few_samples": "too few slices for an interval",
-            "unconverged": f"its interval is still wider than the {self.max_width:.0%} asked",
-            "noisy": f"half of its samples spread over {self.noise:.0%} of the median",
+            "unconverged": f"its interval is still wider than the requested {self.max_width:.0%}",
+            "noisy": f"the middle half of its samples spans {self.noise:.0%} of the median",
             "drifting": f"latency changed by {self.drift:+.0%} while it was measured",
             "contended": f"other work or a quota took its cores in {self.disturbed:.0%} of the slices",
             "throttled": "the clock of its device slowed down",
             "output_mismatch": self.reason or f"its outputs differ from those of fp32 by {self.facts.output_error:.0%}",
         }
-        return "With caution: " + "; ".join(doubts[word] for word in self.flags.split()) + "."
+        return "Use with caution: " + "; ".join(doubts[word] for word in self.flags.split()) + "."
 
 
 def _joined(slices: tuple[Slice, ...]) -> np.ndarray:

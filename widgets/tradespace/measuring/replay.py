@@ -1,4 +1,4 @@
-"""What stands in for the measuring process in recorded mode: it answers as that did on the machine recorded."""
+"""A replacement for the measuring process in recorded mode: it answers as that did on the recorded machine."""
 
 import pickle
 import threading
@@ -22,7 +22,7 @@ NOT_RECORDED = Failure("unsupported", "recorded mode: this was not measured on t
 
 
 class Process(Protocol):
-    """Where requests are answered."""
+    """A process that answers requests."""
 
     def submit(self, function: Callable[..., Any], *args: Any) -> "Future[Any]": ...
     def start(self) -> None: ...
@@ -31,12 +31,12 @@ class Process(Protocol):
 
 @dataclass
 class Tape:
-    """The recordings of one Config, and where the one that is playing was stopped.
+    """The recordings of one Config, and the position in the one that is playing.
 
     Parameters
     ----------
     takes : list of Measurement
-        Whoever measures gets the next one: what is measured again comes out a little different, as it does in truth.
+        Each measurement gets the next one: repeated measurements differ a little, as real ones do.
     """
 
     takes: list[Measurement]
@@ -46,38 +46,38 @@ class Tape:
 
     @property
     def playing(self) -> Measurement:
-        """The recording whose slices are given now."""
+        """The recording whose slices are being returned."""
         return self.takes[self._take]
 
     def begin(self) -> None:
-        """One more measures this Config. Two at once, as in an A/A test, get the slices of one recording in turns."""
+        """Begin a measurement. Two at once, as in an A/A test, get the slices of one recording in turns."""
         if not self._players or self._position == len(self.playing.slices):
             self._take, self._position, self._players = (self._take + 1) % len(self.takes), 0, 0
         self._players += 1
 
     def next_slice(self) -> Slice | None:
-        """None when all were given: given twice, they would seem to know more than they do."""
+        """Return the next slice; None after the last, since repeated slices would make a result look too certain."""
         if self._position == len(self.playing.slices):
             return None
         self._position += 1
         return self.playing.slices[self._position - 1]
 
     def end(self) -> None:
-        """One measures no more."""
+        """End a measurement."""
         self._players = max(0, self._players - 1)
 
 
 class Replay:
-    """A file of Measurements, in the place of the process that would measure.
+    """A file of Measurements that replaces the measuring process.
 
     Parameters
     ----------
     path : Path
-        As `write_measurements` made it.
+        Written by `write_measurements`.
     live : Process
-        What does all that is no measuring: it tells a model's layers, say.
+        Does everything except measuring, such as listing a model's layers.
     faster : float
-        It takes so many times less long than measuring took.
+        How many times faster it is than measuring was.
     """
 
     def __init__(self, path: Path, live: Process, faster: float = FASTER) -> None:
@@ -111,10 +111,10 @@ class Replay:
         return answered
 
     def start(self) -> None:
-        """There is nothing to start."""
+        """Do nothing: there is nothing to start."""
 
     def kill(self) -> None:
-        """End what may be at work beside the recording."""
+        """End the live process, if it is running."""
         self._live.kill()
 
     def _make_ready(self, key: str, config: Config) -> Facts | Failure:
@@ -124,7 +124,7 @@ class Replay:
         with self._lock:
             tape.begin()
         failure = tape.playing.failure
-        # Of what cannot be timed here, the accuracy may be known all the same.
+        # The accuracy of a Config that cannot be timed here may still be known.
         return tape.playing.facts if failure is None or tape.playing.correct is not None else failure
 
     def _run_slice(self, key: str, config: Config, _seconds: float) -> Slice | None:
@@ -155,7 +155,7 @@ class Replay:
 
     @cached_property
     def _index(self) -> dict[tuple[str, Config], list[tuple[int, dict[str, Any]]]]:
-        """Where in the file the recordings of each task's Configs are."""
+        """Where in the file the recordings of each Config of a task are."""
         index: dict[tuple[str, Config], list[tuple[int, dict[str, Any]]]] = {}
         for number, label in enumerate(read_labels(self._path)):
             index.setdefault((label["task"], config_of(label)), []).append((number, label))

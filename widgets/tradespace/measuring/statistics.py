@@ -1,28 +1,28 @@
-"""Intervals and percentiles that hold for skewed, drifting samples."""
+"""Intervals and percentiles that are valid for skewed, drifting samples."""
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
-# scipy.stats is imported where it is used: that takes a second or two, and the measuring process never needs it.
+# scipy.stats is imported where it is used: importing takes a second or two, and the measuring process never needs it.
 
 CONFIDENCE = 0.95
-# Of this few, the largest and the smallest just reach 95 %: there is less to know from fewer.
+# With this few, the interval from the smallest to the largest just reaches 95 %; with fewer, it does not.
 FEWEST_SLICES = 6
-# Fewest samples of which, at 99 % confidence, two or more lie beyond the percentile: the early-stopping rule of MLPerf
-# inference (in its rules since 2022).
+# Fewest samples of which, at 99 % confidence, two or more exceed the percentile: the early-stopping rule of MLPerf
+# Inference (in its rules since 2022).
 PERCENTILE_FLOORS = {90: 64, 99: 662}
 
 
 def median_interval(slices: Sequence[np.ndarray]) -> tuple[float, float]:
     """95 % confidence interval of the median of all samples, taken in slices; its ends are samples.
 
-    Samples of one slice resemble each other, so slices are what is counted, not samples. The share of each slice that
-    lies below the median scatters about one half; a t interval of the mean share, turned back into quantiles of all
-    samples, is the interval of the median (Woodruff, 1952, for samples in clusters), no wider than the slices' own
-    medians. No shape of distribution is assumed. Slices that resemble their predecessors count for fewer than they
-    are (`effective_number`). With fewer than six slices both ends are NaN.
+    Samples of one slice resemble each other, so slices are counted, not samples. The share of each slice below the
+    median scatters around one half. A t interval of the mean share, converted back to quantiles of all samples, is the
+    interval of the median (Woodruff, 1952, for samples in clusters); it is no wider than the range of the slice
+    medians. No shape of distribution is assumed. Slices that resemble their predecessors count for fewer than they are
+    (`effective_number`). With fewer than six slices, both ends are NaN.
 
     Examples
     --------
@@ -53,10 +53,10 @@ def median_interval(slices: Sequence[np.ndarray]) -> tuple[float, float]:
 
 
 def effective_number(values: np.ndarray) -> float:
-    """How many independent values know as much about their mean as these do, some of which resemble the one before.
+    """Effective number of values: how many independent ones would determine the mean as well as these do.
 
-    n (1 - r) / (1 + r), at least 2, where r is the correlation of neighbours: corrected for its bias in short series,
-    no less than 0 and no more than 0.95. (Zieba, "Effective number of observations", 2010.)
+    It is n (1 - r) / (1 + r), at least 2, where r is the correlation of neighbours, corrected for its bias in short
+    series and clipped to between 0 and 0.95. (Zieba, "Effective number of observations", 2010.)
 
     Examples
     --------
@@ -74,7 +74,7 @@ def effective_number(values: np.ndarray) -> float:
 
 
 def percentile(samples: np.ndarray, q: int) -> float:
-    """The q-th percentile, or NaN below its floor of samples (`PERCENTILE_FLOORS`).
+    """The q-th percentile, or NaN below its minimum number of samples (`PERCENTILE_FLOORS`).
 
     Examples
     --------
@@ -85,7 +85,7 @@ def percentile(samples: np.ndarray, q: int) -> float:
 
 
 def _least_rank(n: int, fraction: float) -> int:
-    """The largest k for which the k-th smallest of n values lies above the quantile at most 2.5 % of the time."""
+    """The largest k for which the k-th smallest of n values is above the quantile at most 2.5 % of the time."""
     from scipy import stats
 
     tail = (1 - CONFIDENCE) / 2
@@ -94,7 +94,7 @@ def _least_rank(n: int, fraction: float) -> int:
 
 
 def percentile_interval(samples: np.ndarray, q: int) -> tuple[float, float]:
-    """95 % confidence interval of the q-th percentile, from order statistics; NaN below its floor of samples.
+    """95 % confidence interval of the q-th percentile, from order statistics; NaN below its minimum of samples.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What the operating system knows of this process: its CPU time, its waiting, its memory, the processor's clock."""
+"""What the operating system knows about this process: CPU time, waiting time, memory and the processor's clock."""
 
 import ctypes
 import math
@@ -22,7 +22,7 @@ class Usage:
     cpu_ns : int
         CPU time of all threads.
     waited_ns : int
-        Time that threads were ready to run but had no core, since others had it or a quota was used up; 0 on systems
+        Time that threads were ready to run but had no core, because others had it or a quota was used up; 0 on systems
         that do not count it (only Linux does).
     involuntary_switches : int
         How often a thread lost its core to another process.
@@ -34,12 +34,12 @@ class Usage:
 
 
 def usage() -> Usage:
-    """The counters now."""
+    """Read the counters."""
     return Usage(time.process_time_ns(), _waited_ns(), _involuntary_switches())
 
 
 def _waited_ns() -> int:
-    # Of each thread: time on a core, time waiting for one, number of turns (Linux, Documentation/scheduler).
+    # For each thread: time on a core, time waiting for one, number of turns (Linux, Documentation/scheduler).
     waited = 0
     for schedstat in PROC.glob("task/*/schedstat"):
         try:
@@ -58,7 +58,7 @@ def _involuntary_switches() -> int:
 
 
 def clock_mhz() -> float:
-    """Clock frequency of the processor now; NaN where it cannot be read, as in many virtual machines."""
+    """Current clock frequency of the processor; NaN if it cannot be read, as in many virtual machines."""
     try:
         frequency = psutil.cpu_freq()
     except (OSError, NotImplementedError, RuntimeError):
@@ -67,9 +67,9 @@ def clock_mhz() -> float:
 
 
 def resident_mb() -> float:
-    """Memory of this process now, in 10^6 bytes, once what the allocator only keeps in store is given back.
+    """Current memory of this process, in 10^6 bytes, after the allocator has returned what it does not use.
 
-    NaN where it cannot be read.
+    NaN if it cannot be read.
     """
     _give_back()
     try:
@@ -79,7 +79,7 @@ def resident_mb() -> float:
 
 
 def reset_peak() -> bool:
-    """Start the peak that `peak_mb` tells anew; False where the system cannot (only Linux can)."""
+    """Reset the peak that `peak_mb` returns; return False if the system cannot (only Linux can)."""
     try:
         (PROC / "clear_refs").write_text("5")
     except OSError:
@@ -88,7 +88,7 @@ def reset_peak() -> bool:
 
 
 def peak_mb() -> float:
-    """Largest memory of this process since `reset_peak`, in 10^6 bytes; NaN where it cannot be read."""
+    """Peak memory of this process since `reset_peak`, in 10^6 bytes; NaN if it cannot be read."""
     try:
         status = (PROC / "status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6

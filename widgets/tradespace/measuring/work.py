@@ -1,4 +1,4 @@
-"""The work of a sweep in seconds: what was done, and what is left."""
+"""The work of a sweep in seconds: how much is done, and how much is left."""
 
 import math
 import time
@@ -15,19 +15,19 @@ from tradespace.measuring.schedule import Schedule
 from tradespace.measuring.statistics import FEWEST_SLICES
 from tradespace.prepare.registry import RUNTIMES
 
-# Stopping at the first narrow interval flatters it: not before it is taken over so many slices.
+# Stopping at the first narrow interval would flatter it, so stop only after at least this many slices.
 STOP_FROM_SLICES = 12
 
-# What is expected before anything is known, in seconds on a laptop of two cores: to export a model, which is done once
-# for the runtimes that want it, and one call. After the first few, those measured here take their place; of one alone,
-# it is not known how much was importing.
+# Expected seconds before anything is known, on a laptop with two cores: to export a model, which is done once for the
+# runtimes that need it, and for one call. After the first few, measured seconds replace them; the first one includes an
+# unknown amount of importing.
 EXPORT_S = 4.0
 STARTING_S = 5.0
 CALL_S = 0.03
 
 
 class Point(Protocol):
-    """What there is to know of a Config that is being measured."""
+    """The state of a Config that is being measured."""
 
     @property
     def measurement(self) -> Measurement: ...
@@ -42,12 +42,12 @@ class Point(Protocol):
 
 
 class Work:
-    """Notes how long each stage of measuring takes, and estimates from that how long the rest will take.
+    """Records how long each stage of measuring takes, and estimates from that how long the rest will take.
 
     Parameters
     ----------
     changed : callable
-        Called when a stage begins, and when one ends.
+        Called when a stage begins and when it ends.
     """
 
     def __init__(self, changed: Callable[[], object] = lambda: None) -> None:
@@ -57,7 +57,7 @@ class Work:
         self._scores: Mapping[Config, Score] = {}
         self._schedule, self._test_items = Schedule(), 0
         self._prepared: set[Config] = set()
-        # Of each stage and kind of preparing, what it took.
+        # Seconds that each stage and kind of preparing took.
         self._took: defaultdict[str, list[float]] = defaultdict(list)
         self._call_s: dict[Config, float] = {}
         self._sampled: list[tuple[float, float]] = []
@@ -68,7 +68,7 @@ class Work:
     def plan(
         self, points: Iterable[Point], scores: Mapping[Config, Score], schedule: Schedule, test_items: int
     ) -> None:
-        """What is to be measured: `points` and `scores` are looked at again whenever the rest is estimated."""
+        """Set what is to be measured; every estimate of the rest looks at `points` and `scores` again."""
         self._points, self._scores = list(points), scores
         self._schedule, self._test_items = schedule, test_items
 
@@ -97,7 +97,7 @@ class Work:
         self._changed()
 
     def _end(self, point: Point) -> None:
-        """Keep the sums of a finished point, not the point: the samples of a thousand would fill the memory."""
+        """Keep the sums of a finished point, not the point: the samples of a thousand points would fill the memory."""
         self._points.remove(point)
         measurement = point.measurement
         if measurement.slices:
@@ -112,7 +112,7 @@ class Work:
         return time.monotonic() - self._start
 
     def left_s(self) -> dict[str, float]:
-        """Estimate of the seconds that are left, by stage: `preparing`, `timing` and `scoring`."""
+        """Estimated seconds left, by stage: `preparing`, `timing` and `scoring`."""
         asked = [point.measurement.config for point in self._points]
         calls = forecast_calls(self._call_s, asked) if self._call_s else dict.fromkeys(asked, CALL_S)
         return {
@@ -153,7 +153,7 @@ class Work:
         return self._schedule.sampling_s(call_s[point.measurement.config])
 
     def _sampling_left_s(self, point: Point, undisturbed: float) -> float:
-        """Seconds of samples that a point still takes, in whole slices, where that share of slices is undisturbed."""
+        """Seconds of samples that a point still needs, in whole slices, given the share of `undisturbed` slices."""
         measurement, schedule = point.measurement, self._schedule
         if point.timed:
             return 0.0
@@ -167,7 +167,7 @@ class Work:
         return math.ceil(max(left_s / one_s, 1.0) - 1e-9) * one_s
 
     def _scoring_s(self, call_s: Mapping[Config, float]) -> float:
-        """Each variant at the rate that it is timed at, or is expected to be."""
+        """Seconds of scoring left, each variant at its measured or expected rate."""
         rates: dict[Config, float] = {}
         for point in self._points:
             config = point.measurement.config
@@ -205,7 +205,7 @@ def _expected_s(kind: str) -> float:
 
 
 def _ratio(seconds: Sequence[tuple[float, float]], otherwise: float) -> float:
-    """What was taken over what was expected."""
+    """Total seconds taken over total seconds expected."""
     taken, expected = map(sum, zip(*seconds, strict=True)) if seconds else (0.0, 0.0)
     return taken / expected if expected else otherwise
 
@@ -225,7 +225,7 @@ def time_left_s(measurement: Measurement, schedule: Schedule) -> float:
 
 
 def in_words(seconds: float) -> str:
-    """A duration, as precise as an estimate is.
+    """Format a duration, as precisely as suits an estimate.
 
     Examples
     --------

@@ -1,6 +1,6 @@
-"""What runs in the measuring process: it keeps tasks and prepared models, and answers one short request at a time.
+"""The measuring process: it keeps tasks and prepared models, and answers one short request at a time.
 
-Each function returns a `Failure` rather than raising, so that whatever a model does becomes a row of the surface.
+Each function returns a `Failure` rather than raising: whatever a model does becomes a row of the surface.
 """
 
 import math
@@ -31,9 +31,10 @@ from tradespace.tasks.task import Task, scoring_order, whole
 WATCH_S = 2.0
 CHECKED_ITEMS = 32
 ROTATED_BATCHES = 4
-# Where items differ in length, and so in cost, a few of them would stand badly for all.
+# If items differ in length, and so in cost, a few of them represent the others badly.
 ROTATED_LENGTHS, ROTATED_VARYING_BATCHES = 256, 16
-# Trimming hundreds of texts takes as long as a slice. Larger inputs are quick to make anew, and many to keep.
+# Smaller batches are kept, since trimming hundreds of texts takes as long as a slice. Larger ones take much memory, and
+# are quick to make again.
 KEPT_BATCHES_BYTES = 2**20
 SCORE_BATCH = 100
 OUT_OF_MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
@@ -45,10 +46,10 @@ _sources: dict[tuple[str, str, str], Source] = {}
 _prepared: dict[tuple[str, Config], Prepared] = {}
 _running: dict[tuple[str, Config], "Running"] = {}
 _scoring: dict[tuple[str, Config], Session] = {}
-# Of each variant, by the number of its first item in the order of scoring, each batch that was scored.
+# Variant -> number of a batch's first item in the order of scoring -> results of that batch.
 _scored: dict[tuple[str, Config], dict[int, np.ndarray]] = {}
 _truth_errors: dict[tuple[str, Config], float] = {}
-# By Config in fp32 and eager PyTorch: what others are compared with.
+# Outputs of Configs in fp32 and eager PyTorch, with which others are compared.
 _expected: dict[tuple[str, Config], torch.Tensor] = {}
 
 
@@ -62,13 +63,13 @@ class Running:
     prepare_s : float
         Seconds that preparing the model and opening the session took.
     turns : iterator of int
-        Numbers the calls, on and on over all slices, so that each slice feeds other inputs.
+        Numbers the calls across all slices, so that each slice feeds different inputs.
     warm : bool
-        Whether its latency was steady once.
+        Whether it has been warmed up.
     call_s : float
         Median of its first slice.
     batches : list of Tensor
-        Its inputs, if they are small enough to be kept from slice to slice.
+        Its inputs, if they are small enough to keep from slice to slice.
     """
 
     session: Session
@@ -80,7 +81,7 @@ class Running:
 
 
 def end_with(kernel: int) -> None:
-    """End this process soon after the one that started it, even if that was killed and could not say goodbye."""
+    """End this process soon after the one that started it, even if that one was killed."""
 
     def watch() -> None:
         while psutil.pid_exists(kernel):
@@ -88,12 +89,12 @@ def end_with(kernel: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, name="tradespace-watch", daemon=True).start()
-    # A process that was started while the kernel was idle would inherit that it ignores interrupts.
+    # A process that is started while the kernel is idle would inherit that interrupts are ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def learn(key: str, pickled_task: bytes) -> None:
-    """Keep a task for the requests to come."""
+    """Keep a task for later requests."""
     _tasks[key] = pickle.loads(pickled_task)
 
 
@@ -117,16 +118,16 @@ def _failing_softly(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @_failing_softly
 def make_ready(key: str, config: Config) -> Facts | Failure:
-    """Prepare the model of `config`, unless it is ready already, and check what it puts out."""
+    """Prepare the model of `config`, unless it is ready already, and check its outputs."""
     task = _tasks[key]
     reason = unsupported(task, config)
     if reason:
         return Failure("unsupported", reason)
-    finish(key, config)  # one that was cancelled would count as warm
+    finish(key, config)  # a cancelled one would count as warm
     session = _session(key, config).session
-    # Pruned alike: this is about what rounding and runtime did to the outputs, not about what was cut off.
+    # Pruned alike: the check is about the effect of rounding and runtime on the outputs, not that of pruning.
     exact = replace(config, precision="fp32", runtime="eager")
-    # In batches of the size asked for, since a model may take no other.
+    # In batches of the requested size, since a model may accept no other.
     starts = range(0, CHECKED_ITEMS, config.batch_size)
     batches = [_batch(task, config, start) for start in starts]
     outputs = _checked_outputs(session, batches)
@@ -140,13 +141,13 @@ def make_ready(key: str, config: Config) -> Facts | Failure:
 
 
 def _truth_error(ready: Prepared, batches: list[torch.Tensor], outputs: torch.Tensor) -> float:
-    """How far `outputs` are from those of the same rounded model in floating point; NaN where that cannot be run."""
+    """Error of `outputs` against those of the same rounded model in floating point; NaN if that cannot be run."""
     if ready.in_float is None:
         return math.nan
     try:
         in_float = ready.in_float()
         return output_error(outputs, torch.cat([in_float(batch.clone()) for batch in batches]))
-    except Exception:  # a check that cannot be made says nothing about the model
+    except Exception:  # a check that cannot run says nothing about the model
         return math.nan
 
 
@@ -155,19 +156,19 @@ def _checked_outputs(session: Session, batches: list[torch.Tensor]) -> torch.Ten
     for batch in batches:
         outputs = session.call(batch.clone())
         if outputs.shape[:1] != (len(batch),):
-            wanted = f"wanted one output an item, {len(batch)} in all"
+            wanted = f"wanted one output per item, {len(batch)} in all"
             raise ValueError(f"outputs: {wanted}; got shape {tuple(outputs.shape)}")
         found.append(outputs)
     return torch.cat(found)
 
 
 def output_error(outputs: torch.Tensor, expected: torch.Tensor) -> float:
-    """Root mean square of the difference, over that of what was expected.
+    """Root mean square of the difference, over that of the expected outputs.
 
     Raises
     ------
     ValueError
-        If the outputs have another shape, or are not finite.
+        If the outputs have another shape or are not finite.
     """
     if outputs.shape != expected.shape:
         raise ValueError(f"outputs: wanted shape {tuple(expected.shape)}, as in fp32; got {tuple(outputs.shape)}")
@@ -180,14 +181,14 @@ def output_error(outputs: torch.Tensor, expected: torch.Tensor) -> float:
 
 @_failing_softly
 def run_slice(key: str, config: Config, seconds: float) -> Slice | Failure:
-    """Time `config` for about `seconds`; the first time, once its latency is steady."""
+    """Time `config` for about `seconds`; warm it up first if it is new."""
     where, running = device(config.device), _session(key, config)
     if running.warm:
         return time_slice(_caller(key, config), where, config.batch_size, seconds, rewarm=running.call_s < LONG_CALL_S)
     start = time.perf_counter_ns()
     memory_mb = where.peak_mb(lambda: _caller(key, config)(0))
     call = _caller(key, config)
-    # That call was the first of warming up, and perhaps enough of it.
+    # That call was the first of the warm-up, and may be enough.
     left_s = WARM_UP_CAP_S - (time.perf_counter_ns() - start) / 1e9
     if left_s > 0:
         warm_up(call, where, cap_s=left_s)
@@ -200,14 +201,14 @@ def run_slice(key: str, config: Config, seconds: float) -> Slice | Failure:
 
 @_failing_softly
 def energy(key: str, config: Config) -> float | Failure:
-    """Joules an item of `config`; NaN where no counter can be read."""
+    """Joules per item of `config`; NaN if no counter can be read."""
     counter = find_counter(config.device)
     return energy_j_per_item(_caller(key, config), device(config.device), config.batch_size, counter)
 
 
 @_failing_softly
 def score_slice(key: str, config: Config, seconds: float, known: int) -> np.ndarray | Failure:
-    """Which of the test items behind the first `known` are classified right: some more, or none when all are known.
+    """Score test items after the first `known`: whether each is classified correctly; empty if all are known.
 
     Items are scored in the order of `scoring_order`, for about `seconds` and at least one batch.
     """
@@ -220,7 +221,7 @@ def score_slice(key: str, config: Config, seconds: float, known: int) -> np.ndar
         if known not in scored:
             if name not in _scoring:
                 _scoring[name] = _ready(key, config).session(config.threads, None)
-            # Indexing copies: a model that works in place would change the test set itself.
+            # Indexing copies the items: an in-place model would otherwise change the test set itself.
             items = order[known : known + SCORE_BATCH]
             outputs = _scoring[name].call(task.trim(inputs[items]).to(config.device))
             scored[known] = task.correct(outputs.cpu(), labels[items]).numpy()
@@ -238,7 +239,7 @@ def layers(key: str, config: Config) -> list[Layer] | Failure:
 
 
 def finish(key: str, config: Config) -> None:
-    """Let go of the session of `config`: a sweep over hundreds would hold the memory of them all."""
+    """Let go of the session of `config`: a sweep over hundreds would otherwise keep all of them in memory."""
     _running.pop((key, config), None)
     _scoring.pop((key, config.variant), None)
 
@@ -264,7 +265,7 @@ def _session(key: str, config: Config) -> Running:
 
 
 def _caller(key: str, config: Config) -> Callable[[int], object]:
-    """A function of the call's number that runs one batch, inputs rotating, on as many threads as `config` says."""
+    """Make a function of the call's number that runs one batch, with rotating inputs, on the threads of `config`."""
     torch.set_num_threads(config.threads)
     running = _session(key, config)
     call, turns, batches = running.session.call, running.turns, running.batches or _batches(_tasks[key], config)
@@ -274,7 +275,7 @@ def _caller(key: str, config: Config) -> Callable[[int], object]:
 
 
 def _batches(task: Task, config: Config) -> list[torch.Tensor]:
-    """Different batches on the device, spread evenly over the inputs, so that no timing is that of one lucky input."""
+    """Different batches on the device, spread evenly over the inputs: no timing depends on one lucky input."""
     varying = task.trim is not whole
     number = max(ROTATED_VARYING_BATCHES, ROTATED_LENGTHS // config.batch_size) if varying else ROTATED_BATCHES
     items = len(task.load_data().inputs)
@@ -282,7 +283,7 @@ def _batches(task: Task, config: Config) -> list[torch.Tensor]:
 
 
 def _batch(task: Task, config: Config, start: int) -> torch.Tensor:
-    """A batch of the items from `start` on, as it is fed, on the device."""
+    """The batch of items from `start` on, trimmed as for a call, on the device."""
     inputs = task.load_data().inputs
     items = (start + torch.arange(config.batch_size)) % len(inputs)
     return task.trim(inputs[items]).contiguous().to(config.device)
