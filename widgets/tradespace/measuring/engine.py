@@ -263,8 +263,8 @@ def measure_rounds(
     """Measure `configs`; after every slice, yield its Measurement and whether that is finished.
 
     The Configs take turns in rounds, the first by batch size, each later one in a new order. A machine that slows down
-    for a while thus slows all Configs a little, not one Config a lot. At most `schedule.take_turns` take turns; when one
-    is finished, the next one joins, in random order. The caller may stop iterating at any time.
+    for a while thus slows all Configs a little, not one Config a lot. At most `schedule.take_turns` take turns; when
+    one is finished, the next one joins, in random order. The caller may stop iterating at any time.
 
     Parameters
     ----------
