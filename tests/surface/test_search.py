@@ -139,7 +139,7 @@ def test_what_failed_is_not_asked_for_again_and_teaches_no_latency(small, status
     failed = small.assign(status=status, latency_p50_ms=math.nan, throughput_per_s=math.nan, accuracy=math.nan)
     search.tell(failed.iloc[:24])
     believed = search.predicted()
-    assert believed["told"].tolist() == [True] * 24 + [False] * 24
+    assert believed["tried"].tolist() == [True] * 24 + [False] * 24
     assert not believed["measured"].any()
     search.tell(small.iloc[24:40])
     assert set(search.ask(100)) == set(configs_of(small.iloc[40:]))
@@ -202,7 +202,7 @@ def test_what_was_measured_is_predicted_as_it_was_measured(small):
     search.tell(told)
     believed = search.predicted()
     assert believed["measured"].sum() == len(told)
-    assert believed["told"].equals(believed["measured"])
+    assert believed["tried"].equals(believed["measured"])
     columns = ["latency_p50_ms", "throughput_per_s", "accuracy"]
     assert_frame_equal(believed.loc[believed["measured"], columns], told[columns])
     assert configs_of(believed) == configs_of(small)
@@ -297,7 +297,7 @@ def test_a_predicted_accuracy_is_a_share(small, accuracies):
 
 def test_before_anything_is_told_nothing_is_said_to_be_measured(small):
     believed = Search(configs_of(small)).predicted()
-    assert not believed[["measured", "told"]].any(axis=None)
+    assert not believed[["measured", "tried"]].any(axis=None)
 
 
 # --- sweep(search="adaptive")
@@ -391,7 +391,7 @@ def test_what_cannot_run_is_a_row_and_tried_once(tiny, told):
     assert (surface["status"] == "unsupported").sum() == len(told.fail)
     assert len(told.asked) == len(told.configs)
     believed = predicted(surface, told.configs)
-    assert believed["told"].all()
+    assert believed["tried"].all()
     assert (believed["measured"] == (surface["status"] == "ok")).all()
 
 

@@ -123,7 +123,7 @@ def in_one_list(function: Callable[Given, Result]) -> Callable[Given, Result]:
 
 def measured(surface: pd.DataFrame) -> np.ndarray:
     """Whether each row was measured."""
-    if "status" not in surface and "told" in surface:
+    if "status" not in surface and "tried" in surface:
         raise ValueError(
             "surface: wanted measured rows; got predictions. Measure the promising ones: ts.sweep(task, configs)"
         )

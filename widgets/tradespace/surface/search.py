@@ -103,7 +103,7 @@ class Search:
         twice = pd.concat([self._knobs.assign(new=False), self._knobs.assign(new=True)], ignore_index=True)
         self._beside = _Process(_sum_kernel(twice, BESIDE, BESIDE_LEVEL), BESIDE_NOISE, 2 * number, np.array([0]))
         self._beside_s = np.full(2 * number, np.nan)
-        self._told = np.zeros(number, dtype=bool)
+        self._tried = np.zeros(number, dtype=bool)
         self._latency, self._throughput, self._accuracy = (np.full(number, np.nan) for _ in range(3))
         self._interval = np.full((2, number), np.nan)
 
@@ -123,7 +123,7 @@ class Search:
             now = np.array(numbers)
             self._beside_s[now + len(self.configs) * self._new(now)] = beside_s / len(now)
         for i, row in zip(numbers, surface.to_dict("records"), strict=True):
-            self._told[i] = True
+            self._tried[i] = True
             if row["status"] == "ok":
                 self._latency[i], self._throughput[i] = row["latency_p50_ms"], row["throughput_per_s"]
                 self._interval[:, i] = row["latency_p50_lo_ms"], row["latency_p50_hi_ms"]
@@ -133,9 +133,9 @@ class Search:
     def ask(self, number: int) -> list[Config]:
         """Return the `number` Configs most worth measuring next, or fewer if fewer are left."""
         self._fit()
-        open_ = self._view[~self._told[self._view]]
+        open_ = self._view[~self._tried[self._view]]
         if not len(open_):
-            open_ = np.flatnonzero(~self._told)
+            open_ = np.flatnonzero(~self._tried)
             return [self.configs[i] for i in open_[:number]]
         cost = self._cost_ms()
         if np.isfinite(self._latency).sum() < min(SPREAD, max(4, len(self.configs) // 4)):
@@ -158,7 +158,7 @@ class Search:
         accuracy = np.where(np.isnan(self._accuracy), guess, self._accuracy)
         latencies = {"latency_p50_ms": latency, "latency_p50_lo_ms": low, "latency_p50_hi_ms": high}
         return self._knobs.assign(
-            **latencies, throughput_per_s=throughput, accuracy=accuracy, measured=known, told=self._told
+            **latencies, throughput_per_s=throughput, accuracy=accuracy, measured=known, tried=self._tried
         )
 
     def error(self) -> float:
@@ -194,18 +194,18 @@ class Search:
 
     def _new(self, numbers: np.ndarray) -> np.ndarray:
         """Whether each candidate's variant is still unmeasured: its model must then be prepared and scored."""
-        return np.isin(self._variant[numbers], self._variant[self._told], invert=True)
+        return np.isin(self._variant[numbers], self._variant[self._tried], invert=True)
 
     def _promise(self) -> np.ndarray:
         """Score each candidate by the hypervolume it adds and how often it is on the frontier, over the draws."""
         gain, on = np.zeros(len(self.configs)), np.zeros(len(self.configs))
         volume = moocore.Hypervolume(ref=_losses(*(np.array([REFERENCE[o.column]]) for o in OBJECTIVES))[0])
-        known, told = np.isfinite(self._latency[self._view]), self._told[self._view]
+        known, tried = np.isfinite(self._latency[self._view]), self._tried[self._view]
         for losses in self._drawn():
             best = losses[known]
             best = best[moocore.is_nondominated(best)]
             before = volume(best)
-            for i in np.flatnonzero(moocore.is_nondominated(losses) & ~told):
+            for i in np.flatnonzero(moocore.is_nondominated(losses) & ~tried):
                 added = volume(np.vstack([best, losses[i]])) - before
                 gain[self._view[i]] += added
                 on[self._view[i]] += added > 0
@@ -226,7 +226,7 @@ class Search:
             right = np.where(unscored, 1 - np.exp(drawn_error), accuracy) if self._scored else np.ones(len(view))
             losses = _losses(time, rate, right)
             # A Config that could not be measured is on no frontier.
-            losses[self._told[view] & unknown] = NEVER
+            losses[self._tried[view] & unknown] = NEVER
             yield losses
 
 
@@ -244,7 +244,7 @@ def predicted(surface: pd.DataFrame, configs: Iterable[Config]) -> pd.DataFrame:
     -------
     DataFrame
         The knobs; `latency_p50_ms`, `throughput_per_s` and `accuracy`, measured where `measured` is true and otherwise
-        predicted; `latency_p50_lo_ms` and `latency_p50_hi_ms`, the 95 % interval; and `told`, whether the Config was
+        predicted; `latency_p50_lo_ms` and `latency_p50_hi_ms`, the 95 % interval; and `tried`, whether the Config was
         tried at all. The spread of the predictions is scaled by how far each measured latency is from its prediction by
         the others.
 
