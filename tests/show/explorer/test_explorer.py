@@ -27,7 +27,7 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 class FakeMeasurer:
     """Stands in for the thread and the measuring process: a test says when what comes."""
 
-    def __init__(self, task, report, *, lock, schedule, executor, stopped):
+    def __init__(self, task, lock, report, stopped, schedule, executor):
         self.task, self.report, self.stopped = task, report, stopped
         self.requests, self.wanted, self.ask = [], None, None
 

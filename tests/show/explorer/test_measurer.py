@@ -81,9 +81,8 @@ def config(batch_size):
 
 
 def measurer(task, reports, budget_s=0.1, settle_s=0.0):
-    lock = threading.RLock()
     schedule = Schedule(1e-9, budget_s)
-    return Measurer(task, reports, lock=lock, schedule=schedule, settle_s=settle_s, stopped=reports.stop)
+    return Measurer(task, threading.RLock(), reports, reports.stop, schedule, settle_s=settle_s)
 
 
 def wait_for_end(one):

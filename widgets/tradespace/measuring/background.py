@@ -4,10 +4,10 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, Literal, TypeVar
 
 Step = TypeVar("Step")
-Steps = Callable[[], Generator[Step, None, None]]
 
 # Wait in short turns: on Windows a wait without timeout cannot be interrupted.
 TURN_S = 0.2
@@ -15,13 +15,7 @@ TURN_S = 0.2
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended: by itself, on request, by an interrupt of the kernel, or with an error.
-
-    Parameters
-    ----------
-    error : str
-        If it failed, the error in words.
-    """
+    """How a run ended: by itself, on request, by an interrupt of the kernel, or with an error, whose words it has."""
 
     how: Literal["done", "stopped", "interrupted", "failed"]
     error: str = ""
@@ -54,20 +48,17 @@ class Background(Generic[Step]):
         """Whether a run is under way."""
         return self._run is not None
 
-    def start(self, steps: Steps[Step], after_s: float = 0.0) -> None:
+    def start(self, steps: Callable[[], Generator[Step, None, None]], after_s: float = 0.0) -> None:
         """Drop any run under way and start another, after `after_s` seconds unless it is dropped by then.
 
-        Parameters
-        ----------
-        steps : callable
-            Returns a generator, which the thread advances, and closes if the run is dropped.
+        `steps` returns a generator, which the thread advances, and closes if the run is dropped.
         """
         with self._changed, self.guarded():
             self.stop()
             run = threading.Thread(
                 target=self._follow, args=(steps, after_s), name="tradespace-background", daemon=True
             )
-            self._forget, self._run = at_interrupt(self._interrupt), run
+            self._forget, self._run = at_interrupt(partial(self._end, Ended("interrupted"))), run
             run.start()
 
     def stop(self) -> None:
@@ -89,17 +80,18 @@ class Background(Generic[Step]):
             self._end(_end_of(error))
             raise
 
-    def _interrupt(self) -> None:
-        self._end(Ended("interrupted"))
-
-    def _follow(self, steps: Steps[Step], after_s: float) -> None:
+    def _follow(self, steps: Callable[[], Generator[Step, None, None]], after_s: float) -> None:
         me = threading.current_thread()
         try:
             with self._changed:
                 self._changed.wait_for(lambda: self._run is not me, after_s)
             # Let the previous run finish its slice.
-            with self._turn:
-                self._advance(me, steps)
+            with self._turn, closing(steps()) as coming:
+                for step in coming if self._run is me else ():
+                    with self._changed:
+                        if self._run is not me:
+                            break
+                        self._land(step)
         except BaseException as error:
             end = _end_of(error)
             # An interrupt ends the current run, even if it arrived in a slice of the previous one.
@@ -108,16 +100,6 @@ class Background(Generic[Step]):
                 raise
         else:
             self._end(Ended("done"), me)
-
-    def _advance(self, run: threading.Thread, steps: Steps[Step]) -> None:
-        if self._run is not run:
-            return
-        with closing(steps()) as coming:
-            for step in coming:
-                with self._changed:
-                    if self._run is not run:
-                        return
-                    self._land(step)
 
     def _end(self, end: Ended, run: threading.Thread | None = None) -> None:
         """End `run` if it is under way, or by default whichever is."""

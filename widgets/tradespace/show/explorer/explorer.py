@@ -161,12 +161,7 @@ class Explorer(Still, ipw.VBox):
         """Open a task: set up its controls, measurer and surface."""
         self._task = task
         self._measurer = Measurer(
-            task,
-            self._land,
-            lock=self._lock,
-            schedule=self._schedule,
-            executor=self._executor,
-            stopped=partial(self._stopped, task.name),
+            task, self._lock, self._land, partial(self._stopped, task.name), self._schedule, self._executor
         )
         recorded, here = self._recorded.get(task.name), self.surface
         data = HERE if recorded is None or len(here) else RECORDED

@@ -25,10 +25,10 @@ class Measurer:
 
     Parameters
     ----------
-    report : callable
-        Called with each growing Measurement and whether it is finished; while filling in, only with finished ones.
     lock : threading.RLock
         The owner's lock, held while `report` and `stopped` are called from another thread.
+    report : callable
+        Called with each growing Measurement and whether it is finished; while filling in, only with finished ones.
     stopped : callable
         Called with the reason when measuring ends early, or when the surface is filled in.
     """
@@ -36,24 +36,20 @@ class Measurer:
     def __init__(
         self,
         task: Task,
-        report: Report,
-        *,
         lock: "threading.RLock",
+        report: Report,
+        stopped: Callable[[str], None],
         schedule: Schedule,
         executor: Executor | None = None,
+        *,
         settle_s: float = SETTLE_S,
-        stopped: Callable[[str], None] = lambda why: None,
     ) -> None:
         self._task, self._report, self._stopped = task, report, stopped
         self._schedule, self._executor, self._settle_s = schedule, executor, settle_s
         self._lock, self._background = lock, Background[Step](lock, self._land, self._ended)
-        self._wanted: Config | None = None
+        # The Config being measured, or about to be.
+        self.wanted: Config | None = None
         self._filler: Filler | None = None
-
-    @property
-    def wanted(self) -> Config | None:
-        """The Config being measured, or about to be."""
-        return self._wanted
 
     @property
     def filling(self) -> bool:
@@ -63,33 +59,33 @@ class Measurer:
     def request(self, config: Config) -> None:
         """Measure `config` once it has been the latest request for a moment, ahead of filling in."""
         with self._lock:
-            if config != self._wanted:
-                self._wanted = config
+            if config != self.wanted:
+                self.wanted = config
                 self._background.start(self._steps, self._settle_s)
 
     def fill(self, ask: Filler) -> None:
         """Measure what `ask` returns whenever nothing is requested, until it returns nothing."""
         with self._lock:
             self._filler = ask
-            if self._wanted is None:
+            if self.wanted is None:
                 self._background.start(self._steps)
 
     def cancel(self) -> None:
         """Drop the request and stop filling in; the current slice is the last."""
         with self._lock:
-            self._wanted = self._filler = None
+            self.wanted = self._filler = None
             self._background.stop()
 
     def drop_request(self) -> None:
         """Drop the request; filling in goes on."""
         with self._lock:
-            if self._wanted is not None:
-                self._wanted = None
+            if self.wanted is not None:
+                self.wanted = None
                 self._background.start(self._steps)
 
     def _steps(self) -> Generator[Step, None, None]:
         """The request, then whatever fills in the surface."""
-        if wanted := self._wanted:
+        if wanted := self.wanted:
             yield from self._rounds([wanted])
         while (ask := self._filler) and (configs := ask()):
             yield from self._rounds(configs)
@@ -99,9 +95,9 @@ class Measurer:
 
     def _land(self, step: Step) -> None:
         measurement, finished = step
-        single = self._wanted is not None
+        single = self.wanted is not None
         if finished:
-            self._wanted = None
+            self.wanted = None
         if finished or single:
             self._report(measurement, finished)
 
@@ -109,6 +105,6 @@ class Measurer:
         if end.how == "stopped":
             return  # as requested, or to go on with something else
         words = cut_short(end) or ("filled in" if self._filler else "")
-        self._wanted = self._filler = None
+        self.wanted = self._filler = None
         if words:
             self._stopped(words)
