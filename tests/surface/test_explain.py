@@ -275,7 +275,7 @@ def test_a_limit_on_what_was_never_read_says_so(surface_of):
     found = explain(solve(surface, maximize("accuracy"), [at_most("energy_j_per_item", 1)]))
     assert found.sentences[:2] == (
         "Nothing is feasible.",
-        "energy_j_per_item is not known in any measured row, so no row can keep a limit on it.",
+        "energy_j_per_item is unknown in every measured row, so no row can meet a limit on it.",
     )
     assert found.relaxed["relaxed_to"].isna().all()
     assert len(found.nearest_miss) == 0
@@ -291,7 +291,7 @@ def test_a_surface_without_measured_rows_says_so(surface_of, changes):
 def test_an_empty_choice_without_constraints_names_the_objective_that_is_not_known(surface_of):
     found = explain(solve(surface_of({"energy_j_per_item": math.nan}), minimize("energy_j_per_item")))
     assert found.sentences[0] == "Nothing is feasible."
-    assert "energy_j_per_item is not known in any measured row" in found.sentences[1]
+    assert "energy_j_per_item is unknown in every measured row" in found.sentences[1]
     assert not any("comes nearest" in sentence for sentence in found.sentences)
 
 

@@ -127,7 +127,7 @@ def _of_none(problem: Problem, count: int) -> Explanation:
     named = dict.fromkeys((*(c.column for c in problem.constraints), *(o.column for o in problem.objectives)))
     for column in named:
         if known.any() and np.isnan(numbers(surface, column)[known]).all():
-            sentences.append(f"{column} is not known in any measured row, so no row can keep a limit on it.")
+            sentences.append(f"{column} is unknown in every measured row, so no row can meet a limit on it.")
     sentences += _contradictions(problem.constraints)
     rows, binding = [], []
     for number, constraint in enumerate(problem.constraints):

@@ -284,7 +284,7 @@ class _Process:
     kernel : callable
         (numbers of candidates, numbers of candidates that broadcast with them) -> covariances.
     noise : float
-        Standard deviation of a measurement.
+        Standard deviation of the measurement noise.
     number : int
         Number of all candidates.
     view : array of int
