@@ -19,7 +19,7 @@ OPENVINO_BINDS = {"brief": False, "spin": True}
 
 
 def how_threads_wait() -> str:
-    """Return the environment variable TRADESPACE_WAITING, `brief` or `spin`; by default `brief`.
+    """Value of the environment variable TRADESPACE_WAITING, `brief` or `spin`; `brief` if it is not set.
 
     Raises
     ------

@@ -27,7 +27,7 @@ FACTS = (
 
 
 def describe(task: Task, config: Config | Iterable[Config], *, executor: Executor | None = None) -> pd.DataFrame:
-    """Table of how large each Config is, how long it takes to prepare, and what was really quantized.
+    """Describe each Config: how large it is, how long it takes to prepare, and what was really quantized.
 
     The layers are read from the compiled model: from PyTorch's modules, from the profile that ONNX Runtime keeps, or
     from the graph that OpenVINO executes. This answers the question "int8 of what?".

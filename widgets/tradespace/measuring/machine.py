@@ -37,9 +37,9 @@ CAPS = (
 def machine() -> str:
     """This machine in one line: processor and its vector instructions, cores, memory, accelerator, system and torch.
 
-    For example `AMD EPYC (AVX-512, VNNI, BF16), 2 cores (2 threads), 24 GiB, Linux, torch 2.13.0+cpu, threads wait
-    briefly`; the last part is what `ts.waiting` sets. Different lines are different machines. Unknown parts are left
-    out. The versions of other packages are not included, since they depend on the Config: see `prepare.versions`.
+    As in `AMD EPYC (AVX-512, VNNI, BF16), 2 cores (2 threads), 24 GiB, Linux, torch 2.13.0+cpu, threads wait briefly`.
+    The last part is what `ts.waiting` sets. Different lines are different machines. Unknown parts are left out. The
+    versions of other packages are not included, since each Config needs different ones: see `prepare.versions`.
 
     In recorded mode, it is the machine that was recorded. Every chart shows it, and so says that it was recorded.
     """

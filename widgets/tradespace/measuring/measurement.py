@@ -38,7 +38,7 @@ class Slice:
     items, busy_ns : int
         Items processed back to back, and the wall time that they took.
     device_ns : int
-        The same time by the device's own clock; 0 if it has none.
+        The same period by the device's own clock; 0 if it has none.
     wall_ns, cpu_ns, waited_ns, involuntary_switches : int
         While the samples were taken: wall time, CPU time of the worker, time its threads were ready but had no core,
         and how often they lost their core.
@@ -118,7 +118,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a Config has no numbers: `unsupported out_of_memory timeout crashed failed`, and a sentence."""
+    """Why a Config has no numbers: one of `unsupported out_of_memory timeout crashed failed`, and a sentence."""
 
     status: str
     reason: str

@@ -32,7 +32,7 @@ def unsupported(config: Config, calibrated: bool) -> str | None:
 
 
 def convert(source: Source, config: Config) -> Converted:
-    """Compile the model of `source` for each batch size and number of threads, or once for any batch size."""
+    """Compile the model of `source` separately for each batch size and number of threads, and once for any size."""
     module = InFloat(fold(source.module()), source.example, FLOATS[config.precision], config.device).eval()
     example = source.example.to(config.device)
 

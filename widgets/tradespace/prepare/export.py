@@ -54,8 +54,9 @@ def to_onnx(module: nn.Module, example: Tensor, varying: tuple[int, ...]) -> byt
 def to_static_int8(model: bytes, calibration: tuple[Tensor, ...], reduce_range: bool = False) -> bytes:
     """Quantize an ONNX `model` to int8 weights (one step per channel) and unsigned 8-bit activations.
 
-    It gets pairs of QuantizeLinear and DequantizeLinear, which a runtime fuses with the layers between them. With
-    `reduce_range`, weights are integers from -64 to 64: two products fit in 16 bits.
+    The result has pairs of QuantizeLinear and DequantizeLinear, which a runtime fuses with the layers between them.
+
+    With `reduce_range`, weights are integers from -64 to 64, and the sum of two products fits in 16 bits.
 
     Sums and pools between layers are integers too, unless the model normalises them in fp32 (LayerNorm): rounding every
     sum would then cost accuracy. By default the quantizer would round everything, including masks and embeddings.

@@ -1,4 +1,4 @@
-"""Capture what exporters and compilers print: out of the notebook, but at hand to explain a failure."""
+"""Capture what exporters and compilers print: it stays out of the notebook, but is at hand to explain a failure."""
 
 import contextlib
 import ctypes

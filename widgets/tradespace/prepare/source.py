@@ -1,4 +1,4 @@
-"""A model before its conversion to a runtime. What several runtimes need is made once and shared."""
+"""A model before its conversion for a runtime. What several runtimes need is made once and shared."""
 
 import copy
 import time

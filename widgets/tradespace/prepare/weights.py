@@ -1,4 +1,4 @@
-"""Round weights to a few bits, for which no kernel exists: the accuracy is real, a latency would not be."""
+"""Round weights to a few bits where no kernel of that width exists: the accuracy is real, a latency would not be."""
 
 from collections.abc import Iterable
 

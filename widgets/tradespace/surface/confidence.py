@@ -30,7 +30,7 @@ def frontier_confidence(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Add to `surface` the probability that each row is on the frontier, and a verdict.
+    """Return `surface` with the probability that each row is on the frontier, and a verdict.
 
     Each draw is a surface that might have been measured. It resamples the timing slices or, without raw measurements,
     draws latencies from their 95 % intervals. It also resamples the test items, the same ones for every model, since

@@ -1,4 +1,4 @@
-"""Measure a choice again: the point that looked best of many was often lucky (the winner's curse)."""
+"""Measure a choice again: the best-looking of many points was often lucky (the winner's curse)."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING

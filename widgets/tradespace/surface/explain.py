@@ -162,7 +162,7 @@ def _contradictions(constraints: Iterable[Constraint]) -> list[str]:
 
 
 def _nearest(problem: Problem, among: np.ndarray) -> tuple[np.ndarray, str]:
-    """Find the row `among` these whose largest violation, relative to its limit, is smallest; and describe it."""
+    """Find the row in `among` whose largest violation, relative to its limit, is smallest; and describe it."""
     surface = problem.surface
     shares = np.zeros((len(surface), max(len(problem.constraints), 1)))
     for i, constraint in enumerate(problem.constraints):

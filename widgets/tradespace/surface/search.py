@@ -162,7 +162,7 @@ class Search:
         )
 
     def error(self) -> float:
-        """Median relative error of a measured Config's latency, predicted from the others only."""
+        """Median relative error of the measured latencies, each predicted from the others only."""
         self._fit()
         return float(np.median(np.abs(np.expm1(self._time.left_out())))) if self._time.fitted else float("nan")
 

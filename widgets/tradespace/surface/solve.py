@@ -73,8 +73,8 @@ def solve(
     subject_to : iterable of Constraint
         On any numeric column, or on `power`, `latency_throughput_product` or `energy_delay`, which are computed.
     confirm : bool
-        Whether to measure the choice again, and take the next best if it then breaks a constraint. The point that looks
-        best of many was often lucky. The row returned is that of the second measurement.
+        Whether to measure the choice again, and take the next best if it then breaks a constraint. The best-looking of
+        many points was often lucky. The row returned is that of the second measurement.
     task : Task, optional
         The task to measure again; by default the shipped task that the surface names.
 

@@ -1,4 +1,4 @@
-"""The store: a SQLite file of points, saved slice by slice as they are measured."""
+"""The store: one SQLite file of points, saved slice by slice as they are measured."""
 
 import json
 import sqlite3

@@ -37,7 +37,7 @@ def load_model(name: str) -> nn.Module:
 
 
 def load_pruned(name: str, pruning: str) -> nn.Module | None:
-    """Load the network `name` with channels pruned, fine-tuned; None if no such version is shipped.
+    """Load the network `name` with fewer channels, fine-tuned; None if no such version is shipped.
 
     Every layer lost the same share of its channels, so the result is a narrower ResNet.
     """

@@ -32,7 +32,7 @@ class TextCNN(nn.Module):
 
     def __init__(self, vocabulary: int, width: int, filters: int, classes: int, dropout: float = 0.5) -> None:
         super().__init__()
-        # The embedding of padding is zero, the same as a convolution sees beyond the end of a text.
+        # The embedding of padding is zero, which is also what a convolution sees beyond the end of a text.
         self.words = nn.Embedding(vocabulary, width, padding_idx=0)
         self.convolutions = nn.ModuleList(nn.Conv1d(width, filters, size, padding=size // 2) for size in WIDTHS)
         self.relu = nn.ReLU()
