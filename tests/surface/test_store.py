@@ -295,7 +295,7 @@ import tradespace as ts
 torch.manual_seed(0)
 task = ts.Task.from_model(torch.nn.Linear(4, 2), example=torch.zeros(1, 4), name="killed")
 ts.sweep(task, ts.grid(task, threads=1, batch_size=range(1, int(sys.argv[2]) + 1)), store=sys.argv[1],
-         ci=0.9, budget_s=0.05, progress=False)
+         max_width=0.9, budget_s=0.05, progress=False)
 """
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from tradespace.config import Config, grid, most_threads
 from tradespace.measuring.machine import machine
 from tradespace.prepare import registry
+from tradespace.surface import sweep as sweep_module
 from tradespace.surface.columns import COLUMNS, NUMBERS, WHOLE, load_surface, save_surface
 from tradespace.surface.sweep import sweep
 from tradespace.tasks import Task
@@ -162,6 +163,29 @@ def test_what_another_host_measured_is_of_its_machine_and_not_taken_for_that_of_
 def test_progress_is_drawn_if_asked_for(tiny, inline, capsys, progress, shown):
     sweep(tiny, grid(tiny, threads=1), executor=inline, **QUICK | {"progress": progress})
     assert ("2 of 2 points, in " in capsys.readouterr().err) == shown
+
+
+def test_estimating_the_time_left_takes_a_hundredth_of_it_and_the_bar_moves_meanwhile(monkeypatch):
+    """On a clock that only the work and its estimates advance: of many points, an estimate takes long."""
+    now, estimates, shown = [0.0], [], []
+    monkeypatch.setattr(sweep_module.Work, "done_s", property(lambda work: now[0]))
+
+    def left_s(work):
+        estimates.append(now[0])
+        now[0] += 0.1
+        return {"timing": 1_000 - now[0]}
+
+    monkeypatch.setattr(sweep_module.Work, "left_s", left_s)
+    with sweep_module._Progress(1_000, True, None) as bar:
+        while now[0] < 500:
+            now[0] += 0.25
+            bar._draw()
+            shown.append(bar._share)
+    assert 0.1 * len(estimates) <= 0.011 * now[0]
+    assert len(estimates) > 40
+    assert len(set(shown)) > 0.9 * len(shown)
+    assert shown == sorted(shown)
+    assert shown[-1] == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, "0.1", True, None])
