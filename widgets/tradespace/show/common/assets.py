@@ -1,4 +1,4 @@
-"""Where a live chart's code and style come from."""
+"""Load the code and style of a live chart."""
 
 import json
 from pathlib import Path
@@ -7,15 +7,15 @@ from tradespace.measuring.machine import machine
 from tradespace.recording import recording
 
 SHOW = Path(__file__).parents[1]
-# Each shows numbers that were measured.
+# The widgets that show measured numbers.
 MARKED = ".tradespace:not(.tradespace-controls, .tradespace-predict)::after"
 LOOK = "display: block; font-size: 0.8em; color: var(--faint)"
 
 
 def assets(name: str) -> tuple[str, str]:
-    """The bundled JavaScript of the widget in the folder `name`, and its style after what all of them share.
+    """Return the bundled JavaScript of the widget in folder `name`, and the shared style followed by its own.
 
-    In recorded mode each says below that it is, whatever it draws.
+    In recorded mode, the style adds a line below each widget that would show measured numbers.
     """
     style = "".join(path.read_text() for path in (SHOW / "common" / "live.css", SHOW / name / "widget.css"))
     if recording():

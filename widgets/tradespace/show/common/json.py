@@ -1,4 +1,4 @@
-"""What the browser is sent. JSON has neither NaN nor infinity: what is not known goes as null."""
+"""Convert values for the browser. JSON has neither NaN nor infinity, so unknown values are sent as null."""
 
 import math
 from typing import Any
@@ -7,7 +7,7 @@ import pandas as pd
 
 
 def number(value: float | None) -> float | None:
-    """A number, if it is known.
+    """Return a number as a float, or None if it is not known.
 
     Examples
     --------
@@ -18,7 +18,7 @@ def number(value: float | None) -> float | None:
 
 
 def column(values: pd.Series) -> list[Any]:
-    """A column, NaN as None.
+    """Return a column as a list, with None for NaN.
 
     Examples
     --------

@@ -1,11 +1,11 @@
-"""One colour and one shape for each precision, in live charts and still figures alike."""
+"""One colour and one shape for each precision, in both live charts and still figures."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A colour (Okabe and Ito, 2008, told apart by colour-blind readers too) and a shape, named for each library."""
+    """A colour (Okabe and Ito, 2008; safe for colour-blind readers) and a shape, by its D3 and its matplotlib name."""
 
     colour: str
     symbol: str
@@ -23,5 +23,5 @@ OTHER = Mark("#7F7F7F", "symbolWye", "X")
 
 
 def mark(precision: str) -> Mark:
-    """The mark of `precision`; one grey mark for those that have none of their own."""
+    """Return the mark of `precision`. Precisions without a mark of their own share a grey one."""
     return MARKS.get(precision, OTHER)

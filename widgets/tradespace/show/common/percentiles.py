@@ -1,4 +1,4 @@
-"""The percentiles of a Measurement as charts show them, and what its flags mean to whoever looks at it."""
+"""The percentiles of a Measurement as charts show them, and what its flags mean for the reader."""
 
 import math
 from dataclasses import dataclass
@@ -6,32 +6,32 @@ from dataclasses import dataclass
 from tradespace.measuring.measurement import Measurement
 from tradespace.measuring.statistics import FEWEST_SLICES, PERCENTILE_FLOORS
 
-# Bins of equal ratio, on a logarithmic axis, from this spread on.
+# If the largest latency is at least this many times the smallest, the axis is logarithmic, with bins of equal ratio.
 LOG_FROM = 3.0
 
 
 LINES = {"min": "#767676", "p50": "#E69F00", "p90": "#009E73", "p99": "#CC79A7"}
 
 
-# What the flags of a Measurement mean to whoever looks at its latencies.
+# What the flags of a Measurement mean for a reader of its latencies.
 MEANING = {
     "few_samples": "too few slices: the median has no 95 % interval yet",
     "unconverged": "the 95 % interval of the median is still wider than asked: a larger budget_s narrows it",
-    "noisy": "calls differ much from each other: look at the percentiles, not at the median alone",
-    "drifting": "calls became slower or faster while it was measured: measure again",
-    "contended": "other programs, or a quota, took the cores in over a quarter of the slices: close or lift them",
-    "throttled": "the device slowed its clock down, perhaps for heat or to save the battery",
-    "output_mismatch": "what it puts out differs much from what fp32 puts out: fast, but perhaps wrong",
+    "noisy": "latencies vary widely: look at the percentiles, not only at the median",
+    "drifting": "calls became slower or faster during the measurement: measure again",
+    "contended": "other programs or a quota took the cores in over a quarter of the slices: close them or lift it",
+    "throttled": "the device lowered its clock rate, perhaps because of heat or to save the battery",
+    "output_mismatch": "the outputs differ considerably from those of fp32: fast, but perhaps wrong",
 }
 
 
-# Of these, the flags that are raised as long as there are too few samples.
+# Of these, the flags that are raised while there are too few samples.
 TOO_FEW = ("few_samples", "unconverged")
 
 
 @dataclass(frozen=True)
 class Percentile:
-    """A line of the chart: its value and 95 % interval are NaN until enough is known; `text` says what that needs."""
+    """A line of the chart. Value and 95 % interval are NaN until they are known; `text` says what they still need."""
 
     name: str
     value_ms: float
@@ -41,12 +41,12 @@ class Percentile:
 
     @property
     def colour(self) -> str:
-        """Of its line, in any chart."""
+        """Colour of the line, the same in every chart."""
         return LINES[self.name]
 
 
 def percentiles(measurement: Measurement) -> list[Percentile]:
-    """The least, the median, p90 and p99: those that are known, and what the others still need.
+    """Return the minimum, the median, p90 and p99: those that are known, and what the others still need.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def percentiles(measurement: Measurement) -> list[Percentile]:
 
 def _percentile(name: str, value: float, interval: tuple[float, float], lacks: str) -> Percentile:
     low, high = interval
-    # A fourth digit where three do not tell the ends of the interval apart.
+    # Use a fourth digit if three do not distinguish the ends of the interval.
     digits = 4 if low < high and f"{low:.3g}" == f"{high:.3g}" else 3
     words = name if math.isnan(value) else f"{name} {value:.{digits}g} ms"
     if not math.isnan(low):

@@ -1,4 +1,4 @@
-"""The still picture that goes with a widget, for where widgets do not live: a page on GitHub, a printed notebook."""
+"""A still picture beside each widget, for where widgets do not work: a page on GitHub, a printed notebook."""
 
 import base64
 import io
@@ -11,17 +11,17 @@ DPI = 80
 
 
 class Still:
-    """What a widget inherits first to be shown with a picture beside it."""
+    """Mixin that shows a picture beside a widget. Inherit from it first."""
 
     def _still(self) -> "Figure | None":
-        """The picture; None where there is nothing to see yet."""
+        """Return the picture, or None if there is nothing to show yet."""
         raise NotImplementedError
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**options)  # type: ignore[misc]  # the widget's
+        bundle = super()._repr_mimebundle_(**options)  # type: ignore[misc]  # a method of the widget
         figure = self._still() if bundle else None
         if figure is not None:
-            # Widgets that bring their own JavaScript return their metadata too.
+            # Widgets with JavaScript of their own return metadata too.
             data = bundle[0] if isinstance(bundle, tuple) else bundle
             picture = io.BytesIO()
             figure.savefig(picture, format="png", dpi=DPI)

@@ -1,4 +1,4 @@
-"""What the still figures share: large type, axes in plain figures with units, marks, intervals, the machine's name."""
+"""Shared style of the still figures: large type, plain tick labels with units, marks, intervals, machine names."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis, XAxis, YAxis
     from matplotlib.figure import Figure
 
-# Okabe and Ito's vermilion and yellow are left for these by the marks of the precisions.
+# LIMIT and STAR are Okabe and Ito's vermilion and yellow, which no mark of a precision uses.
 INK, LIMIT, STAR, FAINT = "#212121", "#D55E00", "#F0E442", "#767676"
 LABELS = {
     "latency_p50_ms": "latency of a batch, ms",
@@ -27,19 +27,19 @@ LABELS = {
     "accuracy": "accuracy, %",
     "model_mb": "weights, MB",
     "memory_mb": "memory, MB",
-    "energy_j_per_item": "energy of an item, J",
-    "cost_per_million": "cost of a million items",
-    "wh_per_million": "energy of a million items, Wh",
+    "energy_j_per_item": "energy per item, J",
+    "cost_per_million": "cost per million items",
+    "wh_per_million": "energy per million items, Wh",
     "safe_speed_m_s": "safe speed, m/s",
     "power": "power: throughput over latency, items/s²",
     "latency_throughput_product": "latency times throughput, items in flight",
-    "energy_delay": "energy of an item times latency, J·s",
+    "energy_delay": "energy per item times latency, J·s",
 }
 
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Seaborn's white grid in a size that a projector shows to the last row."""
+    """Seaborn's white grid, with type that can be read from the back row when projected."""
     import seaborn as sns
 
     with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=1.25):
@@ -47,10 +47,10 @@ def styled() -> Iterator[None]:
 
 
 def canvas(width: float, height: float, ax: "Axes | None" = None, **subplots: Any) -> "tuple[Figure | Axes, Any]":
-    """A figure in inches and its axes; or, of axes that are given, those twice.
+    """Return a figure, of a size in inches, and its axes; if `ax` is given, return it twice.
 
-    The first of both is for `legend_below` and `name_machine`. The figure is made by pyplot, so that a notebook knows
-    how to show it, and closed, so that it is not shown twice. In recorded mode it says across all else that its numbers
+    The first of the two is for `legend_below` and `name_machine`. The figure is created by pyplot, so that a notebook
+    can display it, and closed, so that it is not displayed twice. In recorded mode, a watermark says that the numbers
     are recorded.
     """
     import matplotlib.pyplot as plt
@@ -68,14 +68,14 @@ def canvas(width: float, height: float, ax: "Axes | None" = None, **subplots: An
 
 
 def figure_of(axes: "Axes") -> "Figure":
-    """The figure that `axes` are in, of all subfigures the outermost."""
+    """Return the figure that contains `axes`; with subfigures, the outermost one."""
     figure = axes.get_figure(root=True)
     assert figure is not None
     return figure
 
 
 def name_machine(where: "Figure | Axes", frame: pd.DataFrame) -> None:
-    """Say above a figure, in small type, on which machine the rows were measured; not above axes that were given."""
+    """Write above a figure, in small type, which machine measured the rows. Do nothing if `where` is an Axes."""
     from matplotlib.figure import Figure
 
     if "machine" in frame and isinstance(where, Figure):
@@ -83,7 +83,7 @@ def name_machine(where: "Figure | Axes", frame: pd.DataFrame) -> None:
 
 
 def legend_below(where: "Figure | Axes", rows: Sequence[Sequence[Any]]) -> None:
-    """A legend under the axes, its entries in `rows`: off the data, wherever the data lie."""
+    """Draw a legend below the axes, where it cannot cover data. `rows` are its entries, row by row."""
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
@@ -99,7 +99,7 @@ def legend_below(where: "Figure | Axes", rows: Sequence[Sequence[Any]]) -> None:
 
 
 def fill(runtime: str, colour: str) -> dict[str, Any]:
-    """How the marker of a runtime is filled and edged, in any `colour` and shape."""
+    """Return the fill and edge of a runtime's marker, which may have any `colour` and shape."""
     fills: list[dict[str, Any]] = [
         {"mfc": colour, "mec": colour},
         {"mfc": colour, "mec": colour, "fillstyle": "left", "markerfacecoloralt": "white"},
@@ -112,7 +112,7 @@ def fill(runtime: str, colour: str) -> dict[str, Any]:
 
 
 def precision_keys(precisions: Iterable[str]) -> "list[Artist]":
-    """Entries of a legend: one a colour and shape, so that precisions without a mark of their own share one."""
+    """Return one legend entry per colour and shape: precisions without a mark of their own share one."""
     from matplotlib.lines import Line2D
 
     named: dict[Any, list[str]] = {}
@@ -125,7 +125,7 @@ def precision_keys(precisions: Iterable[str]) -> "list[Artist]":
 
 
 def runtime_keys(runtimes: Iterable[str]) -> "list[Artist]":
-    """Entries of a legend, if there is more than one runtime to tell apart."""
+    """Return one legend entry per runtime, or none if there is only one runtime."""
     from matplotlib.lines import Line2D
 
     names = list(dict.fromkeys(runtimes))
@@ -135,7 +135,7 @@ def runtime_keys(runtimes: Iterable[str]) -> "list[Artist]":
 
 
 def interval(rows: pd.DataFrame, column: str) -> np.ndarray | None:
-    """Lengths of the error bars of `column`, below and above: shape (2, rows). None where it has no interval."""
+    """Return the lengths of the error bars of `column`, below and above: shape (2, rows); None without an interval."""
     stem, unit = (column.removesuffix("_ms"), "_ms") if column.endswith("_ms") else (column, "")
     low, high = f"{stem}_lo{unit}", f"{stem}_hi{unit}"
     if low not in rows or high not in rows:
@@ -145,7 +145,7 @@ def interval(rows: pd.DataFrame, column: str) -> np.ndarray | None:
 
 
 def plain(value: float) -> str:
-    """A number of a logarithmic axis as people write it.
+    """Format a number for a logarithmic axis in plain notation.
 
     Examples
     --------
@@ -156,7 +156,7 @@ def plain(value: float) -> str:
 
 
 def round_numbers(low: float, high: float, most: int = 8) -> list[float]:
-    """At most about `most` round numbers between two positive ones, for a logarithmic axis.
+    """Return round numbers between two positive ones, at most about `most`, for a logarithmic axis.
 
     Examples
     --------
@@ -182,14 +182,14 @@ def round_numbers(low: float, high: float, most: int = 8) -> list[float]:
 
 
 def log_axis(axis: "XAxis | YAxis", most: int = 8) -> None:
-    """Make an axis logarithmic, with as many round numbers as have room: to be called when all is drawn."""
+    """Make an axis logarithmic, with as many round ticks as fit. Call this after everything is drawn."""
     from matplotlib.ticker import NullLocator
 
     scale, limits = (f"{axis.axis_name}{part}" for part in ("scale", "lim"))
     axis.axes.set(**{scale: "log"})
     low, high = axis.get_data_interval()
     if low == high:
-        # Left alone, matplotlib would show a decade around a single value.
+        # By default, matplotlib would show a decade around a single value.
         axis.axes.set(**{limits: (low / 1.25, high * 1.25)})
     axis.set_ticks(round_numbers(*axis.get_view_interval(), most))
     axis.set_major_formatter(lambda value, _: plain(value))
@@ -197,11 +197,11 @@ def log_axis(axis: "XAxis | YAxis", most: int = 8) -> None:
 
 
 def percent_axis(axis: "Axis") -> None:
-    """Write an axis of fractions in per cent."""
+    """Label an axis of fractions in per cent."""
     axis.set_major_formatter(lambda value, _: f"{100 * value:.4g}")
 
 
 def blank(axes: "Axes", words: str) -> None:
-    """Say in `words` why there is nothing on these axes."""
+    """Say in `words` why these axes are empty."""
     axes.set_yticks([])
     axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", color=FAINT)
