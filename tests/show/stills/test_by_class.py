@@ -71,7 +71,9 @@ def test_the_table_is_left_as_it_was(table):
 
 def test_tables_without_a_baseline_or_rows_are_refused(table):
     without = table.drop(columns=["baseline_accuracy", "lost", "gained", "p_value"])
-    with pytest.raises(ValueError, match=r"table: wanted what ts\.accuracy_by_class.* no baseline_accuracy, lost"):
+    with pytest.raises(
+        ValueError, match=r"table: wanted the table that ts\.accuracy_by_class.* no baseline_accuracy, lost"
+    ):
         ts.plot_by_class(without)
     for nothing in (table[:0], table.assign(accuracy=math.nan)):
         with pytest.raises(ValueError, match="table: wanted at least one class"):

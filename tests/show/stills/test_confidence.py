@@ -76,7 +76,7 @@ def test_the_frame_is_left_as_it_was(judged):
 
 
 def test_frames_without_verdicts_or_numbers_are_refused(judged, surface):
-    with pytest.raises(ValueError, match=r"judged: wanted what ts\.frontier_confidence returns"):
+    with pytest.raises(ValueError, match=r"judged: wanted the table that ts\.frontier_confidence returns"):
         ts.plot_confidence(surface)
     with pytest.raises(ValueError, match="Did you mean 'accuracy'"):
         ts.plot_confidence(judged, y="acuracy")

@@ -18,7 +18,7 @@ def test_it_counts_what_was_measured_and_what_was_skipped(surface):
     axes = figure.axes[0]
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
     assert axes.get_xlabel().endswith("ms")
-    assert "known to a factor of" in axes.get_title(loc="left")
+    assert "known to within a factor of" in axes.get_title(loc="left")
 
 
 def test_with_nothing_skipped_it_says_nothing_of_predictions(surface):
@@ -35,7 +35,7 @@ def test_of_many_skipped_points_no_bars_are_drawn(surface, sizes, bars):
 
 
 def test_a_frame_of_another_origin_is_refused(surface):
-    with pytest.raises(ValueError, match=r"^believed: wanted what ts\.predicted returns; it lacks measured"):
+    with pytest.raises(ValueError, match=r"^believed: wanted the table that ts\.predicted returns; it lacks measured"):
         plot_predicted(surface)
 
 

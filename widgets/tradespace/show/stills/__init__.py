@@ -1,1 +1,1 @@
-"""Charts that are only drawn, one file each."""
+"""Charts without a widget, one file each."""

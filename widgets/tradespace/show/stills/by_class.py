@@ -1,4 +1,4 @@
-"""What a compressed model forgets: accuracy before and after, class by class."""
+"""What a compressed model forgets: accuracy before and after compression, class by class."""
 
 from typing import TYPE_CHECKING
 
@@ -16,22 +16,22 @@ NOW = "#0072B2"
 
 
 def plot_by_class(table: pd.DataFrame, *, ax: "Axes | None" = None) -> "Figure":
-    """Accuracy of each class, with its 95 % interval, joined to that of the baseline; most forgotten on top.
+    """Plot the accuracy of each class, with its 95 % interval, joined to the baseline's; the most forgotten is on top.
 
-    At the right, how many items were lost and gained, in bold where p is below 5 %, as one class in twenty has it by
-    chance.
+    The numbers of items lost and gained are on the right, in bold where p is below 5 %, which happens by chance for one
+    class in twenty.
 
     Parameters
     ----------
     table : DataFrame
-        What `accuracy_by_class` returned, with a baseline.
+        As returned by `accuracy_by_class` with a baseline.
     ax : matplotlib Axes, optional
-        Where to draw; by default a figure of its own, which also names the machine.
+        Axes to draw on. By default, a new figure.
 
     Raises
     ------
     ValueError
-        If `table` has no rows, or no baseline.
+        If `table` has no rows or no baseline.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def plot_by_class(table: pd.DataFrame, *, ax: "Axes | None" = None) -> "Figure":
     missing = [column for column in COLUMNS if column not in table]
     if missing:
         raise ValueError(
-            "table: wanted what ts.accuracy_by_class(task, measurement, baseline) returns; it has no "
+            "table: wanted the table that ts.accuracy_by_class(task, measurement, baseline) returns; it has no "
             f"{', '.join(missing)}"
         )
     table = table.dropna(subset=["accuracy", "baseline_accuracy"])

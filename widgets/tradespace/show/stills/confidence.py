@@ -1,4 +1,4 @@
-"""Which points are on the frontier for certain, and which may be."""
+"""Which points are certainly on the frontier, and which may be."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -22,35 +22,35 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Verdict -> what it means, colour, marker. Those that are drawn last lie on top.
+# Verdict -> meaning, colour, marker. Later entries are drawn on top.
 VERDICTS = {
     "off": ("not on the frontier", "#767676", "x"),
     "can't tell": ("can't tell", "#E69F00", "D"),
     "on": ("on the frontier", "#0072B2", "o"),
 }
-# With more points than this on the frontier, or perhaps on it, they are drawn smaller.
+# If more points than this are on the frontier, or may be, they are drawn smaller.
 MANY = 40
 
 
 def plot_confidence(
     judged: pd.DataFrame, x: str = "latency_p50_ms", y: str = "throughput_per_s", *, ax: "Axes | None" = None
 ) -> "Figure":
-    """Points that are on the frontier for certain, or may be, with 95 % intervals, and those that are not.
+    """Plot the points that are certainly or possibly on the frontier, with 95 % intervals, and those that are not.
 
     Parameters
     ----------
     judged : DataFrame
-        What `frontier_confidence` returned.
+        As returned by `frontier_confidence`.
     x, y : str
-        Numeric columns, or `power`, `latency_throughput_product` or `energy_delay`. A point may be on the frontier for
-        a third objective that is not drawn.
+        Numeric columns, or `power`, `latency_throughput_product` or `energy_delay`. A point may be on the frontier
+        because of a third objective that is not drawn.
     ax : matplotlib Axes, optional
-        Where to draw; by default a figure of its own, which also names the machine.
+        Axes to draw on. By default, a new figure, which also names the machine.
 
     Raises
     ------
     ValueError
-        If `judged` has no verdicts, a column is not there, or no measured row has both.
+        If `judged` has no verdicts, a column is missing, or no measured row has both columns.
 
     Examples
     --------
@@ -63,7 +63,7 @@ def plot_confidence(
     ["can't tell: 2", 'not on the frontier: 1']
     """
     if "verdict" not in judged:
-        raise ValueError("judged: wanted what ts.frontier_confidence returns; there is no column 'verdict'")
+        raise ValueError("judged: wanted the table that ts.frontier_confidence returns; it has no column 'verdict'")
     drawn = judged.assign(**{name: numbers(judged, name) for name in (x, y)})[measured(judged)].dropna(subset=[x, y])
     if drawn.empty:
         raise ValueError(f"judged: wanted a measured row with {x} and {y}; there is none")

@@ -1,4 +1,4 @@
-"""The frontier over more than three columns: parallel coordinates (Inselberg, 1985), better always up."""
+"""The frontier over more than three columns: parallel coordinates (Inselberg, 1985) in which up is always better."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Column -> its name and unit, and whether more of it is better.
+# Column -> name and unit, and whether more is better.
 COLUMNS = {
     "latency_p50_ms": ("latency\nms", False),
     "throughput_per_s": ("throughput\nitems/s", True),
@@ -35,25 +35,25 @@ COLUMNS = {
     "model_mb": ("weights\nMB", False),
     "memory_mb": ("memory\nMB", False),
 }
-# A range of more than this factor is drawn logarithmically.
+# If the largest value is more than this many times the smallest, the axis is logarithmic.
 LOGARITHMIC_FROM = 4
 TINY = 1e-12
-# With more rows than this, the intervals would hide the lines.
+# With more rows than this, intervals would hide the lines.
 INTERVALS = 24
 
 
 def plot_parallel(frontier: pd.DataFrame, *, ax: "Axes | None" = None) -> "Figure":
-    """Each row as a line over latency, throughput, accuracy, weights and memory, every axis with its better end up.
+    """Plot each row as a line across latency, throughput, accuracy, weights and memory. Up is better on every axis.
 
-    The line's colour and marker tell the precision, the filling of the marker the runtime.
+    Colour and marker show the precision, and the fill of the marker shows the runtime.
 
     Parameters
     ----------
     frontier : DataFrame
-        What `pareto` returned, or any few rows of a surface. A column of which nothing is known is left out, and so
-        are rows that were not measured.
+        As returned by `pareto`, or any few rows of a surface. Columns without known values are left out, and so are
+        rows that were not measured.
     ax : matplotlib Axes, optional
-        Where to draw; by default a figure of its own, which also names the machine.
+        Axes to draw on. By default, a new figure, which also names the machine.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def plot_parallel(frontier: pd.DataFrame, *, ax: "Axes | None" = None) -> "Figur
 
 @dataclass(frozen=True)
 class _Scale:
-    """Where the values of a column lie on its axis, from 0, the worst, to 1, the best."""
+    """Positions of the values of a column on its axis, from 0 (worst) to 1 (best)."""
 
     column: str
     worst: float
@@ -110,7 +110,7 @@ class _Scale:
         worst, best, x = (np.asarray(value, float) for value in (self.worst, self.best, values))
         if self.logarithmic:
             worst, best, x = (np.log(np.clip(value, TINY, None)) for value in (worst, best, x))
-        # All values the same: in the middle.
+        # If all values are the same, they are in the middle.
         return (x - worst) / (best - worst) if best != worst else np.where(np.isnan(x), np.nan, 0.5)
 
     @property

@@ -1,4 +1,4 @@
-"""What a search has measured, and what it believes of the points that it skipped."""
+"""What a search has measured, and what it predicts for the points that it skipped."""
 
 from typing import TYPE_CHECKING
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 NEEDED = ("latency_p50_ms", "latency_p50_lo_ms", "latency_p50_hi_ms", "throughput_per_s", "measured")
 MEASURED, SKIPPED = "#0072B2", "#767676"
-# With more skipped points than this their intervals would be one grey cloud.
+# With more skipped points than this, their intervals would merge into a grey cloud.
 MOST_BARS = 150
 
 
 def plot_predicted(believed: pd.DataFrame, *, ax: "Axes | None" = None) -> "Figure":
-    """Measured points, solid, and skipped ones, hollow, where they are predicted to lie.
+    """Plot measured points, filled, and skipped points, hollow, at their predicted latency and throughput.
 
     Parameters
     ----------
     believed : DataFrame
-        What `predicted` returned. Up to 150 skipped points are drawn with the intervals of their predictions; of more,
-        the line above tells how wide these are.
+        As returned by `predicted`. Up to 150 skipped points are drawn with the intervals of their predictions. With
+        more, only the line above the chart says how wide these are.
     ax : matplotlib Axes, optional
-        Where to draw; by default a figure of its own, which also names the machine.
+        Axes to draw on. By default, a new figure.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def plot_predicted(believed: pd.DataFrame, *, ax: "Axes | None" = None) -> "Figu
     """
     missing = [column for column in NEEDED if column not in believed]
     if missing:
-        raise ValueError(f"believed: wanted what ts.predicted returns; it lacks {', '.join(missing)}")
+        raise ValueError(f"believed: wanted the table that ts.predicted returns; it lacks {', '.join(missing)}")
     known = believed.dropna(subset=["latency_p50_ms", "throughput_per_s"])
     if known.empty:
         raise ValueError("believed: wanted at least one row with a latency; there is none")
@@ -72,4 +72,4 @@ def plot_predicted(believed: pd.DataFrame, *, ax: "Axes | None" = None) -> "Figu
 
 def _width(skipped: pd.DataFrame) -> str:
     off = np.median(np.sqrt(skipped["latency_p50_hi_ms"] / skipped["latency_p50_lo_ms"]))
-    return f"Half of the predicted latencies are known to a factor of {off:.2g} (95 % interval)"
+    return f"Half of the predicted latencies are known to within a factor of {off:.2g} (95 % interval)"

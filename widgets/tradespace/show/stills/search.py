@@ -1,4 +1,4 @@
-"""How fast a search finds the frontier: hypervolume over the time spent on measuring."""
+"""How fast a search finds the frontier: hypervolume against the time spent on measuring."""
 
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,10 @@ COLUMNS = ("strategy", "seconds", "hypervolume", "seed")
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 DASHES = ("-", "--", "-.", ":", (0, (8, 2, 1, 2, 1, 2)), (0, (1, 3)))
 BAND = 10, 90
-# Entries in a row of the legend.
+# Legend entries per row.
 KEYS = 3
 CAPTION = (
-    "Hypervolume: powers of ten of latency and of throughput, times accuracy, down to "
+    "Hypervolume in powers of ten of latency and throughput, and in accuracy; reference point: "
     f"{REFERENCE['latency_p50_ms']:,g} ms, {REFERENCE['throughput_per_s']:g} item/s, accuracy {REFERENCE['accuracy']:g}"
 )
 
@@ -27,27 +27,26 @@ CAPTION = (
 def plot_search(
     runs: pd.DataFrame, full: float | None = None, *, caption: str = CAPTION, ax: "Axes | None" = None
 ) -> "Figure":
-    """Hypervolume of what each strategy has found against the seconds it has spent: the median of its seeds.
+    """Plot the hypervolume that each strategy has found against the seconds it has spent: the median over its seeds.
 
-    The band holds 80 % of the seeds. A run keeps what it found after it has ended, and has found nothing before its
-    first row.
+    The band covers 80 % of the seeds. A run keeps its hypervolume after its last row, and has 0 before its first.
 
     Parameters
     ----------
     runs : DataFrame
-        Columns `strategy`, `seconds`, `hypervolume` and `seed`: one row whenever a run has found more.
+        Columns `strategy`, `seconds`, `hypervolume` and `seed`, with one row each time a run has found more.
     full : float, optional
-        The hypervolume of the full surface, all Configs measured.
+        The hypervolume of the full surface, with all Configs measured.
     caption : str
-        What the hypervolume is of, and down to which reference; by default that of `hypervolume` itself, with latency,
+        Which objectives the hypervolume is over, and its reference point. By default, those of `hypervolume`: latency,
         throughput and accuracy.
     ax : matplotlib Axes, optional
-        Where to draw; by default a figure of its own, which also names the machine.
+        Axes to draw on. By default, a new figure, which also names the machine.
 
     Raises
     ------
     ValueError
-        If columns are missing, or no row has all of them.
+        If columns are missing, or every row has missing values.
 
     Examples
     --------
@@ -61,7 +60,7 @@ def plot_search(
         raise ValueError(f"runs: wanted the columns {', '.join(COLUMNS)}; got none named {', '.join(missing)}")
     known = runs.dropna(subset=list(COLUMNS))
     if known.empty:
-        raise ValueError("runs: wanted at least one row in which nothing is missing; there is none")
+        raise ValueError("runs: wanted at least one row without missing values; there is none")
     end = known["seconds"].max()
     with styled():
         where, axes = canvas(11, 6.5, ax)
@@ -87,11 +86,11 @@ def _seeds(runs: pd.DataFrame) -> str:
     if most == 1:
         return "Lines: one seed each"
     seeds = f"{most}" if least == most else f"{least} to {most}"
-    return f"Lines: median of {seeds} seeds. Bands: {BAND[0]} to {BAND[1]} % of them"
+    return f"Lines: median of {seeds} seeds. Bands: {BAND[0]}th to {BAND[1]}th percentile"
 
 
 def _found(runs: pd.DataFrame, end: float) -> tuple[np.ndarray, np.ndarray]:
-    """When anything changes, from 0 to `end`, and what each seed has found by then: shape (seeds, times)."""
+    """Return when anything changes, from 0 to `end`, and what each seed has found by then: shape (seeds, times)."""
     seconds = np.unique([0.0, *runs["seconds"], end])
     found = []
     for _, one in runs.sort_values("seconds", kind="stable").groupby("seed"):
