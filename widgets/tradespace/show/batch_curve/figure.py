@@ -1,4 +1,4 @@
-"""Latency and throughput over batch size, the line fitted to them, and its knee: the view of the live batch curve."""
+"""Latency and throughput over batch size, the fitted line and its knee: the still view of the live batch curve."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -29,32 +29,32 @@ if TYPE_CHECKING:
     from matplotlib.axis import XAxis
     from matplotlib.figure import Figure
 
-# A ceiling further above the points than this stays outside the picture, which would be empty below it.
+# A ceiling further above the points than this factor is left out: below it, the plot would be mostly empty.
 HEADROOM = 1.6
 
 
 def plot_batch_curve(
     surface: pd.DataFrame, config: Config | None = None, *, max_latency_ms: float | None = None
 ) -> "Figure":
-    """Latency of a batch and throughput over batch size, with 95 % intervals, the fitted line and its knee.
+    """Plot batch latency and throughput over batch size, with 95 % intervals, the fitted line and its knee.
 
-    Points were measured; the dashed line t(B) = a + b * B is fitted to those at the precision of `config`, and the
-    other precisions at its knobs are faint. At the knee a / b throughput is half its ceiling 1 / b, and latency twice
-    the fixed cost a.
+    Points are measurements. The dashed line t(B) = a + b * B is fitted to those at the precision of `config`; the
+    other precisions at its knobs are faint. At the knee, a / b, throughput is half its ceiling, 1 / b, and latency is
+    twice the fixed cost, a.
 
     Parameters
     ----------
     surface : DataFrame
-        As `sweep` returns it, of one task and one machine.
+        As returned by `sweep`, for one task and one machine.
     config : Config, optional
-        Ringed, if it was measured; by default the first row that was timed.
+        Marked with a ring if it was measured. By default, the first row that was timed.
     max_latency_ms : float, optional
-        A limit, drawn where it lies within the picture.
+        A limit on the latency, drawn if it is within the plot.
 
     Raises
     ------
     ValueError
-        If nothing was timed at the knobs of `config`, or rows are of several tasks or machines.
+        If nothing was timed at the knobs of `config`, or the rows are of several tasks or machines.
 
     Examples
     --------
@@ -69,7 +69,7 @@ def plot_batch_curve(
     timed = curve_of(surface, config) if config else surface[:0]
     if config is None or timed.empty:
         raise ValueError(
-            f"surface: wanted at least one row that was timed at {config or 'any knobs'}, whatever its batch size and "
+            f"surface: wanted at least one row that was timed at {config or 'any knobs'}, at any batch size and "
             "precision; there is none"
         )
     fit = fit_batches(surface, config)
@@ -138,7 +138,7 @@ def _line(latency: "Axes", throughput: "Axes", timed: pd.DataFrame, fit: BatchFi
 
 
 def _sizes(axis: "XAxis", sizes: pd.Series) -> None:
-    """A batch size at each tick, and equal steps for equal ratios."""
+    """Put a tick at each batch size, on a logarithmic axis."""
     from matplotlib.ticker import NullLocator
 
     axis.axes.set_xscale("log", base=2)

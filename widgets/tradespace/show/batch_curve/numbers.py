@@ -1,4 +1,4 @@
-"""Latency and throughput over batch size, the line fitted to them and its knee, as numbers and in words."""
+"""Latency and throughput over batch size, the fitted line and its knee, in numbers and words."""
 
 import math
 from typing import Any
@@ -19,20 +19,20 @@ LATENCY, RATE = "latency_p50_ms", "throughput_per_s"
 
 
 def first_config(surface: pd.DataFrame) -> Config | None:
-    """The knobs of the first row that was timed; if none was, of the first row; if there is none, None."""
+    """Return the knobs of the first row that was timed, or else of the first row; None if there are no rows."""
     timed = surface[((surface["status"] == "ok") & surface[LATENCY].notna()).to_numpy()]
     return next(iter(configs_of((timed if len(timed) else surface)[:1])), None)
 
 
 def curve_of(surface: pd.DataFrame, config: Config) -> pd.DataFrame:
-    """The rows that were timed at the knobs of `config` but for precision and batch size, by batch size."""
+    """Return the rows that were timed at the knobs of `config`, at any precision and batch size, by batch size."""
     alike = rows_of(surface, config, apart_from=("precision", "batch_size"))
     timed = (surface["status"] == "ok").to_numpy() & surface[LATENCY].notna().to_numpy()
     return with_rates(surface[alike & timed].sort_values("batch_size", kind="stable"))
 
 
 def with_rates(surface: pd.DataFrame) -> pd.DataFrame:
-    """`surface` with an interval of throughput: as wide, relative to it, as that of latency."""
+    """Return `surface` with an interval of throughput, as wide, relative to throughput, as that of latency."""
     rate, latency = surface[RATE], surface[LATENCY]
     return surface.assign(
         throughput_lo_per_s=rate * latency / surface["latency_p50_hi_ms"],
@@ -41,7 +41,7 @@ def with_rates(surface: pd.DataFrame) -> pd.DataFrame:
 
 
 def knee_in_words(fit: BatchFit) -> str:
-    """The knee as a batch size is written, if there is one: neither 0 nor infinite.
+    """Format the knee as a batch size; empty if there is no knee, because it is 0 or infinite.
 
     Examples
     --------
@@ -54,21 +54,21 @@ def knee_in_words(fit: BatchFit) -> str:
 
 
 def error_in_words(fit: BatchFit) -> str:
-    """By how much the line misses the points."""
+    """Say how far the line is off the points."""
     if len(set(fit.batch_sizes)) == 2 and fit.largest_error < 1e-3:
-        return "fitted to two batch sizes, which tell nothing of how straight it is"
+        return "fitted to two batch sizes, which do not show how straight it is"
     if fit.largest_error < 1e-3:
         return "off by less than 0.1 % at the measured sizes"
     worst = fit.batch_sizes[int(np.argmax(np.abs(fit.errors)))]
     return f"off by at most {100 * fit.largest_error:.2g} % at the measured sizes (batch {worst:,})"
 
 
-# Where the line is further off than this at some point, it is a poor model of the points.
+# If the line is further off than this at any point, it is a poor model of the points.
 POOR = 0.2
 
 
 def curve_state(seen: View, selection: Config, fit: BatchFit | None, max_latency_ms: float | None) -> dict[str, Any]:
-    """What the chart draws at one move: row numbers, the fit and the limit. What is infinite goes as null."""
+    """Return what the chart draws for one move: row numbers, fit and limit. Infinite values are sent as null."""
     return {
         "lines": seen.lines,
         "precision": selection.precision,
@@ -91,7 +91,7 @@ def _sent(fit: BatchFit) -> dict[str, Any]:
 
 
 def in_words(surface: pd.DataFrame, selection: Config, fit: BatchFit | None) -> str:
-    """The fit and what follows from it; the selected batch size; and the machine, if it is another than this."""
+    """Describe the fit and what follows from it, the selected batch size, and the machine if it is not this one."""
     lines = [
         f"{in_brief(selection, batch_size=False)}: {_curve(surface, selection, fit)}",
         _point(surface, selection, fit),
@@ -112,7 +112,7 @@ def _curve(surface: pd.DataFrame, selection: Config, fit: BatchFit | None) -> st
 def _knee(fit: BatchFit) -> str:
     peak = f"{figures(fit.peak_throughput_per_s)} items/s"
     if not fit.each_ms:
-        return "No knee: a batch takes as long whatever its size."
+        return "No knee: a batch takes the same time at any size."
     if not fit.fixed_ms:
         return f"No knee: time grows in step with the batch, so throughput is {peak} at any size."
     if fit.knee < 1:

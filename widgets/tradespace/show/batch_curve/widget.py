@@ -25,22 +25,22 @@ SENT = (
     "batch_size", "precision", "latency_p50_ms", "latency_p50_lo_ms", "latency_p50_hi_ms",
     "throughput_per_s", "throughput_lo_per_s", "throughput_hi_per_s", "flags",
 )  # fmt: skip
-NOTHING = "Nothing was measured yet, so there is no curve."
+NOTHING = "Nothing has been measured yet, so there is no curve."
 
 
 class BatchCurve(Still, anywidget.AnyWidget):
-    """Latency and throughput over batch size, with the line t(B) = a + b * B fitted to them, and its knee a / b.
+    """Latency and throughput over batch size, with the fitted line t(B) = a + b * B and its knee a / b.
 
-    Measured points are solid and have 95 % intervals; what the line says is dashed. Click a point to go there, or
+    Measured points are solid and have 95 % intervals; what the line predicts is dashed. Click a point to go there, or
     move along the measured batch sizes with the arrow keys.
 
     Parameters
     ----------
     surface : DataFrame, optional
-        As `sweep` returns it, of one task and one machine. Left out, the chart is somebody else's display: it waits for
-        `show_surface` and `show_view`, and `selected` is the row that was last clicked, for them to act on.
+        As returned by `sweep`, for one task and one machine. If None, another widget controls the chart: it calls
+        `show_surface` and `show_view`, and reacts to `selected`, the row that was last clicked.
     config : Config, optional
-        Where to start; by default at the first row that was timed. All precisions at its other knobs are shown.
+        The starting point. By default, the first row that was timed. All precisions at its other knobs are shown.
 
     Raises
     ------
@@ -78,7 +78,7 @@ class BatchCurve(Still, anywidget.AnyWidget):
         self.observe(self._clicked, "selected")
 
     def show_surface(self, surface: pd.DataFrame) -> None:
-        """Send the rows of `surface`. JSON has no NaN: what is not known goes as null."""
+        """Send the rows of `surface`. JSON has no NaN, so unknown values are sent as null."""
         self._surface = surface.reset_index(drop=True)
         rows = with_rates(self._surface)
         with self.hold_sync():
@@ -86,7 +86,7 @@ class BatchCurve(Still, anywidget.AnyWidget):
             self.data = {name: column(rows[name]) for name in SENT}
 
     def show_view(self, seen: View, selection: Config, max_latency_ms: float | None = None) -> None:
-        """Move what the selection and the limit move. `seen` is `view` of the surface shown, at `selection`."""
+        """Update what depends on the selection and the limit. `seen` is the `view` of the surface at `selection`."""
         self.selection = selection
         fit = fit_batches(self._surface, selection)
         with self.hold_sync():
@@ -95,7 +95,7 @@ class BatchCurve(Still, anywidget.AnyWidget):
 
     def _clicked(self, change: dict[str, Any]) -> None:
         if change["new"] is not None:
-            self.selected = None  # so that clicking the same point again is news again
+            self.selected = None  # so that another click on the same point counts too
             self.selection = configs_of(self._surface.iloc[[change["new"]]])[0]
             self._refresh()
 
