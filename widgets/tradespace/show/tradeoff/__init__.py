@@ -1,1 +1,1 @@
-"""Latency against throughput and accuracy: everything that was measured."""
+"""Latency against throughput and accuracy, for everything that was measured."""

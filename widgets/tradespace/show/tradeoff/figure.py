@@ -1,4 +1,4 @@
-"""Everything that was measured: latency against throughput and accuracy, in the view and marks of the live chart."""
+"""Latency against throughput and accuracy, for everything that was measured: the still view of the live chart."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 X = "latency_p50_ms"
-# With more points than these, only those on the frontier have intervals, and only those are large.
+# With more points than these, only those on the frontier have intervals, or are large, respectively.
 INTERVALS, LARGE = 24, 80
 
 
@@ -41,25 +41,26 @@ def plot_surface(
     max_latency_ms: float | None = None,
     min_accuracy: float | None = None,
 ) -> "Figure":
-    """Latency against throughput, and latency against accuracy, with 95 % intervals and the frontier.
+    """Plot latency against throughput and against accuracy, with 95 % intervals and the frontier.
 
-    Colour and shape tell precisions apart, the filling of the marker runtimes. Of many points only those on the
-    frontier are large and have intervals. Rows without a latency, such as those of precisions that were not timed,
+    Colour and shape show the precision, and the fill of the marker shows the runtime. With many points, only those on
+    the frontier are large and have intervals. Rows without a latency, such as those of precisions that were not timed,
     are left out.
 
     Parameters
     ----------
     surface : DataFrame
-        At least one row that was timed.
+        With at least one row that was timed.
     selection : Config, optional
-        Ringed, if it was measured, and joined to the other batch sizes and precisions at its model and threads.
+        Marked with a ring if it was measured, and joined to the other batch sizes and precisions at its model and
+        threads.
     max_latency_ms, min_accuracy : float, optional
-        Limits; what lies outside is shaded. Accuracy is a fraction.
+        Limits; the area outside them is shaded. Accuracy is a fraction.
 
     Raises
     ------
     ValueError
-        If no row was measured, or none of those that were has a latency.
+        If no row was measured, or no measured row has a latency.
 
     Examples
     --------
@@ -74,7 +75,7 @@ def plot_surface(
     timed = surface[(surface["status"] == "ok") & surface[X].notna()]
     if timed.empty:
         raise ValueError(
-            "surface: wanted at least one measured row; every row has another status than ok, or no latency"
+            "surface: wanted at least one measured row; every row has a status other than ok, or no latency"
         )
     seen = view(surface, selection, Limits(max_latency_ms, min_accuracy))
     with styled():

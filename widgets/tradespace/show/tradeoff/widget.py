@@ -1,4 +1,4 @@
-"""The live chart: latency against throughput and accuracy, drawn by D3 in the browser."""
+"""The live tradeoff chart: latency against throughput and accuracy, drawn by D3 in the browser."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -43,7 +43,7 @@ class TradeoffChart(anywidget.AnyWidget):
         self.on_msg(self._asked)
 
     def show_surface(self, surface: pd.DataFrame) -> None:
-        """Send the rows of `surface`. JSON has no NaN: what is not known goes as null."""
+        """Send the rows of `surface`. JSON has no NaN, so unknown values are sent as null."""
         self._surface = surface
         columns = {name: column(surface[name]) for name in SENT}
         rows = zip(*(surface[name].tolist() for name in TOLD), strict=True)
@@ -53,12 +53,12 @@ class TradeoffChart(anywidget.AnyWidget):
             self.data = {**columns, "text": texts, "machine": "; ".join(surface["machine"].unique())}
 
     def show_view(self, seen: View, limits: Limits = NO_LIMITS, pins: Sequence[int] = ()) -> None:
-        """Move what the selection and the limits move; `pins` are rows that get a letter, -1 where there is none."""
+        """Update what depends on the selection and the limits. `pins` are rows that get a letter, or -1 for no row."""
         guess = None if seen.predicted is None else vars(seen.predicted)
         predicted = guess and {name: number(value) for name, value in guess.items()}
         self.state = vars(seen) | {"predicted": predicted} | vars(limits) | {"pins": list(pins)}
 
     def _asked(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        """The browser asks for the table, to save it."""
+        """Send the table when the browser asks for it, to save it."""
         if content == "csv":
             self.send({"csv": self._surface.to_csv(index=False)})
