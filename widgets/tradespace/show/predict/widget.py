@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GUESS_COLOUR, ANSWER_COLOUR = "#D55E00", "#0072B2"
-# Of these a difference is told, not a factor: 80 % and 90 % are 10 points apart.
+# In these units, guess and answer are compared by difference, not by ratio: 80 % and 90 % are 10 points apart.
 SHARES = ("%", "points", "percentage points")
 MARKDOWN = re.compile(r"`(?P<code>[^`]+)`|\*\*(?P<strong>.+?)\*\*|\*(?P<em>[^*\s](?:[^*]*[^*\s])?)\*")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was measured: a number with its interval, or the option that came out, with the evidence in words."""
+    """What was measured: a number with its interval, or one of the options, with the evidence in words."""
 
     value: float | str
     low: float | None = None
@@ -34,16 +34,16 @@ class Answer:
 
 
 class PredictCard(Still, anywidget.AnyWidget):
-    """A question with one input, two buttons and, in the end, the answer. What a button means, its owner decides.
+    """A question with one input, two buttons and, in the end, the answer. The owner decides what the buttons do.
 
     Parameters
     ----------
     question : str
-        Plain text, in which `**strong**`, `*emphasis*`, code in back quotes and empty lines are understood.
+        Plain text. `**strong**`, `*emphasis*`, code in back quotes and blank lines are rendered.
     options : sequence of str
-        What to choose from; without any, a number is asked for.
+        The choices. If empty, the card asks for a number.
     heard : callable
-        Told what a person did: `{"lock": 4}`, `{"skip": True}` or `{"again": True}`.
+        Called with what the user did: `{"lock": 4}`, `{"skip": True}` or `{"again": True}`.
     """
 
     _esm, _css = assets("predict")
@@ -60,7 +60,7 @@ class PredictCard(Still, anywidget.AnyWidget):
     def show(
         self, label: str, *, open: bool, guess: float | str | None, answer: Answer | None, again: bool = False
     ) -> None:
-        """Show where things stand. The browser knows no answer that is not shown."""
+        """Show the current state. The browser never receives an answer that is not shown."""
         log = answer is not None and by_factor(guess, answer, self.asked["unit"])
         with self.hold_sync():
             shown = asdict(answer) if answer else None
@@ -72,7 +72,7 @@ class PredictCard(Still, anywidget.AnyWidget):
 
 
 def paragraphs(markdown: str) -> list[list[list[str]]]:
-    """The paragraphs of a text, each a list of (kind, text): no HTML, so there is nothing to escape.
+    """Split a text into paragraphs, each a list of (kind, text). There is no HTML, so nothing needs escaping.
 
     Examples
     --------
@@ -92,13 +92,13 @@ def _spans(text: str) -> list[list[str]]:
 
 
 def by_factor(guess: float | str | None, answer: Answer, unit: str) -> bool:
-    """Whether guess and answer are best compared by their ratio, on a logarithmic axis."""
+    """Return whether guess and answer are best compared by their ratio, on a logarithmic axis."""
     numbers = [number for number in (guess, answer.value, answer.low) if number is not None]
     return unit not in SHARES and all(isinstance(number, float | int) and number > 0 for number in numbers)
 
 
 def in_words(guess: float | str | None, answer: Answer, unit: str) -> str:
-    """Guess and answer in a sentence; a guess of None was skipped.
+    """Return guess and answer as a sentence. A guess of None means that the question was skipped.
 
     Examples
     --------
@@ -116,7 +116,7 @@ def in_words(guess: float | str | None, answer: Answer, unit: str) -> str:
 
 
 def written(value: float | str, unit: str = "", digits: int = 3) -> str:
-    """A number in as many significant digits, or an option as it is.
+    """Format a number to `digits` significant digits; return an option as it is.
 
     Examples
     --------
@@ -144,7 +144,7 @@ def _distance(guess: float | str, answer: Answer, unit: str) -> str:
 
 
 def draw_card(asked: dict[str, Any], state: dict[str, Any], label: str) -> "Figure":
-    """The card as a picture, without pyplot: it is drawn whenever a card is shown, so it has to be quick."""
+    """Draw the card, without pyplot: a card is drawn whenever it is shown, so this has to be fast."""
     from matplotlib.figure import Figure
 
     guess, answer = state["guess"], state["answer"]
