@@ -95,7 +95,7 @@ def test_any_finite_matrix_can_be_shown(rows):
 def test_a_layer_of_nothing_but_zeros_says_so():
     seen = rounded_layer("a", torch.zeros(2, 3))
     assert seen["rounding"]["w4"]["rms"] is None
-    assert seen["words"]["w4"].endswith("all weights of a are zero, and stay so.")
+    assert seen["words"]["w4"].endswith("all weights of a are zero, and stay zero.")
 
 
 def test_attention_recurrent_and_shared_weights_have_a_name_each():
@@ -122,7 +122,7 @@ def test_a_model_that_cannot_be_rounded_is_refused():
         rounded_weights(mine(parametrizations.weight_norm(nn.Linear(4, 2))), "model")
     broken = nn.Linear(4, 2)
     broken.weight.data[0, 0] = math.nan
-    with pytest.raises(ValueError, match="wanted finite weights; those of weight hold NaN"):
+    with pytest.raises(ValueError, match="wanted finite weights; those of weight contain NaN"):
         rounded_weights(mine(broken), "model")
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tradespace.tasks.task import Task
 
-# Whether each channel has a step of its own -> what that is called, colour, marker: as in the live lens.
+# Whether each channel has a step of its own -> name, colour, marker, as in the live lens.
 STEPS = {True: ("a step for each channel", "#0072B2", "o"), False: ("one step for the tensor", "#E69F00", "s")}
 
 
@@ -29,26 +29,26 @@ def plot_quantization(
     channel: str = "typical",
     surface: pd.DataFrame | None = None,
 ) -> "Figure":
-    """The still picture of `QuantizationLens`: a layer's weights and levels, the error, accuracy at each width.
+    """Plot the still view of `QuantizationLens`: a layer's weights and levels, the error, accuracy at each width.
 
     Parameters
     ----------
     task : Task
     model : str, optional
-        The task's first, if left out.
+        By default, the first model of the task.
     precision : str
         `w8` ... `w2`, or `w8-tensor` ... `w2-tensor`.
     layer : str, optional
-        The largest, if left out.
+        By default, the largest.
     channel : str
         Which channel's weights and levels are drawn: the `typical`, the `narrowest` or the `widest` one.
     surface : DataFrame, optional
-        Where the accuracies come from; nothing is measured.
+        Where the accuracies are taken from; nothing is measured.
 
     Raises
     ------
     ValueError
-        If one of the names is not valid, or `surface` is not of this task and of one machine.
+        If a name is not valid, or `surface` is not of this task and of one machine.
 
     Examples
     --------
@@ -74,7 +74,7 @@ def plot_quantization(
 def draw_quantization(
     view: dict[str, Any], accuracy: dict[str, Any], precision: str, channel: str, machine: str = ""
 ) -> "Figure":
-    """The figure of what `rounded_layer` and `accuracies` gave."""
+    """Draw the results of `rounded_layer` and `accuracies`."""
     with styled():
         figure, (weights, errors, whole) = canvas(17, 5.2, ncols=3, width_ratios=[5, 4, 5])
         _weights(weights, view, precision, channel)
@@ -94,7 +94,7 @@ def _weights(axes: "Axes", view: dict[str, Any], precision: str, channel: str) -
     most, step = 2 ** (bits - 1) - 1, view["rounding"][precision]["steps"][channel]
     levels = step * np.arange(-most, most + 1) if step > 0 else np.zeros(1)
     look: dict[str, Any] = {"lw": 1.8, "alpha": 0.9} if bits < 6 else {"lw": 0.6, "alpha": 0.4, "zorder": 0}
-    # Room above the bars for the legend.
+    # Leave room above the bars for the legend.
     axes.set_ylim(0, 1.5 * max([*view["shares"], *one["shares"]]))
     axes.vlines(levels, 0, max(axes.get_ylim()) / 1.45, color=LIMIT, label=f"its {2**bits - 1} levels", **look)
     axes.set(title="Weights and their levels", xlabel="weight", ylabel="share of the weights, %")

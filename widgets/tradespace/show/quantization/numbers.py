@@ -1,4 +1,4 @@
-"""What rounding to a few bits does to the weights of a layer: the numbers of a chart, from the quantizer that runs."""
+"""What rounding to a few bits does to the weights of a layer: numbers for a chart, from the actual quantizer."""
 
 import copy
 import math
@@ -35,12 +35,14 @@ CHANNELS = {
 
 
 def rounded_weights(task: Task, model: str) -> tuple[dict[str, Tensor], str]:
-    """The weights that `w8` ... `w2` round, by layer, BatchNorm folded in as when the model runs; the first to look at.
+    """Return the weights that `w8` ... `w2` round, by layer, and the name of the layer to show first.
+
+    BatchNorm is folded in, as it is when the model runs.
 
     Raises
     ------
     ValueError
-        If the model has none, or some that are not finite.
+        If the model has no such weights, or some that are not finite.
     """
     module = fold(load(task, model, "none"))
     try:
@@ -52,12 +54,12 @@ def rounded_weights(task: Task, model: str) -> tuple[dict[str, Tensor], str]:
 
 
 def rounded_layer(name: str, weight: Tensor) -> dict[str, Any]:
-    """What rounding makes of one layer: plain lists and numbers, None for what is not known.
+    """Return what rounding does to one layer, as plain lists and numbers; None for what is not known.
 
-    `shares` are the percentages of the weights in `BINS` bins from `-span` to `span`, of the layer and of three of its
-    channels; `rounding` has for each precision the step of those channels, the percentages of rounding errors in
-    `ERROR_BINS` bins from -1/2 to 1/2 step, `rms`: root mean square error over root mean square weight, and `zero`:
-    the share that becomes zero.
+    `shares` are the percentages of the weights in `BINS` bins from `-span` to `span`, for the layer and for three of
+    its channels. `rounding` has, for each precision, the steps of those channels, the percentages of rounding errors in
+    `ERROR_BINS` bins from -1/2 to 1/2 step, `rms`, the root mean square error over the root mean square weight, and
+    `zero`, the share of weights that become zero.
 
     Examples
     --------
@@ -89,7 +91,7 @@ def rounded_layer(name: str, weight: Tensor) -> dict[str, Any]:
 
 
 def _places(largest: Tensor) -> dict[str, int]:
-    """Which channel is which of `CHANNELS`, those of nothing but zeros left out."""
+    """Return which channel is which of `CHANNELS`, ignoring channels with only zeros."""
     order = [int(place) for place in largest.argsort() if largest[place] > 0] or [0]
     return {"typical": order[(len(order) - 1) // 2], "narrowest": order[0], "widest": order[-1]}
 
@@ -97,7 +99,7 @@ def _places(largest: Tensor) -> dict[str, int]:
 def _rounding(weight: Tensor, places: dict[str, int], bits: int, own: bool) -> dict[str, Any]:
     rounded = quantized(weight, bits, per_channel=own)
     most = 2 ** (bits - 1) - 1
-    # The largest weight lies on the outermost level, and that is `most` steps from zero.
+    # The largest weight is on the outermost level, which is `most` steps from zero.
     step = (rounded.abs().amax(1, keepdim=True) if own else rounded.abs().amax().expand(len(weight), 1)) / most
     moved = rounded - weight
     scale = float(weight.double().square().mean().sqrt())
@@ -115,7 +117,7 @@ def _layer_in_words(name: str, precision: str, one: dict[str, Any]) -> str:
     bits, own = WEIGHTS[precision]
     levels = f"{bits} bits, {2**bits - 1} levels, {'a step for each channel' if own else 'one step for the tensor'}"
     if one["rms"] is None:
-        return f"{levels}: all weights of {name} are zero, and stay so."
+        return f"{levels}: all weights of {name} are zero, and stay zero."
     moved = f"rounding moves the weights of {name} by {one['rms']:.1%} (root mean square)"
     return f"{levels}: {moved}, and {one['zero']:.1%} become zero."
 
@@ -130,9 +132,9 @@ def _channel_in_words(kind: str, place: int, precision: str, rounding: dict[str,
 
 
 def known_accuracies(rows: pd.DataFrame) -> dict[str, Mapping[str, Any]]:
-    """By precision, of one model's rows those that tell its accuracy, unpruned and in eager PyTorch.
+    """Return those of one model's rows that have its accuracy, unpruned and in eager PyTorch, by precision.
 
-    At any batch size, on any number of threads: that changes nothing.
+    Batch size and number of threads may be any, since they do not change the accuracy.
     """
     there = (rows["pruning"] == "none") & (rows["runtime"] == "eager") & rows["accuracy"].notna()
     there &= rows["precision"].isin(["fp32", *WEIGHTS])
@@ -140,7 +142,7 @@ def known_accuracies(rows: pd.DataFrame) -> dict[str, Mapping[str, Any]]:
 
 
 def accuracies(rows: Mapping[str, Mapping[str, Any]], measuring: str | None) -> dict[str, dict[str, Any]]:
-    """For fp32 and each precision of `WEIGHTS`, the model's accuracy, if a row tells it, and what can be said of it.
+    """Return the model's accuracy in fp32 and each precision of `WEIGHTS`, if a row has it, with a sentence about it.
 
     Examples
     --------
