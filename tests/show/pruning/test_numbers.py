@@ -104,7 +104,7 @@ def test_a_version_that_ships_gives_the_sizes_and_says_that_it_was_trained_on(fa
     assert [found[pruning]["parameters"] for pruning in PRUNINGS] == [2965, 1384, 399]
     assert found["channels-25"]["kept"]["stages.2.conv2"] is not None
     cut = replace(Cut.of(fashion, "resnet4"), found=found)
-    assert cut.sizes()["channels"][1]["words"].endswith("was trained on after the cut.")
+    assert cut.sizes()["channels"][1]["words"].endswith("was fine-tuned after pruning.")
     words = cut.sizes()["weights"][0]["words"]
     assert words.startswith("5,142 of 5,142 parameters are other than zero, and 0.605 million of 0.605 million")
 

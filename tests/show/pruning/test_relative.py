@@ -19,7 +19,7 @@ def test_zeros_that_save_nothing_are_explained_and_zeros_that_seem_to_are_not():
     same = pruned_point("weights-90", (row(1.01, 1.005, 1.015), row(1.0, 0.995, 1.005)), measuring=False)["words"]
     assert same == (
         "90% zeros: accuracy 90.0% (89.0% to 91.0%), unpruned 90.0% (89.0% to 91.0%); "
-        "latency 1.01 times unpruned (1.00 to 1.02): a dense kernel multiplies by zero as slowly."
+        "latency 1.01 times unpruned (1.00 to 1.02): a dense kernel multiplies by zero just as slowly."
     )
     faster = pruned_point("weights-90", (row(0.5), row(1.0)), measuring=False)["words"]
     assert "as slowly" not in faster
@@ -29,7 +29,7 @@ def test_zeros_that_save_nothing_are_explained_and_zeros_that_seem_to_are_not():
 
 def test_channels_that_save_time_and_channels_that_do_not():
     say = lambda middle: pruned_point("channels-50", (row(middle), row(1.0)), measuring=False)["words"]  # noqa: E731
-    assert say(0.5).endswith("(0.49 to 0.51): what is taken out is not computed.")
+    assert say(0.5).endswith("(0.49 to 0.51): removed channels are not computed.")
     same = pruned_point("channels-50", (row(1.0, 0.995, 1.005), row(1.0, 0.995, 1.005)), measuring=False)["words"]
     assert same.endswith("fewer multiplications, but no less time.")
     assert say(1.0).endswith("(0.99 to 1.01): fewer multiplications, but no less time.")

@@ -71,7 +71,7 @@ def test_what_is_known_already_is_not_measured(lens, inline):
     assert lens.note == ""
     assert [name for name, *_ in inline.requests] == ["channels_left"]
     assert lens.points["weights-90"]["ratio"] == pytest.approx(1)
-    assert lens.points["weights-90"]["words"].endswith("a dense kernel multiplies by zero as slowly.")
+    assert lens.points["weights-90"]["words"].endswith("a dense kernel multiplies by zero just as slowly.")
     assert lens.points["channels-50"]["ratio_high"] < 0.52
     assert lens.where == "fp32, eager, batch 64, 1 thread"
 
@@ -138,7 +138,7 @@ def test_which_channels_go_is_shown_once_it_is_known(tiny, complete):
     later = Later()
     lens = PruningLens(tiny, "wide", surface=complete(), executor=later)
     assert lens.view["lines"]["50"] is None
-    assert lens.sizes["channels"][2]["words"] == "Which channels go is being worked out."
+    assert lens.sizes["channels"][2]["words"] == "Working out which channels to remove."
     later.looked.set_result(later.work())
     assert sum(lens.view["lines"]["50"]["columns"]) == 72
     assert lens.sizes["channels"][2]["parameters"] < lens.sizes["weights"][0]["parameters"]

@@ -1,4 +1,4 @@
-"""Which channels of each layer go when a share of them is taken out, and what is left of the model."""
+"""Which channels of each layer are removed at each share, and what is left of the model."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,16 +16,16 @@ from tradespace.tasks.task import Task
 
 PRUNINGS = ("channels-25", "channels-50", "channels-75")
 
-# Of a matrix, which rows and which columns are left.
+# Which rows and which columns of a matrix are left.
 Lines = tuple[list[bool], list[bool]]
-# Pruning -> `parameters` and `macs` left, and `kept`: by layer, which channels and which inputs; or a `reason`.
+# Pruning -> `parameters` and `macs` that are left and, as `kept`, which channels and inputs by layer; or a `reason`.
 Found = Mapping[str, Mapping[str, Any]]
 
 
 def channels_left(module: nn.Module, example: Tensor) -> dict[str, dict[str, Any]]:
-    """What is left of `module` by each of `PRUNINGS`, nothing trained; or the reason why it cannot be pruned so.
+    """Return what each of `PRUNINGS` leaves of `module`, without training, or the reason why it cannot be pruned so.
 
-    To be called in another process: what hides the words of torch-pruning would hide what others print meanwhile.
+    Call this in another process: whatever hides the output of torch-pruning would also hide that of other threads.
     """
     whole = {name: weight.detach() for name, weight in named_weights(module, LAYERS).items()}
     found: dict[str, dict[str, Any]] = {}
@@ -42,7 +42,7 @@ def channels_left(module: nn.Module, example: Tensor) -> dict[str, dict[str, Any
 
 
 def with_shipped(task: Task, model: str, found: Found) -> Found:
-    """`found`, with the sizes of the versions that the task ships. Channels are known if theirs are the same shapes."""
+    """Return `found` with the sizes of the versions that the task ships. Channels are known if the shapes are equal."""
     return {
         pruning: _with(task.load_pruned(model, pruning), one, task.trim(task.example)) for pruning, one in found.items()
     }
@@ -56,12 +56,12 @@ def _with(shipped: nn.Module | None, one: Mapping[str, Any], example: Tensor) ->
 
 
 def shapes_of(module: nn.Module) -> dict[str, tuple[int, ...]]:
-    """The shapes of the weights that can be pruned, by layer."""
+    """Return the shapes of the weights that can be pruned, by layer."""
     return {name: tuple(weight.shape) for name, weight in named_weights(module, LAYERS).items()}
 
 
 def size_of(module: nn.Module, example: Tensor) -> dict[str, Any]:
-    """Parameters other than zero, and multiply-accumulates of one item: of the model, and by name of the layer.
+    """Count the nonzero parameters, and the multiply-accumulates per item, of the model and by layer name.
 
     Examples
     --------
@@ -69,7 +69,7 @@ def size_of(module: nn.Module, example: Tensor) -> dict[str, Any]:
     8
     """
     fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # attention in one kernel is beyond the counter's sight
+    torch.backends.mha.set_fastpath_enabled(False)  # the counter cannot see into fused attention kernels
     try:
         with FlopCounterMode(display=False) as counter, torch.inference_mode(), sdpa_kernel(SDPBackend.MATH):
             module(example.clone())
@@ -85,7 +85,7 @@ def size_of(module: nn.Module, example: Tensor) -> dict[str, Any]:
 
 
 def kept_of(whole: Tensor, smaller: Tensor) -> Lines | None:
-    """Which rows and which columns of `whole` are in `smaller`, in the same order; None if it is not a part of it.
+    """Return which rows and columns of `whole` are in `smaller`, in the same order; None if it is no part of `whole`.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def kept_of(whole: Tensor, smaller: Tensor) -> Lines | None:
 
 
 def _subsequence(whole: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Which members of `whole` hold all the numbers of the members of `part`, in turn."""
+    """Return which members of `whole` contain all the numbers of the members of `part`, in order."""
     kept, place = np.zeros(len(whole), bool), 0
     for member in part:
         while place < len(whole) and not np.isin(member, whole[place]).all():

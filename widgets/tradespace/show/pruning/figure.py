@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tradespace.tasks.task import Task
 
-# What is pruned -> what that is called, colour, marker: as in the live lens.
+# What is pruned -> name, colour, marker, as in the live lens.
 KINDS = {"weights": ("weights to zero", "#0072B2", "o"), "channels": ("channels out", "#E69F00", "s")}
 
 
@@ -31,27 +31,27 @@ def plot_pruning(
     runtime: str = "eager",
     batch_size: int = 64,
 ) -> "Figure":
-    """The still picture of `PruningLens`: a layer's weights and matrix, and accuracy and latency at each share.
+    """Plot the still view of `PruningLens`: a layer's weights and matrix, and accuracy and latency at each share.
 
     Parameters
     ----------
     task : Task
     model : str, optional
-        The task's first, if left out.
+        By default, the first model of the task.
     pruning : str
-        As the knob `pruning` has it, `none` too.
+        A value of the knob `pruning`, including `none`.
     layer : str, optional
-        The largest, if left out.
+        By default, the largest.
     surface : DataFrame, optional
-        Where accuracies and latencies come from; nothing is measured.
+        Where accuracies and latencies are taken from; nothing is measured.
     runtime : str
     batch_size : int
-        Which rows of `surface` are compared.
+        Which rows of `surface` to compare.
 
     Raises
     ------
     ValueError
-        If one of the names is not valid, or `surface` is not of this task and of one machine.
+        If a name is not valid, or `surface` is not of this task and of one machine.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def plot_pruning(
 def draw_pruning(
     view: dict[str, Any], points: dict[str, Any], whole: dict[str, Any], kind: str, share: int, where: str
 ) -> "Figure":
-    """The figure of what a `Cut` says of a layer, and of the points that are known."""
+    """Draw a layer as a `Cut` describes it, and the points that are known."""
     from tradespace.show.pruning.numbers import SHARES
 
     place = SHARES[kind].index(share)
@@ -155,7 +155,7 @@ def _chart(axes: "Axes", points: dict[str, Any], kind: str, share: int, columns:
 
 
 def _line(axes: "Axes", height: float | None, low: float | None, high: float | None) -> None:
-    """The unpruned model, where anything is known to compare with it."""
+    """Draw the unpruned model, if there are known points to compare with it."""
     if not axes.containers:
         return
     if height is not None:

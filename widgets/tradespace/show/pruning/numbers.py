@@ -1,4 +1,4 @@
-"""What pruning leaves of a model and of its layers: the numbers of a chart, from the code that prunes."""
+"""What pruning leaves of a model and its layers: numbers for a chart, from the code that prunes."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -16,11 +16,11 @@ from tradespace.show.common.layers import BINS, finite, named_weights, others, p
 from tradespace.show.pruning.channels import PRUNINGS, Found, Lines, size_of
 from tradespace.tasks.task import Task
 
-# The shares in per cent that are shown: of weights any, of channels those that exist as a pruning.
+# The shares that are shown, in per cent: any for weights; for channels, those that exist as a pruning.
 SHARES = {"weights": tuple(range(0, 100, 5)), "channels": (0, 25, 50, 75)}
-# A larger matrix shows its upper left part.
+# Only the upper left part of a larger matrix is shown.
 MOST_ROWS, MOST_CELLS = 64, 10_000
-LOOKING: Found = {pruning: {"reason": "Which channels go is being worked out."} for pruning in PRUNINGS}
+LOOKING: Found = {pruning: {"reason": "Working out which channels to remove."} for pruning in PRUNINGS}
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class Cut:
         The unpruned model.
     example : Tensor
     stays : dict of str to Tensor
-        By layer, for each weight at how many of the shares it is other than zero: one that is zero at a share is so at
+        By layer, the number of shares at which each weight is not zero. A weight that is zero at one share is zero at
         all larger ones.
     cut_offs : list of float
-        At each share, the largest weight that is set to zero, by its size.
+        At each share, the magnitude of the largest weight that is set to zero.
     zeros : list of dict
-        At each share, `parameters` other than zero, and `macs`: multiply-accumulates of one item by one of them.
+        At each share, the nonzero `parameters`, and `macs`, the multiply-accumulates per item that use one of them.
     found : mapping
-        What is left when channels are taken out.
+        What is left when channels are removed.
     """
 
     module: nn.Module
@@ -52,7 +52,7 @@ class Cut:
 
     @classmethod
     def of(cls, task: Task, model: str, found: Found = LOOKING) -> "Cut":
-        """`model` of `task`, cut at every share.
+        """Return `model` of `task`, pruned at every share.
 
         Raises
         ------
@@ -68,22 +68,22 @@ class Cut:
         return cls(module, example, stays, cut_offs, _sizes(size_of(module, example), stays), found)
 
     def weights(self) -> dict[str, nn.Parameter]:
-        """What can be pruned, by layer."""
+        """Return the weights that can be pruned, by layer."""
         return named_weights(self.module, LAYERS)
 
     def sizes(self) -> dict[str, list[dict[str, Any]]]:
-        """What is left of the model at each share, in numbers and in words; None for what is not known."""
+        """Return what is left of the model at each share, in numbers and words; None for what is not known."""
         whole = self.zeros[0]
         channels = [whole, *(self.found[pruning] for pruning in PRUNINGS)]
         some: dict[str, Sequence[Mapping[str, Any]]] = {"weights": self.zeros, "channels": channels}
         return {kind: [_said(kind, size, whole) for size in sizes] for kind, sizes in some.items()}
 
     def layer(self, name: str) -> dict[str, Any]:
-        """What is left of one layer at each share: plain lists and numbers, None for what is not known.
+        """Return what is left of one layer at each share, as plain lists and numbers; None for what is not known.
 
-        `kept` are the percentages of all the layer's weights that are left, in `BINS` bins from `-span` to `span`.
-        `cells` are the weights of the upper left part of the matrix, each at how many shares it is other than zero;
-        `lines` says for each share of channels which rows and columns are left.
+        `kept` are the remaining weights in `BINS` bins from `-span` to `span`, in per cent of all the layer's weights.
+        `cells` has, for each weight in the upper left part of the matrix, the number of shares at which it is not zero.
+        `lines` says, for each share of channels, which rows and columns are left.
 
         Examples
         --------
@@ -139,7 +139,7 @@ def _survivals(module: nn.Module) -> tuple[dict[str, Tensor], list[float]]:
 
 
 def _sizes(size: dict[str, Any], stays: dict[str, Tensor]) -> list[dict[str, int]]:
-    """A module's multiply-accumulates are shared out evenly among its weights."""
+    """Return the sizes at each share. A module's multiply-accumulates are divided evenly among its weights."""
     parts: dict[str, list[Tensor]] = {}
     for name, stay in stays.items():
         owner = name if name in size["layers"] else name.rpartition(".")[0]
@@ -154,14 +154,14 @@ def _sizes(size: dict[str, Any], stays: dict[str, Tensor]) -> list[dict[str, int
 
 
 def _said(kind: str, size: Mapping[str, Any], whole: Mapping[str, int]) -> dict[str, Any]:
-    """A size, with its words; without numbers where there is a reason instead."""
+    """Return a size with a sentence about it. If there is a reason instead, return that without numbers."""
     if "reason" in size:
         return {"parameters": None, "macs": None, "words": size["reason"]}
     left, use = ("other than zero", "use one of them") if kind == "weights" else ("left", "are left")
     words = f"{size['parameters']:,} of {whole['parameters']:,} parameters are {left}"
     if whole["macs"]:
         words += f", and {_count(size['macs'])} of {_count(whole['macs'])} multiply-accumulates {use}"
-    trained = " This version comes with the task and was trained on after the cut." if "shipped" in size else ""
+    trained = " This version ships with the task and was fine-tuned after pruning." if "shipped" in size else ""
     return {"parameters": size["parameters"], "macs": size["macs"], "words": f"{words}.{trained}"}
 
 
@@ -170,7 +170,7 @@ def _count(number: int) -> str:
 
 
 def _lines(found: Mapping[str, Any], name: str, across: int) -> Lines | None:
-    """Which rows and which columns of the matrix are left."""
+    """Return which rows and which columns of the matrix are left."""
     kept = found.get("kept", {}).get(name)
     if kept is None:
         return None
@@ -193,7 +193,7 @@ def _gone(mask: Tensor | None) -> float | None:
 def _zeros_in_words(name: str, cut_off: float, mask: Tensor) -> str:
     if not cut_off:
         return f"Nothing is pruned; {_gone(mask):.1%} of {name} is zero."
-    return f"Weights up to {cut_off:.3g} are set to zero, in all layers alike: {_gone(mask):.1%} of {name}."
+    return f"Weights up to {cut_off:.3g} are set to zero in all layers: {_gone(mask):.1%} of {name}."
 
 
 def _lines_in_words(name: str, line: Lines | None) -> str:

@@ -1,4 +1,4 @@
-"""Accuracy and latency of a pruned model beside those of the unpruned one, as numbers and in words."""
+"""Accuracy and latency of a pruned model next to those of the unpruned one, in numbers and words."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ NOTHING = dict.fromkeys(["accuracy", "low", "high", "ratio", "ratio_low", "ratio
 WIDE = "the interval is too wide to tell"
 MEANING = {
     "weights": {
-        "same": "a dense kernel multiplies by zero as slowly",
+        "same": "a dense kernel multiplies by zero just as slowly",
         "slower": "zeros save nothing in a dense kernel",
         "faster": "faster here, though a dense kernel computes the zeros too",
         "can't tell": WIDE,
@@ -27,7 +27,7 @@ MEANING = {
     "channels": {
         "same": "fewer multiplications, but no less time",
         "slower": "fewer multiplications, but more time",
-        "faster": "what is taken out is not computed",
+        "faster": "removed channels are not computed",
         "can't tell": WIDE,
     },
 }
@@ -36,7 +36,7 @@ Row = Mapping[str, Any]
 
 
 def known_pairs(rows: pd.DataFrame, config: Config) -> dict[str, tuple[Row, Row]]:
-    """Pruning -> its row and that of the unpruned model, at the knobs of `config`; at its threads, if there are any."""
+    """Return pruning -> (its row, the unpruned row) at the knobs of `config`; at its threads, if any row has them."""
     there = np.ones(len(rows), bool)
     for knob in ("precision", "runtime", "device", "batch_size"):
         there &= (rows[knob] == getattr(config, knob)).to_numpy()
@@ -48,13 +48,13 @@ def known_pairs(rows: pd.DataFrame, config: Config) -> dict[str, tuple[Row, Row]
 
 
 def where_of(config: Config, pairs: Mapping[str, tuple[Row, Row]]) -> str:
-    """What the latencies were measured with, or will be."""
+    """Describe the knobs at which the latencies were or will be measured."""
     threads = next((row["threads"] for row, _ in pairs.values()), config.threads)
     return f"fp32, {config.runtime}, batch {config.batch_size}, {counted(threads, 'thread')}"
 
 
 def pruned_point(pruning: str, pair: tuple[Row, Row] | None, measuring: bool) -> dict[str, Any]:
-    """What is known of one pruning, from its row and that of the unpruned model; None for what is not known.
+    """Return what is known about one pruning, from its row and the unpruned row; None for what is not known.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def pruned_point(pruning: str, pair: tuple[Row, Row] | None, measuring: bool) ->
         words = f"{name}: {row['status'].replace('_', ' ')}: {row['reason']}."
         return {"state": "failed", **NOTHING, "words": words}
     faster = ratio_of_rows(base, row)
-    # A few samples may be off by anything: without an interval no ratio is drawn.
+    # A few samples can be off by any amount: without an interval, no ratio is drawn.
     drawn = [math.nan] * 3 if math.isnan(faster.low) else astuple(faster.inverse)
     numbers = (row["accuracy"], row["accuracy_lo"], row["accuracy_hi"], *drawn)
     known = {key: number(value) for key, value in zip(NOTHING, numbers, strict=True)}
@@ -79,7 +79,7 @@ def pruned_point(pruning: str, pair: tuple[Row, Row] | None, measuring: bool) ->
 
 
 def unpruned_point(bases: Sequence[Row]) -> dict[str, Any]:
-    """What is known of the unpruned model, if anything is."""
+    """Return what is known about the unpruned model, if anything."""
     if not bases or bases[0]["status"] != "ok":
         why = bases[0]["reason"] if bases else "not measured"
         return {**dict.fromkeys(["accuracy", "low", "high"]), "words": f"Unpruned: {why}."}
