@@ -18,16 +18,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Characters that have room in a title, and in the legend for the knobs.
+# The most characters in a title, and of the knobs in a legend entry.
 WIDEST, NAME = 110, 60
 RATIO = "latency of A over latency of B"
 
 
 def plot_verdict(a: Measurement, b: Measurement) -> "Figure":
-    """Median of each slice of A and B with the interval of all, and below it the ratio, with what counts as the same.
+    """Plot the slices of A and B, and below them the ratio of their latencies.
 
-    Hollow marks are slices that other work disturbed, which statistics leave out; those far above are drawn at the
-    edge. Of Measurements without samples the figure says why there are none.
+    Marks are the medians of slices, and bands the intervals over all slices. The shaded range of ratios counts as the
+    same. Hollow marks are slices that other work disturbed, which statistics leave out; those far above are drawn at
+    the edge. If there are no samples, the figure says why.
 
     Parameters
     ----------
@@ -98,7 +99,7 @@ def _ratio(axes: "Axes", compared: Comparison | None) -> None:
     margin = compared.margin if compared else MARGIN
     axes.axvspan(1 / (1 + margin), 1 + margin, color=FAINT, alpha=0.35, lw=0)
     axes.axvline(1, color=FAINT, lw=1.5)
-    # Room for the shaded part on both sides.
+    # Leave room for the shaded range on both sides.
     ends = [1 / (1 + 4 * margin), 1 + 4 * margin]
     if compared:
         known = not math.isnan(compared.ratio_lo)

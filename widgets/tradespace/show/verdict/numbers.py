@@ -1,4 +1,4 @@
-"""Two measurements against each other, in words."""
+"""A comparison of two measurements, in words."""
 
 import math
 
@@ -11,19 +11,19 @@ SIDES = {"A": ("#0072B2", "o"), "B": ("#009E73", "^")}
 
 
 def speed(a: Measurement, b: Measurement) -> Comparison | None:
-    """How much faster `b` is, as far as is known; None while one of them has no samples, or has failed."""
+    """Return how much faster `b` is, as far as is known; None if one of them has no samples or has failed."""
     timed = all(one.status == "ok" and one.samples for one in (a, b))
     return compare(a, b) if timed else None
 
 
 def accuracy(a: Measurement, b: Measurement) -> AccuracyComparison | None:
-    """How much more accurate `b` is; None while that is not known of both."""
+    """Return how much more accurate `b` is; None unless both accuracies are known."""
     both = a.correct is not None and b.correct is not None
     return compare_accuracy(a, b) if both else None
 
 
 def speed_in_words(compared: Comparison) -> str:
-    """The verdict on speed, with its numbers.
+    """Return the verdict on speed, with its numbers.
 
     Examples
     --------
@@ -42,11 +42,11 @@ def speed_in_words(compared: Comparison) -> str:
     between = f"B is {_between(middle, low, high)} as fast as A"
     if compared.verdict == "same":
         return f"Same within {compared.margin:.0%}: {between}."
-    return f"Can't tell: {between}, and differences up to {compared.margin:.0%} count as none."
+    return f"Can't tell: {between}, and differences of up to {compared.margin:.0%} do not count."
 
 
 def ratio_in_words(compared: Comparison) -> str:
-    """The ratio and its interval.
+    """Return the ratio and its interval.
 
     Examples
     --------
@@ -63,20 +63,20 @@ def _between(middle: float, low: float, high: float) -> str:
 
 
 def _digits(ratio: float) -> str:
-    """More of them near 1, where they tell."""
+    """Format a ratio, with more digits near 1, where they matter."""
     if ratio >= 1000:
         return f"{ratio:,.0f}"
     return f"{ratio:.3f}" if 0.9 < ratio < 1.1 else f"{ratio:.3g}"
 
 
 def highest_ms(a: Measurement, b: Measurement) -> float:
-    """How far up a chart of slices goes: slices that other work disturbed may lie a hundred times higher."""
+    """Return the upper end of a chart of slices. Those that other work disturbed may be a hundred times higher."""
     ends = [one for m in (a, b) for one in (*m.slice_medians_ms, m.latency_p50_hi_ms) if not math.isnan(one)]
     return float(1.5 * max(ends)) if ends else math.nan
 
 
 def accuracy_in_words(compared: AccuracyComparison) -> str:
-    """The verdict on accuracy, with its numbers.
+    """Return the verdict on accuracy, with its numbers.
 
     Examples
     --------
@@ -94,7 +94,7 @@ def accuracy_in_words(compared: AccuracyComparison) -> str:
 
 
 def in_words(a: Measurement, b: Measurement, running: bool, cut_short: str, has_test: bool) -> tuple[str, str]:
-    """The verdicts on speed and accuracy; under way, without numbers: a screen reader speaks when there is news."""
+    """Return the verdicts on speed and accuracy. While running, omit numbers: screen readers speak at every change."""
     compared, exact = speed(a, b), accuracy(a, b)
     about_accuracy = "Accuracy: no test set, so not known."
     if has_test:
