@@ -29,22 +29,22 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Characters of a reason that have room, in all and in a line.
+# The most characters of a reason, in total and per line.
 LONGEST, WRAP = 400, 80
 
 
 def plot_latency(measurement: Measurement, *, ax: "Axes | None" = None) -> "Figure":
-    """How many calls took how long, with the median, p90 and p99, each with its 95 % interval as a band.
+    """Plot how many calls took how long, with the median, p90 and p99, and their 95 % intervals as bands.
 
-    Calls in slices that other work disturbed, which statistics leave out, are grey. Of a Measurement without samples
-    the figure says why there are none.
+    Calls in slices that other work disturbed, which statistics leave out, are grey. If there are no samples, the figure
+    says why.
 
     Parameters
     ----------
     measurement : Measurement
-        What `measure` returned.
+        As returned by `measure`.
     ax : matplotlib Axes, optional
-        Where to draw; by default a figure of its own, which also names the machine.
+        Axes to draw on. By default, a new figure, which also names the machine.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The latencies of one measurement in bins, and their percentiles: for the live chart and the still figure alike."""
+"""A histogram of the latencies of one measurement, for both the live chart and the still figure."""
 
 import math
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ import numpy as np
 from tradespace.measuring.measurement import Measurement, Slice
 from tradespace.show.common.percentiles import LOG_FROM
 
-# About twice the root of the samples as many: more would be a comb.
+# The number of bins is about twice the square root of the number of samples: with more bins, it looks like a comb.
 FEWEST_BINS, MOST_BINS = 8, 60
-# Okabe and Ito's colours, told apart by colour-blind readers too.
+# From Okabe and Ito's palette, which is safe for colour-blind readers.
 BINS = "#0072B2"
 
 
@@ -21,9 +21,9 @@ class Histogram:
     Parameters
     ----------
     edges_ms : ndarray of shape (bins + 1,)
-        Of equal width, or, where `log`, of equal ratio. Empty without samples.
+        Edges of bins of equal width or, if `log`, of equal ratio. Empty if there are no samples.
     kept, left_out : ndarray of shape (bins,)
-        Calls in the slices that statistics are taken over, and in those that other work disturbed.
+        Calls in the slices that statistics use, and in those that other work disturbed.
     slower : int
         Calls beyond the last edge.
     slowest_ms : float
@@ -38,7 +38,7 @@ class Histogram:
 
 
 def histogram(measurement: Measurement) -> Histogram:
-    """Count the latencies of a measurement. Edges are round, so that bins stay where they are while samples come.
+    """Count the latencies of a measurement. Edges are round, so that bins stay where they are as samples arrive.
 
     Examples
     --------
@@ -63,9 +63,9 @@ def histogram(measurement: Measurement) -> Histogram:
 
 
 def _furthest(measurement: Measurement, every: np.ndarray) -> float:
-    """The slowest call, or the slowest that is no more than twice as far out as the highest percentile that is known.
+    """Return the slowest call, of those at most twice as far out as the highest percentile that is known, if any is.
 
-    Few calls far beyond would squeeze all others together.
+    A few calls far beyond would squeeze all others together.
     """
     for known in (measurement.latency_p99_ms, measurement.latency_p90_ms):
         if not math.isnan(known):
@@ -82,7 +82,7 @@ def _edges(low: float, high: float, n: int, log: bool) -> np.ndarray:
     if log:
         low, high = math.log10(low), math.log10(high)
     bins = min(max(2 * math.sqrt(n), FEWEST_BINS), MOST_BINS)
-    # Samples that are all the same get one bin, a hundredth of their value wide, amid empty ones.
+    # Samples that are all the same get one bin, a hundredth of their value wide, between empty ones.
     alone = 0 if high > low else FEWEST_BINS // 2
     width = _round_up(abs(low) / 100 if alone else (high - low) / bins)
     first, last = math.floor(round(low / width, 6)), math.ceil(round(high / width, 6))
@@ -91,6 +91,6 @@ def _edges(low: float, high: float, n: int, log: bool) -> np.ndarray:
 
 
 def _round_up(value: float) -> float:
-    """The next of 1, 2, 5, 10, 20, ... and their tenths, hundredths, ..."""
+    """Round up to one of 1, 2, 5, 10, 20, ... and their tenths, hundredths, ..."""
     decade = 10.0 ** math.floor(math.log10(value))
     return next(step * decade for step in (1, 2, 5, 10) if step * decade >= value * (1 - 1e-9))
