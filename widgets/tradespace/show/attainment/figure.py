@@ -1,4 +1,4 @@
-"""The tradeoff surface as a map: which accuracy can be had at which latency and throughput."""
+"""The tradeoff surface as a map: the accuracy that can be had at each latency and throughput."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 LATENCY, THROUGHPUT, ACCURACY = "latency of a batch: at most, ms", "throughput: at least, items/s", "best accuracy, %"
 LEVELS = 10
-# Labels of lines that are closer than this share of the axis would touch.
+# Labels of lines that are closer together than this share of the axis would touch.
 APART = 0.065
-# What is measured at exactly a round accuracy lies inside its line.
+# A point measured at exactly a round accuracy is inside its line.
 ROUNDING = 1e-9
 
 
@@ -42,19 +42,19 @@ def plot_attainment(
     min_accuracy: float | None = None,
     ax: "Axes | None" = None,
 ) -> "Figure":
-    """Map of the best accuracy within each latency and at each throughput, with lines of equal accuracy.
+    """Plot a map of the best accuracy within each latency and at each throughput, with lines of equal accuracy.
 
-    It is a staircase, since between two measured points nothing is promised that was not measured; the dots are the
-    points that carry it.
+    The map is a staircase, since between two measured points it promises nothing that was not measured. The dots are
+    the points that define it.
 
     Parameters
     ----------
     surface : DataFrame
-        Of one machine.
+        Rows of one machine.
     max_latency_ms, min_throughput_per_s, min_accuracy : float, optional
-        Limits: the part of the map that meets them is outlined, the rest is veiled. Accuracy is a fraction.
+        Limits. The part of the map that meets them is outlined, and the rest is veiled. Accuracy is a fraction.
     ax : matplotlib Axes, optional
-        Where to draw; by default a figure of its own, which also names the machine.
+        Axes to draw on. By default, a new figure, which also names the machine.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def plot_attainment(
     grid, carriers = _staircase(surface)
     with styled():
         where, axes = canvas(11, 7, ax)
-        # What lies open below all else is not attainable.
+        # Wherever nothing covers the background, nothing is attainable.
         axes.set_facecolor("0.85")
         keys = [_map(axes, grid), *_contours(axes, grid)]
         keys += axes.plot(
@@ -94,18 +94,18 @@ def plot_attainment(
 
 
 def colours(grid: pd.DataFrame) -> Any:
-    """From accuracy, a fraction, to a colour: a matplotlib ScalarMappable."""
+    """Return a matplotlib ScalarMappable that maps accuracy, a fraction, to colour."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
     low, high = np.nanmin(grid), np.nanmax(grid)
-    # One accuracy alone makes no scale.
+    # A single accuracy does not make a scale.
     half = max((high - low) / 2, 0.005)
     return ScalarMappable(Normalize((low + high) / 2 - half, (low + high) / 2 + half), "cividis")
 
 
 def _staircase(surface: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """`attainment` at every limit where it changes, with room around; and the rows on the frontier, which carry it."""
+    """Return `attainment` at each limit where it changes, with room around, and the frontier rows that define it."""
     all_of_it = attainment(surface)
     on = pareto(surface, OBJECTIVES)
     latency = [*extent(all_of_it.columns), *on["latency_p50_ms"]]
@@ -114,11 +114,11 @@ def _staircase(surface: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _map(axes: "Axes", grid: pd.DataFrame) -> "Artist":
-    """Colour the map; returns the legend's entry for what lies outside it."""
+    """Colour the map. Return the legend entry for what is outside it."""
     from matplotlib.patches import Patch
 
     scale = colours(grid)
-    # A cell is open at its greatest latency and closed at its greatest throughput: it has what its top left corner has.
+    # A cell excludes its largest latency and includes its largest throughput: it has the value of its top left corner.
     axes.pcolormesh(grid.columns, grid.index, grid.to_numpy()[1:, :-1], cmap=scale.cmap, norm=scale.norm, zorder=1)
     bar = figure_of(axes).colorbar(scale, ax=axes, label=ACCURACY, pad=0.02)
     percent_axis(bar.ax.yaxis)
@@ -129,13 +129,13 @@ def _map(axes: "Axes", grid: pd.DataFrame) -> "Artist":
 
 
 def _reach(grid: pd.DataFrame, accuracy: float) -> np.ndarray:
-    """For each latency of `grid`, the most throughput at this accuracy; 0 where there is none."""
+    """Return the highest throughput at this accuracy for each latency of `grid`; 0 if there is none."""
     reach: np.ndarray = np.where(grid.to_numpy() >= accuracy, grid.index.to_numpy()[:, None], 0.0).max(axis=0)
     return reach
 
 
 def _outline(grid: pd.DataFrame, accuracy: float, within: float = np.inf, beyond: float = 0.0) -> np.ndarray:
-    """Corners of the part of the map with this accuracy and within limits, along its edge: shape (corners, 2)."""
+    """Return the corners of the part of the map with this accuracy and within limits, in order: shape (corners, 2)."""
     latency, reach = grid.columns.to_numpy(), _reach(grid, accuracy)
     bottom, right = max(beyond, grid.index[0]), min(within, latency[-1])
     serves = (reach >= bottom) & (latency <= right)
@@ -146,7 +146,7 @@ def _outline(grid: pd.DataFrame, accuracy: float, within: float = np.inf, beyond
 
 
 def _contours(axes: "Axes", grid: pd.DataFrame) -> "list[Artist]":
-    """Lines where a round accuracy ends, as many as can be labelled at their right ends."""
+    """Draw lines where a round accuracy ends, as many as can be labelled at their right ends."""
     from matplotlib.patheffects import withStroke
     from matplotlib.ticker import MaxNLocator
 
@@ -171,13 +171,13 @@ def _contours(axes: "Axes", grid: pd.DataFrame) -> "list[Artist]":
 
 
 def _veil(axes: "Axes", grid: pd.DataFrame, within: float, beyond: float, exact: float) -> "list[Artist]":
-    """Veil what the map has outside the limits, and draw a line around what is inside."""
+    """Veil the part of the map that is outside the limits, and outline the part that is inside."""
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 
     inside = _outline(grid, exact, within, beyond)
     look: dict[str, Any] = {"facecolor": (1, 1, 1, 0.6), "edgecolor": "0.35", "hatch": "//", "lw": 0}
-    # A hole is a part whose corners come the other way round.
+    # The corners of a hole are in the opposite order.
     whole = _outline(grid, 0.0)
     parts = [Path(np.append(part, part[:1], axis=0), closed=True) for part in (whole, inside[::-1]) if len(part)]
     veil = PathPatch(Path.make_compound_path(*parts), **look, label="outside the limits")

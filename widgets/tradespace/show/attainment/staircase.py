@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STEPS = 40
-# From the front of the cliff: what is fast and much is near, what is exact is at the back.
+# From the front of the cliff: low latency and high throughput are near, high accuracy is at the back.
 VIEW = {"elev": 32, "azim": 128}
 FLOOR, SHADE = (0.85, 0.85, 0.85, 1.0), 0.72
 
 
 def plot_attainment_3d(surface: pd.DataFrame) -> "Figure":
-    """The best accuracy within each latency and at each throughput, as a staircase seen from its foot.
+    """Plot the best accuracy within each latency and at each throughput, as a staircase seen from its foot.
 
-    `plot_attainment` is the same seen from above, and the one to read numbers from.
+    `plot_attainment` shows the same from above, and is the one to read numbers from.
 
     Parameters
     ----------
     surface : DataFrame
-        Of one machine.
+        Rows of one machine.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def plot_attainment_3d(surface: pd.DataFrame) -> "Figure":
 
 
 def _steps(cells: np.ndarray, floor: float) -> tuple[np.ndarray, np.ndarray]:
-    """Heights of the corners of treads and risers, and the height that gives each of these faces its colour."""
+    """Return the heights of the corners of treads and risers, and for each of these faces the height for its colour."""
     cells = np.where(np.isnan(cells), floor, cells)
     height = np.repeat(np.repeat(cells, 2, axis=0), 2, axis=1)
     faces = np.max([height[:-1, :-1], height[1:, :-1], height[:-1, 1:], height[1:, 1:]], axis=0)
