@@ -115,7 +115,7 @@ def test_two_machines_and_two_tasks_are_refused(function, what):
     with pytest.raises(ValueError, match=rf"^b: wanted {what} of the same task as a's, 't'; got 'another'$"):
         function(a, replace(a, task="another"))
     with pytest.raises(
-        ValueError, match=rf"^b: wanted {what} on the same inputs .* another task that is called 't' too"
+        ValueError, match=rf"^b: wanted {what} on the same inputs .* another task that is also called 't'"
     ):
         function(a, replace(a, data="1e"))
 
@@ -137,7 +137,7 @@ def test_tasks_of_one_name_are_told_apart_by_their_data_and_not_by_their_weights
     assert compare_accuracy(a, taught).items == compare_accuracy(a, a).items == 8
     for items in [(inputs + 1, labels), (inputs, labels + 1)]:
         for function in (compare, compare_accuracy):
-            with pytest.raises(ValueError, match=r"^b: wanted .* called 'mine' too"):
+            with pytest.raises(ValueError, match=r"^b: wanted .* also called 'mine'"):
                 function(a, measured_on(items, 0))
 
 

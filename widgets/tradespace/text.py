@@ -1,11 +1,11 @@
-"""Numbers and names as people write them."""
+"""Format numbers and names as people write them."""
 
 import math
 from collections.abc import Callable
 
 
 def figures(value: float, digits: int = 3) -> str:
-    """A number to as many figures, without an exponent where people would write none.
+    """Format a number to `digits` significant digits, without an exponent where people would write none.
 
     Examples
     --------
@@ -16,7 +16,7 @@ def figures(value: float, digits: int = 3) -> str:
 
 
 def rate(value: float) -> str:
-    """Items per second: whole ones, where there are hundreds.
+    """Format items per second, as a whole number from 100 on.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def rate(value: float) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number of things.
+    """Format a number of things.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def between(low: float, high: float, write: Callable[[float], str] = figures) -> str:
-    """The interval behind a number, in brackets; nothing where it is not known.
+    """Format the interval that follows a number, in brackets; return "" if it is not known.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def between(low: float, high: float, write: Callable[[float], str] = figures) ->
 
 
 def sentence(words: str) -> str:
-    """Words as a sentence, capital letter, full stop and all.
+    """Return words as a sentence, with a capital letter and a full stop.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Is B faster than A, or more accurate? With an interval, and the choice of saying that one cannot tell."""
+"""Compare the speed and the accuracy of two measurements, with intervals. The verdict may be "can't tell"."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from tradespace.measuring.measurement import Measurement
 from tradespace.measuring.statistics import FEWEST_SLICES, effective_number
 
 Z = float(stats.norm.ppf(0.975))
-# Two points that are equally fast may come out this far apart when they are measured again.
+# Two equally fast points may come out this far apart when they are measured again.
 MARGIN = 0.02
 # A difference in accuracy is significant below this p-value.
 SIGNIFICANT = 0.05
@@ -21,7 +21,7 @@ SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as fast B is as A, with the 95 % interval, whose ends are NaN where it is not known."""
+    """How many times as fast B is as A, with a 95 % interval. The ends of the interval are NaN if it is not known."""
 
     value: float
     low: float
@@ -33,7 +33,7 @@ class Ratio:
         return Ratio(1 / self.value, 1 / self.high, 1 / self.low)
 
     def verdict(self, margin: float = MARGIN) -> str:
-        """`faster` or `slower` if the whole interval lies beyond `margin`, `same` if it lies within; else `can't tell`.
+        """Return `faster` or `slower` if the interval is all beyond `margin`, `same` if all within, else `can't tell`.
 
         Examples
         --------
@@ -48,10 +48,10 @@ class Ratio:
 
 
 def ratio_of_rows(a: Mapping[str, Any], b: Mapping[str, Any]) -> Ratio:
-    """How many times as fast the row `b` of a surface is as `a`.
+    """Return how many times as fast row `b` of a surface is as row `a`.
 
-    Their medians are taken to be independent: the interval is made of their own two, on a logarithmic scale (MOVER;
-    Zou and Donner, 2008). `compare`, which has the samples, assumes less.
+    The two medians are assumed to be independent: their intervals are combined on a logarithmic scale (MOVER; Zou and
+    Donner, 2008). `compare`, which has the samples, assumes less.
 
     Examples
     --------
@@ -76,11 +76,11 @@ class Comparison:
     Parameters
     ----------
     ratio, ratio_lo, ratio_hi : float
-        Latency of A over latency of B, with its 95 % interval: 2 says that B takes half the time.
+        Latency of A over latency of B, with its 95 % interval. 2 means that B takes half the time.
     verdict : str
-        Of B: `faster`, `slower`, `same` or `can't tell`.
+        The verdict on B: `faster`, `slower`, `same` or `can't tell`.
     margin : float
-        What difference is too small to matter.
+        Differences up to this are too small to matter.
     """
 
     ratio: float
@@ -93,28 +93,28 @@ class Comparison:
         interval = f"{self.ratio:.3g} times as fast (95 % interval {self.ratio_lo:.3g} to {self.ratio_hi:.3g})"
         if math.isnan(self.ratio_lo):
             interval = "no interval: fewer than six slices of one of them"
-        return f"B against A: {self.verdict}; {interval}, differences up to {self.margin:.0%} counting as none"
+        return f"B against A: {self.verdict}; {interval}; differences of up to {self.margin:.0%} do not count"
 
 
 def compare(a: Measurement, b: Measurement, *, margin: float = MARGIN) -> Comparison:
-    """Is `b` faster than `a`? The ratio of their latencies, with its 95 % interval, and a verdict.
+    """Is `b` faster than `a`? Return the ratio of their latencies, with its 95 % interval, and a verdict.
 
-    The ratio is the median of the ratios of all pairs of slices, its interval that of Hodges and Lehmann (1963): no
-    shape of distribution is assumed. `faster` and `slower` say that the whole interval lies beyond `margin`, `same`
-    that it lies within; anything else is `can't tell`. The margin allows for what no interval of one run can know:
-    that the same point, measured again later, comes out one or two per cent different.
+    The ratio is the median of the ratios of all pairs of slices. Its interval is that of Hodges and Lehmann (1963),
+    which assumes no shape of distribution. The verdict is `faster` or `slower` if the whole interval is beyond
+    `margin`, `same` if it is within, and `can't tell` otherwise. The margin allows for what no interval of one run can
+    show: the same point, measured again later, may come out one or two per cent different.
 
     Parameters
     ----------
     a, b : Measurement
-        Best measured in one `sweep`, where they take turns; of any two Configs.
+        Of any two Configs. Best measured in one `sweep`, where they take turns.
     margin : float
-        Difference that is too small to matter.
+        Differences up to this are too small to matter.
 
     Raises
     ------
     ValueError
-        If one of them was not measured, or they are of two machines or two tasks.
+        If one of them was not measured, or they are from two machines or two tasks.
 
     Examples
     --------
@@ -149,13 +149,13 @@ class AccuracyComparison:
     difference, difference_lo, difference_hi : float
         Accuracy of B minus accuracy of A, with its 95 % interval.
     p_value : float
-        How often chance alone would give as uneven a split of the items on which they differ.
+        Probability that chance alone gives at least as uneven a split of the items on which they differ.
     only_a, only_b : int
         Items that one of them got right and the other wrong.
     items : int
-        Test items that both were scored on.
+        Test items on which both were scored.
     verdict : str
-        Of B: `better`, `worse`, `same` or `can't tell`.
+        The verdict on B: `better`, `worse`, `same` or `can't tell`.
     """
 
     difference: float
@@ -176,16 +176,16 @@ class AccuracyComparison:
 
 
 def compare_accuracy(a: Measurement, b: Measurement, *, margin: float = 0.005) -> AccuracyComparison:
-    """Is `b` more accurate than `a`? The exact McNemar test on the items that both have, and the paired difference.
+    """Is `b` more accurate than `a`? Return the exact McNemar test and the paired difference on their common items.
 
-    Only items on which the two differ speak: if neither model were better, each would win half of them (McNemar, 1947;
-    exact: a binomial test). `better` and `worse` say that p is below 5 %; `same` that it is not and the whole interval
-    of the difference (Agresti and Min, 2005) lies within `margin`; anything else is `can't tell`.
+    Only items on which the two differ count: if neither model were better, each would win half of them (McNemar, 1947;
+    exact, by a binomial test). The verdict is `better` or `worse` if p is below 5 %, `same` if it is not and the whole
+    interval of the paired difference (Agresti and Min, 2005) is within `margin`, and `can't tell` otherwise.
 
     Raises
     ------
     ValueError
-        If one has no test results, or they are of two machines or two tasks.
+        If one has no test results, or they are from two machines or two tasks.
 
     Examples
     --------
@@ -226,13 +226,13 @@ def _check_measured(a: Measurement, b: Measurement) -> None:
 def _check_comparable(a: Measurement, b: Measurement, what: str) -> None:
     if a.machine != b.machine:
         raise ValueError(
-            f"b: wanted {what} of the same machine as a's, {a.machine!r}; got {b.machine!r}. To compare machines all "
-            "the same, give them one name: dataclasses.replace(b, machine=a.machine)"
+            f"b: wanted {what} of the same machine as a's, {a.machine!r}; got {b.machine!r}. To compare them anyway, "
+            "give them the same name: dataclasses.replace(b, machine=a.machine)"
         )
     if a.task != b.task:
         raise ValueError(f"b: wanted {what} of the same task as a's, {a.task!r}; got {b.task!r}")
     if a.data and b.data and a.data != b.data:
         raise ValueError(
-            f"b: wanted {what} on the same inputs and labels as a's; got those of another task that is called "
-            f"{b.task!r} too. Models of one task are compared: ts.Task.from_model({{'one': ..., 'other': ...}}, ...)"
+            f"b: wanted {what} on the same inputs and labels as a's; got those of another task that is also called "
+            f"{b.task!r}. Compare models within one task: ts.Task.from_model({{'one': ..., 'other': ...}}, ...)"
         )

@@ -1,4 +1,4 @@
-"""How closely Configs are measured, and in what portions."""
+"""How precisely Configs are measured, and in what portions."""
 
 import math
 from dataclasses import dataclass
@@ -11,29 +11,29 @@ SLICES_A_BUDGET = 24
 
 @dataclass(frozen=True)
 class Schedule:
-    """What ends the measuring of a Config, and how it is cut into slices.
+    """When the measuring of a Config ends, and how it is split into slices.
 
     Parameters
     ----------
     max_width : float
-        Enough is known when the 95 % interval of the median latency is at most this fraction of the median wide...
+        Measuring ends when the 95 % interval of the median latency is at most this fraction of the median wide.
     budget_s : float
-        ...or when this many seconds of samples were taken.
+        It also ends when this many seconds of samples were taken.
     score_s : float
-        Seconds of scoring on test items, for each variant.
+        Seconds of scoring on test items, per variant.
     most_budgets : int
         A Config that is slow, or disturbed by other work, may take up to this many budgets to get the six good slices
         without which the median has no 95 % interval.
     slice_limits_s : tuple of float
         Seconds of samples in the shortest and the longest slice.
     take_turns : int
-        More Configs wait until others are finished: their turns would be minutes apart, and hundreds of sessions would
-        be in memory at once.
+        The most Configs that take turns. Others wait until some are finished; else, turns would be minutes apart, and
+        hundreds of sessions would be in memory at once.
 
     Raises
     ------
     ValueError
-        If one of the first three is not a finite number above 0.
+        If `max_width`, `budget_s` or `score_s` is not a finite number above 0.
 
     Examples
     --------
@@ -54,12 +54,12 @@ class Schedule:
 
     @property
     def slice_s(self) -> float:
-        """Seconds of samples that a slice is asked for."""
+        """Requested length of a slice, in seconds of samples."""
         shortest, longest = self.slice_limits_s
         return min(max(self.budget_s / SLICES_A_BUDGET, shortest), longest)
 
     def sampling_s(self, call_s: float) -> float:
-        """Seconds of samples until the budget is spent, in whole calls of `call_s`."""
+        """Return the seconds of samples until the budget is spent, in whole calls of `call_s`."""
         one_s = math.ceil(self.slice_s / call_s) * call_s
         most = math.ceil(self.most_budgets * self.budget_s / one_s)
         return max(math.ceil(self.budget_s / one_s), min(FEWEST_SLICES, most)) * one_s
