@@ -15,7 +15,7 @@ LOOK = "display: block; font-size: 0.8em; color: var(--faint)"
 def assets(name: str) -> tuple[str, str]:
     """Return the bundled JavaScript of the widget in folder `name`, and the shared style followed by its own.
 
-    In recorded mode, the style adds a line below each widget that would show measured numbers.
+    In recorded mode, the style adds a line that says so below each widget with measured numbers.
     """
     style = "".join(path.read_text() for path in (SHOW / "common" / "live.css", SHOW / name / "widget.css"))
     if recording():

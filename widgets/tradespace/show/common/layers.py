@@ -41,7 +41,7 @@ def finite(name: str, weight: Tensor) -> Tensor:
 
 
 def first_layer(module: nn.Module) -> str | None:
-    """Return the layer to show first: the largest that multiplies, as opposed to looking up rows in a table."""
+    """Name the layer to show first: the largest that multiplies, as opposed to looking up rows in a table."""
     sizes = {name: weight.numel() for name, weight in named_weights(module, LAYERS).items()}
     return max(sizes, key=sizes.__getitem__, default=None)
 
