@@ -133,7 +133,7 @@ def test_limits_that_are_empty_or_unknown_are_refused(surface_of, argument, limi
 
 
 def test_an_unknown_latency_is_refused_with_the_nearest(surface_of):
-    with pytest.raises(ValueError, match=r"^column: .*got 'latency_p98_ms'\. Did you mean 'latency_p9\d_ms'"):
+    with pytest.raises(ValueError, match=r"^latency_column: .*got 'latency_p98_ms'\. Did you mean 'latency_p9\d_ms'"):
         attainment(surface_of({}), latency_column="latency_p98_ms")
 
 
@@ -153,3 +153,9 @@ def test_a_hundred_thousand_rows_need_no_table_of_rows_by_cells():
     for ms, per_s in rng.choice(limits, (20, 2)):
         serves = (surface["latency_p50_ms"] <= ms) & (surface["throughput_per_s"] >= per_s)
         assert grid.loc[per_s, ms] == surface.loc[serves, "accuracy"].max()
+
+
+def test_a_column_that_the_surface_lacks_is_not_called_an_argument():
+    lacking = pd.DataFrame({"latency_p50_ms": [1.0], "accuracy": [0.9], "status": "ok"})
+    with pytest.raises(ValueError, match=r"^surface: wanted one of latency_p50_ms, accuracy; got 'throughput_per_s'"):
+        attainment(lacking)

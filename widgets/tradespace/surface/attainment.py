@@ -45,9 +45,8 @@ def attainment(
     [[0.8, 0.9], [nan, 0.9], [nan, nan]]
     """
     check_one_machine(surface)
-    points = np.column_stack([numbers(surface, name) for name in (latency_column, "throughput_per_s", "accuracy")])[
-        measured(surface)
-    ]
+    columns = {latency_column: "latency_column", "throughput_per_s": "surface", "accuracy": "surface"}
+    points = np.column_stack([numbers(surface, *column) for column in columns.items()])[measured(surface)]
     points = points[np.isfinite(points).all(axis=1)]
     if not len(points):
         raise ValueError("surface: wanted a measured row with latency, throughput and accuracy; got none")

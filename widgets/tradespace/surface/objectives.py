@@ -132,17 +132,17 @@ def measured(surface: pd.DataFrame) -> np.ndarray:
     return (surface["status"] == "ok").to_numpy(dtype=bool)
 
 
-def numbers(surface: pd.DataFrame, column: str) -> np.ndarray:
+def numbers(surface: pd.DataFrame, column: str, argument: str = "column") -> np.ndarray:
     """A numeric column of `surface` as floats, or one that `derived.PRODUCTS` computes from others.
 
     Raises
     ------
     ValueError
-        If there is no such numeric column; the message names the nearest one.
+        If there is no such numeric column; the message names `argument`, which asked for it, and the nearest column.
     """
     known = surface.select_dtypes("number").columns
     computed = [name for name, (_, needed) in PRODUCTS.items() if set(needed) <= set(known)]
-    choose("column", column, dict.fromkeys([*known, *computed]))
+    choose(argument, column, dict.fromkeys([*known, *computed]))
     values = surface[column] if column in known else PRODUCTS[column][0](surface)
     return values.to_numpy(dtype=float)
 

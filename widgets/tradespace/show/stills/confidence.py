@@ -64,7 +64,8 @@ def plot_confidence(
     """
     if "verdict" not in judged:
         raise ValueError("judged: wanted the table that ts.frontier_confidence returns; it has no column 'verdict'")
-    drawn = judged.assign(**{name: numbers(judged, name) for name in (x, y)})[measured(judged)].dropna(subset=[x, y])
+    drawn = judged.assign(**{x: numbers(judged, x, "x"), y: numbers(judged, y, "y")})
+    drawn = drawn[measured(judged)].dropna(subset=[x, y])
     if drawn.empty:
         raise ValueError(f"judged: wanted a measured row with {x} and {y}; there is none")
     with styled():
