@@ -13,9 +13,8 @@ from scipy.signal import lfilter
 from scipy.stats import norm
 from tradespace.config import Config
 from tradespace.measuring.engine import STOP_FROM_SLICES, measure_rounds
-from tradespace.measuring.forecast import SLICES_A_BUDGET
 from tradespace.measuring.measurement import Measurement, Slice
-from tradespace.measuring.schedule import Schedule
+from tradespace.measuring.schedule import SLICES_A_BUDGET, Schedule
 from tradespace.measuring.statistics import proportion_interval
 from tradespace.tasks import load_task
 from untested import untested

@@ -7,8 +7,9 @@ import pandas as pd
 
 from tradespace.show.attainment.figure import ACCURACY, LATENCY, THROUGHPUT, colours
 from tradespace.show.attainment.numbers import extent
-from tradespace.show.common.style import canvas, legend_below, name_machine, percent_axis, plain, round_numbers, styled
+from tradespace.show.common.style import canvas, legend_below, name_machine, percent_axis, round_numbers, styled
 from tradespace.surface.attainment import attainment
+from tradespace.text import figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,7 +62,7 @@ def plot_attainment_3d(surface: pd.DataFrame) -> "Figure":
         axes.set(xlabel=LATENCY, ylabel=THROUGHPUT, zlabel=ACCURACY, zlim=(floor, scale.norm.vmax))
         for axis, edges in ((axes.xaxis, latency), (axes.yaxis, throughput)):
             ticks = round_numbers(edges[0], edges[-1], most=6)
-            axis.set_ticks(np.log10(ticks), [plain(tick) for tick in ticks])
+            axis.set_ticks(np.log10(ticks), [figures(tick, 10) for tick in ticks])
             axis.labelpad = 20
         axes.zaxis.set_major_locator(MaxNLocator(5))
         axes.tick_params("z", pad=10)

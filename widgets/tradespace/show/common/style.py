@@ -10,6 +10,7 @@ import pandas as pd
 from tradespace.config import RUNTIMES
 from tradespace.recording import recording
 from tradespace.show.common.marks import mark
+from tradespace.text import figures
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -144,17 +145,6 @@ def interval(rows: pd.DataFrame, column: str) -> np.ndarray | None:
     return np.array([middle - rows[low].to_numpy(float), rows[high].to_numpy(float) - middle]).clip(min=0)
 
 
-def plain(value: float) -> str:
-    """Format a number for a logarithmic axis in plain notation.
-
-    Examples
-    --------
-    >>> plain(0.05), plain(2.5), plain(20000.0)
-    ('0.05', '2.5', '20,000')
-    """
-    return f"{value:,.10g}"
-
-
 def round_numbers(low: float, high: float, most: int = 8) -> list[float]:
     """Return round numbers between two positive ones, at most about `most`, for a logarithmic axis.
 
@@ -192,7 +182,7 @@ def log_axis(axis: "XAxis | YAxis", most: int = 8) -> None:
         # By default, matplotlib would show a decade around a single value.
         axis.axes.set(**{limits: (low / 1.25, high * 1.25)})
     axis.set_ticks(round_numbers(*axis.get_view_interval(), most))
-    axis.set_major_formatter(lambda value, _: plain(value))
+    axis.set_major_formatter(lambda value, _: figures(value, 10))
     axis.set_minor_locator(NullLocator())
 
 

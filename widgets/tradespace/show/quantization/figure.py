@@ -115,7 +115,8 @@ def _errors(axes: "Axes", view: dict[str, Any], precision: str) -> None:
 
 
 def _accuracy(axes: "Axes", accuracy: dict[str, Any], precision: str) -> None:
-    from tradespace.show.quantization.numbers import BITS, WEIGHTS
+    from tradespace.config import BITS
+    from tradespace.show.quantization.numbers import WEIGHTS
 
     axes.set(title="Accuracy of the whole model", xlabel="bits of a weight", ylabel="accuracy, %")
     for own, (label, colour, marker) in STEPS.items():

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import traitlets
 
-from tradespace.config import Config
+from tradespace.config import BITS, Config
 from tradespace.measuring.schedule import Schedule
 from tradespace.show.common.assets import assets
 from tradespace.show.common.filling import Group, Row
 from tradespace.show.common.lens import Lens
 from tradespace.show.quantization.numbers import (
-    BITS,
     CHANNELS,
     WEIGHTS,
     accuracies,

@@ -16,12 +16,12 @@ from tradespace.show.common.style import (
     interval,
     legend_below,
     name_machine,
-    plain,
     precision_keys,
     round_numbers,
     runtime_keys,
     styled,
 )
+from tradespace.text import figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -130,7 +130,7 @@ class _Scale:
 def _axis(axes: "Axes", at: int, scale: _Scale) -> None:
     axes.plot([at, at], [-0.03, 1.03], color="0.35", lw=1.5, zorder=1)
     for value, height in zip(scale.ticks, scale.place(scale.ticks), strict=True):
-        words = f"{100 * value:.4g}" if scale.column == "accuracy" else plain(float(f"{value:.4g}"))
+        words = f"{100 * value:.4g}" if scale.column == "accuracy" else figures(value, 4)
         axes.plot([at - 0.02, at], [height, height], color="0.35", lw=1.5, zorder=1)
         axes.text(
             at - 0.04, height, words, ha="right", va="center", color=INK, zorder=5,
