@@ -38,7 +38,7 @@ def largest_batch(batch_size: Any, curve: pd.DataFrame, limit_ms: float) -> Judg
     >>> largest_batch(kept["batch_size"].max(), curve, 1.5).passed
     True
     >>> largest_batch(256, curve, 1.5)
-    Not yet. A call of that many takes 14.3 ms, and no item in it is answered sooner: nothing is to be divided.
+    Not yet. A call of that many takes ... ms, and no item in it is answered sooner: nothing is to be divided.
     """
     timed = curve[measured(curve) & curve["latency_p50_ms"].notna().to_numpy()]
     sizes, latency = timed["batch_size"].to_numpy(), timed["latency_p50_ms"].to_numpy(float)
