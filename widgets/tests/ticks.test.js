@@ -19,6 +19,8 @@ test("an axis of shares has room, and stays one of shares", () => {
   assert.deepEqual(percents([0.4, 0.6]), [0.4 - 0.15 * (0.6 - 0.4), 0.6 + 0.15 * (0.6 - 0.4)]);
   assert.deepEqual(percents([0.5, 0.5]), [0.49, 0.51]);
   assert.deepEqual(percents([0.001, 0.999]), [0, 1]);
+  assert.deepEqual(percents([0.25, 0.75], 0.5), [0, 1]);
+  assert.deepEqual(percents([0.25, 0.75], 0.25), [0.125, 0.875]);
   assert.deepEqual(percents([]), [0, 1]);
 });
 

@@ -9,12 +9,16 @@
 import { bisectRight, least } from "d3-array";
 import { scaleLinear, scaleLog } from "d3-scale";
 import { select } from "d3-selection";
+import { emOf, listen } from "../common/frame.js";
+import { choose } from "../common/hover.js";
+import { addEntry, addRings, addStar } from "../common/legend.js";
 import { camera, cut, HEIGHT, inSight } from "../common/pure/camera.js";
 import { colourAt, mix, rgb } from "../common/pure/colours.js";
 import { nearest } from "../common/pure/hit.js";
 import { known, plain, within } from "../common/pure/numbers.js";
 import { symbolPath } from "../common/pure/symbols.js";
 import { logTicks } from "../common/pure/ticks.js";
+import { say, stretch } from "../common/shapes.js";
 
 const HELP =
   "Drag or arrow keys: turn. + and −: zoom. Home: as at first. [ and ]: from point to point. Enter or click: select.";
@@ -85,7 +89,7 @@ function penOn(g, project) {
     g.fill();
   };
   // Edged in its own colour, so that no seam shows to the next.
-  const face = (corners, colour) => {
+  const face = (colour, ...corners) => {
     fill(corners, colour);
     g.closePath();
     Object.assign(g, { strokeStyle: colour, lineWidth: 1 });
@@ -98,76 +102,28 @@ function penOn(g, project) {
 function drawRoom(g, { line, fill }, { bounds: [bu, bv, bw], scales }, [fu, fv], ticks, { ink, limit }) {
   const nu = 1 - fu,
     nv = 1 - fv;
-  const acrossX = (u) => [
-    [u, nv, 0],
-    [u, fv, 0],
-    [u, fv, HEIGHT],
-  ];
-  const acrossY = (v) => [
-    [nu, v, 0],
-    [fu, v, 0],
-    [fu, v, HEIGHT],
-  ];
-  const around = (w) => [
-    [fu, nv, w],
-    [fu, fv, w],
-    [nu, fv, w],
-  ];
+  const thin = (...corners) => line(corners, ink, 1),
+    dashed = (...corners) => line(corners, limit, 2, [8, 5]),
+    outside = (...corners) => fill(corners, limit);
+  const acrossX = (pen, u) => pen([u, nv, 0], [u, fv, 0], [u, fv, HEIGHT]),
+    acrossY = (pen, v) => pen([nu, v, 0], [fu, v, 0], [fu, v, HEIGHT]),
+    around = (pen, w) => pen([fu, nv, w], [fu, fv, w], [nu, fv, w]);
   g.globalAlpha = 0.14;
-  if (bu !== null)
-    fill(
-      [
-        [bu, 0, 0],
-        [1, 0, 0],
-        [1, 1, 0],
-        [bu, 1, 0],
-      ],
-      limit,
-    );
-  if (bv !== null)
-    fill(
-      [
-        [0, 0, 0],
-        [bu ?? 1, 0, 0],
-        [bu ?? 1, bv, 0],
-        [0, bv, 0],
-      ],
-      limit,
-    );
+  if (bu !== null) outside([bu, 0, 0], [1, 0, 0], [1, 1, 0], [bu, 1, 0]);
+  if (bv !== null) outside([0, 0, 0], [bu ?? 1, 0, 0], [bu ?? 1, bv, 0], [0, bv, 0]);
   for (const [k, lines] of [acrossX, acrossY, around].entries()) {
-    for (const tick of ticks[k]) line(lines(scales[k](tick)), ink, 1);
+    for (const tick of ticks[k]) lines(thin, scales[k](tick));
   }
   g.globalAlpha = 0.6;
-  for (const w of [0, HEIGHT]) line(around(w), ink, 1);
-  line(
-    [
-      [fu, nv, 0],
-      [nu, nv, 0],
-      [nu, fv, 0],
-    ],
-    ink,
-    1,
-  );
-  for (const [u, v] of [
-    [fu, fv],
-    [fu, nv],
-    [nu, fv],
-  ])
-    line(
-      [
-        [u, v, 0],
-        [u, v, HEIGHT],
-      ],
-      ink,
-      1,
-    );
+  for (const w of [0, HEIGHT]) around(thin, w);
+  thin([fu, nv, 0], [nu, nv, 0], [nu, fv, 0]);
+  thin([fu, fv, 0], [fu, fv, HEIGHT]);
+  thin([fu, nv, 0], [fu, nv, HEIGHT]);
+  thin([nu, fv, 0], [nu, fv, HEIGHT]);
   g.globalAlpha = 1;
-  for (const [lines, at] of [
-    [acrossX, bu],
-    [acrossY, bv],
-    [around, bw],
-  ])
-    if (at !== null) line(lines(at), limit, 2, [8, 5]);
+  if (bu !== null) acrossX(dashed, bu);
+  if (bv !== null) acrossY(dashed, bv);
+  if (bw !== null) around(dashed, bw);
 }
 
 function drawColumns({ line, face }, { us, vs, columns, bounds: [bu, bv, bw] }, [fu, fv], { ground, limit }) {
@@ -186,62 +142,14 @@ function drawColumns({ line, face }, { us, vs, columns, bounds: [bu, bv, bw] }, 
       // The columns in front of this one, towards the eye.
       const acrossX = topOf(i + (fu ? -1 : 1), j),
         acrossY = topOf(i, j + (fv ? -1 : 1));
-      face(
-        [
-          [u0, v0, top],
-          [u1, v0, top],
-          [u1, v1, top],
-          [u0, v1, top],
-        ],
-        fills[0],
-      );
-      if (acrossX < top)
-        face(
-          [
-            [nu, v0, top],
-            [nu, v1, top],
-            [nu, v1, acrossX],
-            [nu, v0, acrossX],
-          ],
-          fills[1],
-        );
-      if (acrossY < top)
-        face(
-          [
-            [u0, nv, top],
-            [u1, nv, top],
-            [u1, nv, acrossY],
-            [u0, nv, acrossY],
-          ],
-          fills[2],
-        );
-      const edge = outside ? STEP_OUTSIDE : STEP;
-      for (const [u, k] of [
-        [u0, i - 1],
-        [u1, i + 1],
-      ])
-        if (topOf(k, j) !== top)
-          line(
-            [
-              [u, v0, top],
-              [u, v1, top],
-            ],
-            edge,
-            0.8,
-          );
-      for (const [v, k] of [
-        [v0, j - 1],
-        [v1, j + 1],
-      ])
-        if (topOf(i, k) !== top)
-          line(
-            [
-              [u0, v, top],
-              [u1, v, top],
-            ],
-            edge,
-            0.8,
-          );
+      face(fills[0], [u0, v0, top], [u1, v0, top], [u1, v1, top], [u0, v1, top]);
+      if (acrossX < top) face(fills[1], [nu, v0, top], [nu, v1, top], [nu, v1, acrossX], [nu, v0, acrossX]);
+      if (acrossY < top) face(fills[2], [u0, nv, top], [u1, nv, top], [u1, nv, acrossY], [u0, nv, acrossY]);
+      const step = (...corners) => line(corners, outside ? STEP_OUTSIDE : STEP, 0.8);
+      if (topOf(i - 1, j) !== top) step([u0, v0, top], [u0, v1, top]);
+      if (topOf(i + 1, j) !== top) step([u1, v0, top], [u1, v1, top]);
+      if (topOf(i, j - 1) !== top) step([u0, v0, top], [u1, v0, top]);
+      if (topOf(i, j + 1) !== top) step([u0, v1, top], [u1, v1, top]);
       // Where a limit cuts the surface, a line lies on it.
       if (bu === u0 || bu === u1) bound([bu, nv, Math.min(acrossY, top)], [bu, nv, top], [bu, fv ? v1 : v0, top]);
       if (bv === v0 || bv === v1) bound([nu, bv, Math.min(acrossX, top)], [nu, bv, top], [fu ? u1 : u0, bv, top]);
@@ -251,7 +159,8 @@ function drawColumns({ line, face }, { us, vs, columns, bounds: [bu, bv, bw] }, 
   }
 }
 
-function drawSymbol(g, [x, y], name, area, colour, halos) {
+// Each halo is a colour and a width.
+function drawSymbol(g, [x, y], name, area, colour, ...halos) {
   const shape = new Path2D(symbolPath(name, area));
   g.save();
   g.translate(x, y);
@@ -265,45 +174,18 @@ function drawSymbol(g, [x, y], name, area, colour, halos) {
 }
 
 // The ring, its intervals, and a line that drops from it to the floor.
-function drawCurrent(g, { line }, { scales: [x, , z] }, [u, v, w], point, centre, { em, ink, halo }) {
-  const bars = [];
-  const [fast, slow] = point.latency_ends ?? [],
+function drawCurrent(g, { line }, { scales: [x, , z] }, at, point, centre, { em, ink, halo }) {
+  const [u, v, w] = at,
+    [fast, slow] = point.latency_ends ?? [],
     [low, high] = point.accuracy_ends ?? [];
-  if (known(fast) && known(slow))
-    bars.push([
-      [x(fast), v, w],
-      [x(slow), v, w],
-    ]);
-  if (known(low) && known(high))
-    bars.push([
-      [u, v, z(low)],
-      [u, v, z(high)],
-    ]);
-  for (const [colour, wider] of [
-    [halo, 3],
-    [ink, 0],
-  ]) {
-    line(
-      [
-        [u, v, w],
-        [u, v, 0],
-      ],
-      colour,
-      1.5 + wider,
-      [3, 3],
-    );
-    for (const cross of [
-      [
-        [u - 0.02, v, 0],
-        [u + 0.02, v, 0],
-      ],
-      [
-        [u, v - 0.02, 0],
-        [u, v + 0.02, 0],
-      ],
-    ])
-      line(cross, colour, 1.5 + wider);
-    for (const bar of bars) line(bar, colour, 2.5 + wider);
+  for (const wider of [3, 0]) {
+    const colour = wider ? halo : ink;
+    const solid = (width, ...corners) => line(corners, colour, width + wider);
+    line([at, [u, v, 0]], colour, 1.5 + wider, [3, 3]);
+    solid(1.5, [u - 0.02, v, 0], [u + 0.02, v, 0]);
+    solid(1.5, [u, v - 0.02, 0], [u, v + 0.02, 0]);
+    if (known(fast) && known(slow)) solid(2.5, [x(fast), v, w], [x(slow), v, w]);
+    if (known(low) && known(high)) solid(2.5, [u, v, z(low)], [u, v, z(high)]);
     g.beginPath();
     g.arc(...centre, em, 0, 2 * Math.PI);
     g.setLineDash(point.row === null && !wider ? [5, 4] : []);
@@ -356,15 +238,8 @@ function drawLabels(g, project, { scales: [x, y, z] }, [fu, fv], [xTicks, yTicks
   const offX = outward([0, nv, 0], [1, nv, 0]),
     offY = outward([nu, 0, 0], [nu, 1, 0]);
   const beyond = ([nx, ny]) => (1 + 1.1 * Math.abs(ny) + 2.6 * Math.abs(nx)) * em;
-  const [lu, lv] = least(
-    [
-      [0, 0],
-      [0, 1],
-      [1, 0],
-      [1, 1],
-    ],
-    ([u, v]) => project([u, v, 0])[0],
-  );
+  const corners = [0, 1].flatMap((u) => [0, 1].map((v) => [u, v]));
+  const [lu, lv] = least(corners, ([u, v]) => project([u, v, 0])[0]);
   write(titles[0], project([0.5, nv, 0]), offX, beyond(offX), true);
   write(titles[1], project([nu, 0.5, 0]), offY, beyond(offY), true);
   if (project([lu, lv, 0])[1] - project([lu, lv, HEIGHT])[1] > 3 * em) {
@@ -381,19 +256,13 @@ function drawLegend(legend, { low, high }, stops, marks) {
   scale.append("span").text(percent(low, 1));
   scale.append("span").attr("class", "scale").style("background", `linear-gradient(90deg, ${stops})`);
   scale.append("span").text(`${percent(high, 1)} % accuracy`);
-  const entry = (text) => {
-    const item = legend.append("span"),
-      picture = item.append("svg").attr("viewBox", "-10 -10 20 20").attr("aria-hidden", "true");
-    item.append("span").text(text);
-    return picture;
-  };
   for (const [name, { colour, symbol }] of Object.entries(marks)) {
-    entry(name).append("path").attr("d", symbolPath(symbol, 110)).attr("fill", colour);
+    addEntry(legend, null, name).append("path").attr("d", symbolPath(symbol, 110)).attr("fill", colour);
   }
-  entry("you are here").append("circle").attr("class", "current").attr("r", 7);
-  entry("predicted").append("circle").attr("class", "current predicted").attr("r", 7);
-  entry("best within limits").append("path").attr("class", "choice").attr("d", symbolPath("symbolStar", 110));
-  entry("limit: pale is outside").append("line").attr("class", "limit").attr("x1", -10).attr("x2", 10);
+  addRings(legend, null);
+  addStar(legend, null);
+  stretch(addEntry(legend, null, "limit: pale is outside").append("line").attr("class", "limit"), -10, 0, 10, 0);
+  legend.selectAll("svg").attr("aria-hidden", "true");
 }
 
 function render({ model, el }) {
@@ -459,7 +328,7 @@ function render({ model, el }) {
     const width = root.node().clientWidth;
     if (!scene || !width) return;
     const style = getComputedStyle(root.node()),
-      em = parseFloat(style.fontSize);
+      em = emOf(root);
     const height = Math.round(within(0.62 * width, [24 * em, 36 * em])),
       ratio = window.devicePixelRatio || 1;
     const [across, down] = [width, height].map((size) => Math.round(size * ratio));
@@ -503,23 +372,16 @@ function render({ model, el }) {
       const { colour, symbol } = marks[point.precision],
         [latency, throughput, accuracy] = point.place;
       if (latency > scene.most || throughput < scene.atLeast || accuracy < scene.exact) g.globalAlpha = 0.4;
-      drawSymbol(g, place, symbol, 0.26 * em * em, colour, [["#fff", 3]]);
+      drawSymbol(g, place, symbol, 0.26 * em * em, colour, ["#fff", 3]);
       g.globalAlpha = 1;
     }
     targets = [...seen, ...[choice, current].filter(placed).map(target)];
     const lit = namedTarget();
     if (placed(current)) drawCurrent(g, pen, scene, at(current), current, target(current).place, look);
     if (placed(choice))
-      drawSymbol(g, target(choice).place, "symbolStar", 1.1 * em * em, "#f0e442", [
-        ["#fff", 5],
-        ["#000", 2.5],
-      ]);
+      drawSymbol(g, target(choice).place, "symbolStar", 1.1 * em * em, "#f0e442", ["#fff", 5], ["#000", 2.5]);
     const mark = marks[lit?.point.precision];
-    if (mark)
-      drawSymbol(g, lit.place, mark.symbol, 0.6 * em * em, mark.colour, [
-        [halo, 6],
-        [ink, 3.5],
-      ]);
+    if (mark) drawSymbol(g, lit.place, mark.symbol, 0.6 * em * em, mark.colour, [halo, 6], [ink, 3.5]);
   }
 
   // The name of a point, beside it; it goes where the point goes.
@@ -527,11 +389,8 @@ function render({ model, el }) {
     const target = namedTarget();
     tip.attr("hidden", target ? null : true);
     if (!target) return;
-    const [x, y] = target.place,
-      {
-        point: { text },
-      } = target;
-    if (tip.text() !== text) tip.text(text);
+    const [x, y] = target.place;
+    say(tip, target.point.text);
     tip.style("left", "0").style("top", "0");
     const { offsetWidth: wide, offsetHeight: tall } = tip.node(),
       beneath = y + 16 + tall < node.clientHeight;
@@ -547,9 +406,7 @@ function render({ model, el }) {
   }
 
   function pick(target) {
-    if (target?.point.row == null) return;
-    model.set("selected", target.point.row);
-    model.save_changes();
+    if (target?.point.row != null) choose(model, target.point.row);
   }
 
   function move(turn, tilt, zoom = 1) {
@@ -637,7 +494,7 @@ function render({ model, el }) {
   });
   canvas.on("pointerleave blur", () => name(null));
 
-  const say = () => status.text(model.get("label"));
+  const drawLabel = () => status.text(model.get("label"));
   // At each move the flat charts come first: this one takes as long to draw as all of them.
   function rebuildSoon() {
     soon ??= setTimeout(() => {
@@ -645,25 +502,17 @@ function render({ model, el }) {
       rebuild();
     }, SOON_MS);
   }
-  const handlers = {
-    "change:data": rebuild,
-    "change:marks": rebuild,
-    "change:state": rebuildSoon,
-    "change:label": say,
-  };
-  for (const [event, handler] of Object.entries(handlers)) model.on(event, handler);
-  say();
+  drawLabel();
   rebuild();
-  const resize = new ResizeObserver(schedule),
-    theme = new MutationObserver(schedule);
-  resize.observe(root.node());
+  const theme = new MutationObserver(schedule);
   theme.observe(document.body, { attributes: true });
+  const handlers = { "change:data": rebuild, "change:marks": rebuild, "change:state": rebuildSoon };
+  const deafen = listen(model, { ...handlers, "change:label": drawLabel }, root, schedule);
   return () => {
     if (frame !== null) cancelAnimationFrame(frame);
     clearTimeout(soon);
-    resize.disconnect();
     theme.disconnect();
-    for (const [event, handler] of Object.entries(handlers)) model.off(event, handler);
+    deafen();
   };
 }
 

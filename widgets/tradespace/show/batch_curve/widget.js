@@ -6,12 +6,15 @@
 import { extent, max } from "d3-array";
 import { axisBottom, axisLeft } from "d3-axis";
 import { scaleLinear, scaleLog } from "d3-scale";
-import { pointer, select } from "d3-selection";
-import * as shapes from "d3-shape";
-import { nearest } from "../common/pure/hit.js";
-import { known, plain } from "../common/pure/numbers.js";
+import { select } from "d3-selection";
+import { line } from "d3-shape";
+import { addAxis, addClipped, labelAxes, listen, ticked, twoPanels } from "../common/frame.js";
+import { addTip, choose, nameRows } from "../common/hover.js";
+import { addEntry, addRings, drawMarks } from "../common/legend.js";
+import { known, plain, within } from "../common/pure/numbers.js";
 import { symbolPath } from "../common/pure/symbols.js";
 import { decades, roundTicks, spaced } from "../common/pure/ticks.js";
+import { addLine, addRect, addText, stretch } from "../common/shapes.js";
 
 const latencyOf = (fit, size) => fit.fixed_ms + fit.each_ms * size;
 const PANELS = [
@@ -39,10 +42,7 @@ const PANELS = [
 const X = "batch_size";
 // In pixels at a type size of 15: all of it grows with the type.
 const MARGIN = { top: 58, right: 16, bottom: 52, left: 88 },
-  HEIGHT = 380,
-  STACK_BELOW = 700,
-  HOVER = 24,
-  TYPE = 15;
+  HEIGHT = 380;
 // A ceiling further above the points than this stays outside the picture, which would be empty below it.
 const HEADROOM = 1.6;
 // What is left at both ends of the axis of batch sizes.
@@ -55,10 +55,9 @@ function render({ model, el }) {
   // JupyterLab would take the arrow keys for itself.
   const svg = root.append("svg").attr("tabindex", 0).attr("data-lm-suppress-shortcuts", "true");
   const status = root.append("p").attr("role", "status");
-  const tooltip = root.append("div").attr("class", "tip").attr("hidden", true);
+  const tip = addTip(root);
   const unique = `batch-curve-${Math.random().toString(36).slice(2)}`;
   let panels = [],
-    type = TYPE,
     wanted = null;
 
   const at = (column, row) => model.get("data")[column][row];
@@ -90,46 +89,24 @@ function render({ model, el }) {
 
   function drawLegend() {
     const entries = curves().sort((one, other) => (one.name < other.name ? -1 : 1));
-    const items = legend
-      .selectAll("span.precision")
-      .data(entries, (entry) => entry.name)
-      .join((enter) => {
-        const added = enter.insert("span", "span.fixed").attr("class", "precision");
-        added
-          .append("svg")
-          .attr("viewBox", "-10 -10 20 20")
-          .append("path")
-          .attr("d", (entry) => symbolPath(markOf(entry.name).symbol, 110))
-          .attr("fill", (entry) => markOf(entry.name).colour);
-        added.append("span").text((entry) => entry.name);
-        return added;
-      });
-    items.classed("strong", (entry) => entry.strong);
+    drawMarks(
+      legend,
+      entries.map((entry) => ({ ...entry, ...markOf(entry.name) })),
+    )
+      .order()
+      .classed("strong", (entry) => entry.strong);
     if (!legend.select("span.fixed").empty()) return;
-    /** @type {[string, (svg: any) => unknown][]} */
-    const fixed = [
-      ["fitted line a + b B", (s) => s.append("path").attr("class", "fit").attr("d", "M-10,0H10")],
-      ["you are here", (s) => s.append("circle").attr("class", "current").attr("r", 7)],
-      ["predicted", (s) => s.append("circle").attr("class", "current predicted").attr("r", 7)],
-    ];
-    for (const [name, draw] of fixed) {
-      const item = legend.append("span").attr("class", "fixed");
-      draw(item.append("svg").attr("viewBox", "-10 -10 20 20"));
-      item.append("span").text(name);
-    }
+    addEntry(legend, "fixed", "fitted line a + b B").append("path").attr("class", "fit").attr("d", "M-10,0H10");
+    addRings(legend, "fixed");
   }
 
   function layout() {
-    type = parseFloat(getComputedStyle(root.node()).fontSize) / TYPE;
-    const width = root.node().clientWidth || 1100,
-      height = HEIGHT * type;
-    const stacked = width < STACK_BELOW * type;
-    svg.attr("width", width).attr("height", stacked ? height * PANELS.length : height);
+    const sizes = twoPanels(root, HEIGHT);
+    svg.attr("width", sizes.width).attr("height", sizes.height);
     svg.selectAll("*").remove();
     panels = PANELS.map((spec, i) => {
-      const place = stacked ? `translate(0,${i * height})` : `translate(${(i * width) / PANELS.length},0)`;
-      const g = svg.append("g").attr("class", `panel ${spec.name}`).attr("transform", place);
-      return panel(g, spec, stacked ? width : width / PANELS.length, height);
+      const g = svg.append("g").attr("class", `panel ${spec.name}`);
+      return panel(g.attr("transform", `translate(${sizes.placeOf(i)})`), spec, sizes);
     });
     draw();
   }
@@ -158,11 +135,6 @@ function render({ model, el }) {
       .attr("aria-valuetext", sizes.length ? model.get("label").split("\n")[1] : null);
   }
 
-  function choose(row) {
-    model.set("selected", row);
-    model.save_changes();
-  }
-
   svg.on("keydown", (event) => {
     const rows = stops(),
       size = wanted ?? model.get("state").batch_size;
@@ -181,68 +153,36 @@ function render({ model, el }) {
     const next = row[event.key];
     if (next === undefined || at(X, next) === size) return;
     wanted = at(X, next);
-    choose(next);
+    choose(model, next);
   });
 
-  function panel(g, spec, width, height) {
+  function panel(g, spec, { type, panel: { width, height } }) {
     const left = MARGIN.left * type,
       right = width - MARGIN.right * type;
     const top = MARGIN.top * type,
       bottom = height - MARGIN.bottom * type;
+    const edges = { left, right, top, bottom };
     const x = scaleLog().base(2).range([left, right]),
       y = spec.scale().range([bottom, top]);
-    const clip = `${unique}-${spec.name}`;
-    g.append("clipPath")
-      .attr("id", clip)
-      .append("rect")
-      .attr("x", left)
-      .attr("y", top)
-      .attr("width", Math.max(0, right - left))
-      .attr("height", bottom - top);
-    g.append("text")
-      .attr("class", "title")
-      .attr("x", 6 * type)
-      .attr("y", 22 * type)
-      .text(spec.title);
-    const xAxis = g.append("g").attr("class", "axis").attr("transform", `translate(0,${bottom})`);
-    const yAxis = g.append("g").attr("class", "axis").attr("transform", `translate(${left},0)`);
-    g.append("text")
-      .attr("class", "axis-label")
-      .attr("x", (left + right) / 2)
-      .attr("y", height - 8 * type)
-      .text("batch size, items");
-    g.append("text")
-      .attr("class", "axis-label")
-      .attr("transform", `translate(${18 * type},${(top + bottom) / 2}) rotate(-90)`)
-      .text(spec.label);
-    const inside = g.append("g").attr("clip-path", `url(#${clip})`);
-    const ceiling = inside.append("line").attr("class", "ceiling").attr("x1", left).attr("x2", right);
-    const knee = inside.append("line").attr("class", "knee").attr("y1", top).attr("y2", bottom);
-    const limit = inside.append("line").attr("class", "limit").attr("x1", left).attr("x2", right);
+    addText(g, "title", 6 * type, 22 * type, spec.title);
+    const xAxis = addAxis(g, 0, bottom),
+      yAxis = addAxis(g, left, 0);
+    labelAxes(g, edges, "batch size, items", height - 8 * type, spec.label, 18 * type);
+    const inside = addClipped(g, `${unique}-${spec.name}`, edges);
+    const ceiling = addLine(inside, "ceiling", left, 0, right, 0);
+    const knee = addLine(inside, "knee", 0, top, 0, bottom);
+    const limit = addLine(inside, "limit", left, 0, right, 0);
     const lines = inside.append("g");
     const fitted = inside.append("path").attr("class", "fit");
     const current = inside
       .append("circle")
       .attr("class", "current")
       .attr("r", 11 * type);
-    const note = (name) => g.append("text").attr("class", `note ${name}`);
-    const kneeNote = note("knee-note").attr("y", top - 7 * type);
+    const kneeNote = addText(g, "note knee-note", 0, top - 7 * type, "").attr("text-anchor", "middle");
     // Beside the title, where no data lie.
-    const ceilingNote = note("ceiling")
-      .attr("x", right)
-      .attr("y", 22 * type)
-      .attr("text-anchor", "end");
-    const limitNote = note("limit")
-      .attr("x", right)
-      .attr("y", 22 * type)
-      .attr("text-anchor", "end");
-    const hover = g
-      .append("rect")
-      .attr("class", "hover")
-      .attr("x", left)
-      .attr("y", top)
-      .attr("width", Math.max(0, right - left))
-      .attr("height", bottom - top);
+    const ceilingNote = addText(g, "note ceiling", right, 22 * type, "").attr("text-anchor", "end");
+    const limitNote = addText(g, "note limit", right, 22 * type, "").attr("text-anchor", "end");
+    const area = addRect(g, "hover", left, top, right - left, bottom - top);
     let rows = [];
     const place = (row) => [x(at(X, row)), y(at(spec.y, row))];
 
@@ -261,22 +201,8 @@ function render({ model, el }) {
       const ticks = spaced(new Set(sizes), x, 32 * type),
         round = spec.scale === scaleLog ? roundTicks(y, 8) : y.ticks(6);
       const levels = values.length === 0 ? [] : round.length > 1 ? round : scaleLinear(y.domain(), [0, 1]).ticks(5);
-      xAxis.call(
-        axisBottom(x)
-          .tickValues(ticks)
-          .tickFormat((size) => plain(size))
-          .tickSizeInner(-(bottom - top))
-          .tickSizeOuter(0)
-          .tickPadding(8),
-      );
-      yAxis.call(
-        axisLeft(y)
-          .tickValues(levels)
-          .tickFormat(plain)
-          .tickSizeInner(-(right - left))
-          .tickSizeOuter(0)
-          .tickPadding(8),
-      );
+      xAxis.call(ticked(axisBottom(x), ticks, plain, 8, top - bottom));
+      yAxis.call(ticked(axisLeft(y), levels, plain, 8, left - right));
     }
 
     /** @this {SVGGElement} */
@@ -287,7 +213,7 @@ function render({ model, el }) {
       group
         .select("path.joined")
         .attr("stroke", colour)
-        .attr("d", shapes.line()(curve.rows.map(place)));
+        .attr("d", line()(curve.rows.map(place)));
       const bars = curve.rows
         .filter((row) => known(at(spec.low, row)) && known(at(spec.high, row)))
         .map((row) => {
@@ -313,30 +239,23 @@ function render({ model, el }) {
         [from, to] = [x.domain()[0] * ROOM, x.domain()[1] / ROOM],
         step = (to / from) ** (1 / STEPS);
       const sizes = Array.from({ length: STEPS + 1 }, (_, i) => from * step ** i);
-      const path = shapes
-        .line()
+      const path = line()
         .x((/** @type {any} */ size) => x(size))
         .y((/** @type {any} */ size) => y(spec.fitted(fit, size)));
       fitted.attr("d", fit ? path(/** @type {any} */ (sizes)) : null);
       const there = fit && known(fit.knee) && fit.knee > 0;
-      const inView = there && fit.knee >= from && fit.knee <= to;
-      knee
-        .attr("display", inView ? null : "none")
-        .attr("x1", inView ? x(fit.knee) : 0)
-        .attr("x2", inView ? x(fit.knee) : 0);
+      const inView = there && fit.knee >= from && fit.knee <= to,
+        across = inView ? x(fit.knee) : 0;
+      stretch(knee, across, top, across, bottom).attr("display", inView ? null : "none");
       const words = there ? `knee a/b = ${fit.knee_text}` : "";
       kneeNote.text(inView || !there ? words : fit.knee < from ? `← ${words}` : `${words} →`);
       const half = (kneeNote.node().getComputedTextLength?.() ?? 0) / 2;
-      kneeNote
-        .attr("text-anchor", "middle")
-        .attr("x", Math.min(Math.max(there ? x(fit.knee) : left, left + half), right - half));
+      kneeNote.attr("x", within(there ? x(fit.knee) : left, [left + half, right - half]));
       if (spec.scale === scaleLog) return;
       const peak = fit?.peak_per_s,
-        high = known(peak) && peak <= y.domain()[1];
-      ceiling
-        .attr("display", high ? null : "none")
-        .attr("y1", high ? y(peak) : 0)
-        .attr("y2", high ? y(peak) : 0);
+        high = known(peak) && peak <= y.domain()[1],
+        level = high ? y(peak) : 0;
+      stretch(ceiling, left, level, right, level).attr("display", high ? null : "none");
       ceilingNote.text(known(peak) ? `ceiling 1/b = ${plain(+peak.toPrecision(3))}${high ? "" : " ↑"}` : "");
     }
 
@@ -344,10 +263,8 @@ function render({ model, el }) {
       const asked = spec.y === "latency_p50_ms" && known(state.max_latency_ms);
       const level = asked ? y(state.max_latency_ms) : 0,
         seen = asked && level >= top && level <= bottom;
-      limit
-        .attr("display", seen ? null : "none")
-        .attr("y1", seen ? level : 0)
-        .attr("y2", seen ? level : 0);
+      const shown = seen ? level : 0;
+      stretch(limit, left, shown, right, shown).attr("display", seen ? null : "none");
       const where = seen ? "" : level < top ? " ↑" : " ↓";
       limitNote.text(asked ? `limit ${plain(state.max_latency_ms)} ms${where}` : "");
     }
@@ -364,26 +281,8 @@ function render({ model, el }) {
       }
     }
 
-    const hit = (event) => nearest(rows, place, pointer(event, g.node()), HOVER * type);
-
-    hover.on("mousemove", (event) => {
-      const row = hit(event);
-      svg.selectAll("path.point").classed("hovered", (other) => other === row);
-      tooltip.attr("hidden", row === null ? true : null);
-      if (row === null) return;
-      const [px, py] = pointer(event, root.node());
-      tooltip.text(inWords(row)).style("top", `${py + 14}px`);
-      const most = root.node().clientWidth - tooltip.node().offsetWidth - 4;
-      tooltip.style("left", `${Math.max(0, Math.min(px + 14, most))}px`);
-    });
-    hover.on("mouseleave", () => {
-      svg.selectAll("path.point").classed("hovered", false);
-      tooltip.attr("hidden", true);
-    });
-    hover.on("click", (event) => {
-      const row = hit(event);
-      if (row !== null) choose(row);
-    });
+    const named = (row) => svg.selectAll("path.point").classed("hovered", (other) => other === row);
+    nameRows({ model, root, tip, area }, { rows: () => rows, place, type, words: inWords, named });
 
     return (drawn, state) => {
       rows = drawn.flatMap((curve) => curve.rows);
@@ -407,14 +306,7 @@ function render({ model, el }) {
 
   // Once a message, whatever of it has changed. Before the first layout there is nothing to draw on.
   const redraw = () => panels.length && draw();
-  model.on("change", redraw);
-  // Its first call comes once the chart has a place and a width.
-  const resize = new ResizeObserver(layout);
-  resize.observe(root.node());
-  return () => {
-    resize.disconnect();
-    model.off("change", redraw);
-  };
+  return listen(model, { change: redraw }, root, layout);
 }
 
 export default { render };

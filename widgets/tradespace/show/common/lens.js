@@ -1,22 +1,79 @@
-// What the lenses share: panels side by side, each with its axes.
+// What the lenses share: controls above, panels side by side, and marks for what is known of the whole model.
+import { extent } from "d3-array";
 import { axisBottom, axisLeft } from "d3-axis";
-import { plain } from "./pure/numbers.js";
+import { scaleLinear } from "d3-scale";
+import { area, curveStep } from "d3-shape";
+import { addAxis, labelAxes, ticked } from "./frame.js";
+import { known, percent, plain } from "./pure/numbers.js";
+import { symbolPath } from "./pure/symbols.js";
+import { percents } from "./pure/ticks.js";
+import { addLine, addRect, addText } from "./shapes.js";
 
-export const HEIGHT_EM = 17,
-  MARGIN_EM = { top: 0.8, right: 1, bottom: 3.3, left: 4.2 };
+const HEIGHT_EM = 17;
+export const MARGIN_EM = { top: 0.8, right: 1, bottom: 3.3, left: 4.2 };
 // Room below a chart for what is not measured: it has no height, and waits there.
-export const FOOT_EM = 2.8;
+const FOOT_EM = 2.8;
 
-// A title and words that wrap, over a chart of its own width.
-export function panel(parent, name, title) {
+/** A slider from 0 on, in steps of 1, with room for its ticks. */
+export function addSlider(bar, id, label, title) {
+  const box = bar.append("div").attr("class", "control");
+  box.append("label").attr("for", id).text(label);
+  const track = box.append("div").attr("class", "track");
+  const slider = track.append("input").attr("type", "range").attr("id", id).attr("min", 0).attr("step", 1);
+  slider.attr("title", title);
+  return { box, slider, ticks: track.append("div").attr("class", "ticks").attr("aria-hidden", true) };
+}
+
+/** Radio buttons, each with the mark that stands for it in the charts; returns them. */
+export function addChoice(bar, id, legend, title, kinds) {
+  const set = bar.append("fieldset").attr("class", "control").attr("title", title);
+  set.append("legend").text(legend);
+  const labels = set.selectAll("label").data(kinds).join("label");
+  const radios = labels.append("input").attr("type", "radio").attr("name", id);
+  labels
+    .append("svg")
+    .attr("class", "mark")
+    .attr("viewBox", "-9 -9 18 18")
+    .append("path")
+    .attr("class", (one) => one.kind)
+    .attr("d", (one) => symbolPath(one.symbol, 130));
+  labels.append("span").text((one) => one.name);
+  return radios;
+}
+
+/** A menu, without options. */
+export function addMenu(bar, id, label, title) {
+  const box = bar.append("div").attr("class", "control menu");
+  box.append("label").attr("for", id).text(label);
+  return box.append("select").attr("id", id).attr("title", title);
+}
+
+/** The menu of the layers. */
+export function drawLayers(menu, model) {
+  menu
+    .selectAll("option")
+    .data(model.get("layers"))
+    .join("option")
+    .attr("value", (_, place) => place)
+    .text((name) => name);
+  menu.property("value", model.get("layer"));
+}
+
+/** A title and words that wrap, over a chart of its own width. */
+export function addPanel(parent, name, title) {
   const figure = parent.append("figure").attr("class", name);
   const caption = figure.append("figcaption");
   caption.append("b").text(title);
-  return {
-    figure,
-    words: caption.append("span"),
-    svg: figure.append("svg").attr("role", "img").attr("aria-label", title),
-  };
+  const words = caption.append("span");
+  return { figure, words, svg: figure.append("svg").attr("role", "img").attr("aria-label", title) };
+}
+
+/** An empty picture as wide as its panel, in pixels. */
+export function clear({ figure, svg }, em) {
+  const width = Math.max(figure.node().clientWidth, 12 * em),
+    height = HEIGHT_EM * em;
+  svg.attr("width", width).attr("height", height).selectAll("*").remove();
+  return { width, height };
 }
 
 /**
@@ -26,48 +83,123 @@ export function panel(parent, name, title) {
  * @param {{ x: any, y: any, xLabel: string, yLabel: string, xTicks?: number[], foot?: number,
  *   xFormat?: (value: number) => string, yFormat?: (value: number) => string }} how
  */
-export function axes(
-  { figure, svg },
-  em,
-  { x, y, xLabel, yLabel, xTicks, xFormat = plain, yFormat = plain, foot = 0 },
-) {
-  const width = Math.max(figure.node().clientWidth, 12 * em),
-    height = HEIGHT_EM * em;
+export function axes(panel, em, { x, y, xLabel, yLabel, xTicks, xFormat = plain, yFormat = plain, foot = 0 }) {
+  const { width, height } = clear(panel, em),
+    svg = panel.svg;
   const left = MARGIN_EM.left * em,
     right = width - MARGIN_EM.right * em;
   const top = MARGIN_EM.top * em,
     bottom = height - MARGIN_EM.bottom * em;
-  svg.attr("width", width).attr("height", height).selectAll("*").remove();
   x.range([left, right]);
   y.range([bottom - foot, top]);
   const ticks = xTicks ?? x.ticks(Math.max(2, Math.floor((right - left) / (5 * em))));
-  svg
-    .append("g")
-    .attr("class", "axis")
-    .attr("transform", `translate(0,${bottom})`)
-    .call(axisBottom(x).tickValues(ticks).tickFormat(xFormat).tickSize(5).tickPadding(4));
-  svg
-    .append("g")
-    .attr("class", "axis grid")
-    .attr("transform", `translate(${left},0)`)
-    .call(
-      axisLeft(y)
-        .ticks(5)
-        .tickFormat(yFormat)
-        .tickSizeInner(-(right - left))
-        .tickSizeOuter(0)
-        .tickPadding(6),
-    );
-  svg
-    .append("text")
-    .attr("class", "axis-label")
-    .attr("x", (left + right) / 2)
-    .attr("y", height - 0.4 * em)
-    .text(xLabel);
-  svg
-    .append("text")
-    .attr("class", "axis-label")
-    .attr("transform", `translate(${em},${(top + bottom) / 2}) rotate(-90)`)
-    .text(yLabel);
+  addAxis(svg, 0, bottom).call(ticked(axisBottom(x), ticks, xFormat, 4, 5).tickSizeOuter(5));
+  addAxis(svg, left, 0)
+    .classed("grid", true)
+    .call(ticked(axisLeft(y), y.ticks(5), yFormat, 6, left - right));
+  labelAxes(svg, { left, right, top, bottom }, xLabel, height - 0.4 * em, yLabel, em);
   return { g: svg.append("g"), left, right, top, bottom };
+}
+
+/** The outline of a histogram from -span to span: a function of its shares. */
+export function outline(x, y, span, bottom) {
+  return (/** @type {number[]} */ shares) => {
+    const bin = (2 * span) / shares.length;
+    const shape = area()
+      .x((_, i) => x(-span + (i + 0.5) * bin))
+      .y0(bottom)
+      .y1((/** @type {any} */ share) => y(share))
+      .curve(curveStep);
+    return shape(/** @type {any} */ (shares));
+  };
+}
+
+/** What the colours of a histogram mean: class and words of each. */
+export function drawKey(words, entries) {
+  words
+    .selectAll("span.key")
+    .data(entries, (entry) => entry[0])
+    .join((enter) => {
+      const key = enter.append("span").attr("class", "key");
+      key.append("i").attr("class", (entry) => entry[0]);
+      key.append("span");
+      return key;
+    })
+    .select("span")
+    .text((entry) => entry[1]);
+}
+
+/**
+ * Points of the whole model with their intervals, a line across for the model as it was, and a foot for what waits.
+ * @param {ReturnType<typeof addPanel>} panel
+ * @param {number} em
+ * @param {any} how as for `axes`, and: `points` with their `look` (a class), `symbol`, `words`, `state` and whether one is
+ *   `current`; the names of their `value`, `low` and `high`; `across`, which places one, and `choose`; the model as it
+ *   was as a `line` and a `band`; and a line `here`
+ */
+export function drawPoints(panel, em, how) {
+  const { points, x, y, value, low, high, line, band, here, across, choose } = how;
+  const waiting = points.some((point) => !known(point[value]));
+  const { g, left, right, top, bottom } = axes(panel, em, { ...how, foot: waiting ? FOOT_EM * em : 0 });
+  if (band) addRect(g, "whole-band", left, y(band[1]), right - left, Math.max(1, y(band[0]) - y(band[1])));
+  if (known(line)) addLine(g, "whole", left, y(line), right, y(line));
+  if (known(here)) addLine(g, "here", x(here), top, x(here), bottom);
+  const heightOf = (point) => (known(point[value]) ? y(point[value]) : bottom - 0.8 * em);
+  const drawn = g
+    .selectAll("g.point")
+    .data(points)
+    .join("g")
+    .attr("data-state", (point) => point.state)
+    .attr("class", (point) => `point ${point.look}`)
+    .attr("transform", (point) => `translate(${across(point)},${heightOf(point)})`)
+    .on("click", (_, point) => choose(point));
+  drawn.append("title").text((point) => point.words);
+  drawn
+    .filter((point) => known(point[low]))
+    .append("path")
+    .attr("class", "interval")
+    .attr("d", (point) => {
+      const [up, down] = [high, low].map((end) => y(point[end]) - y(point[value]));
+      return `M0,${up}V${down}M-4,${up}H4M-4,${down}H4`;
+    });
+  drawn
+    .append("path")
+    .attr("class", "symbol")
+    .attr("d", (point) => symbolPath(point.symbol, 0.36 * em * em));
+  const failed = drawn.filter((point) => point.state === "failed");
+  failed.append("path").attr("class", "failed").attr("d", "M-4,-4L4,4M-4,4L4,-4");
+  const current = drawn.filter((point) => point.current);
+  current
+    .append("circle")
+    .attr("class", "current")
+    .attr("r", 0.65 * em);
+  if (!waiting) return;
+  const ended = points.every((point) => point.state === "known" || point.state === "failed");
+  addLine(g, "waiting", left, bottom - FOOT_EM * em, right, bottom - FOOT_EM * em);
+  addText(g, "waiting", (left + right) / 2, bottom - 1.6 * em, ended ? "not known" : "not measured yet");
+}
+
+/**
+ * The accuracy of the whole model over that of the model as it was, `whole`, called `name`; nothing if it is `untested`.
+ * @param {ReturnType<typeof addPanel>} panel
+ * @param {number} em
+ * @param {any} how as for `drawPoints`
+ */
+export function drawAccuracy(panel, em, { untested, name, whole, ...how }) {
+  panel.figure.attr("hidden", untested ? true : null);
+  if (untested) return;
+  const numbers = [...how.points, whole].flatMap((one) => [one?.accuracy, one?.low, one?.high]).filter(known),
+    told = known(whole?.accuracy);
+  drawPoints(panel, em, {
+    ...how,
+    y: scaleLinear(percents(extent(numbers), 0.08), [0, 1]),
+    yLabel: "accuracy, %",
+    yFormat: percent,
+    value: "accuracy",
+    low: "low",
+    high: "high",
+    line: whole?.accuracy,
+    band: told && known(whole.low) ? [whole.low, whole.high] : null,
+  });
+  panel.words.text(`${told ? `line: ${name}, ${percent(whole.accuracy)}%; ` : ""}bars: 95 % intervals`);
 }

@@ -6,8 +6,11 @@ import { max } from "d3-array";
 import { axisBottom, axisLeft } from "d3-axis";
 import { scaleLinear, scaleLog } from "d3-scale";
 import { select } from "d3-selection";
+import { addAxis, emOf, labelAxes, listen, ticked } from "../common/frame.js";
+import { addHead, drawDoubts } from "../common/measuring.js";
 import { known, plain } from "../common/pure/numbers.js";
 import { roundTicks } from "../common/pure/ticks.js";
+import { addLine, addRect, addText, say } from "../common/shapes.js";
 
 // All lengths are in em, so that larger type makes a larger chart.
 const ROW = 1.55,
@@ -15,57 +18,28 @@ const ROW = 1.55,
   MARGIN = { left: 4.6, right: 1.5, bottom: 3.6 };
 const X_LABEL = "latency of a batch, ms",
   Y_LABEL = "calls";
+const LEFT_OUT = "Grey: calls disturbed by other programs, left out of the statistics";
 
 function render({ model, el }) {
   const root = select(el).append("div").attr("class", "tradespace tradespace-latency-meter").attr("role", "group");
-  const head = root.append("div").attr("class", "head");
-  const title = head.append("strong");
-  const start = button("Start", "Measure afresh"),
-    stop = button("Stop", "End the measurement; what is known stays");
-  const progress = head.append("span").attr("class", "so-far");
+  const drawHead = addHead(root, model, "Measure afresh");
   const svg = root.append("svg").attr("role", "img");
   const legend = root.append("p").attr("class", "legend");
   const status = root.append("p").attr("role", "status");
   const doubts = root.append("ul").attr("aria-label", "Doubts");
 
-  // Not `disabled`, which would take the focus away from under the finger that pressed it.
-  function button(name, tooltip) {
-    const one = head
-      .append("button")
-      .attr("type", "button")
-      .attr("title", tooltip)
-      .attr("data-lm-suppress-shortcuts", "true")
-      .text(name);
-    return one.on("click", () => one.attr("aria-disabled") === "true" || model.send({ do: name.toLowerCase() }));
-  }
-
   function draw() {
     const state = model.get("state");
     root.attr("aria-label", `Latency meter: ${state.title}`);
-    title.text(state.title);
-    start.attr("aria-disabled", state.running);
-    stop.attr("aria-disabled", !state.running);
-    progress.text(state.progress);
-    if (status.text() !== state.status) status.text(state.status);
-    const items = doubts
-      .selectAll("li")
-      .data(state.doubts, (doubt) => doubt.flag)
-      .join((enter) => {
-        const item = enter.append("li");
-        item.append("strong");
-        item.append("span");
-        return item;
-      });
-    items.select("strong").text((doubt) => `${doubt.flag.replace("_", " ")}: `);
-    items.select("span").text((doubt) => doubt.meaning);
-    legend.text(
-      state.left_out.some((n) => n) ? "Grey: calls disturbed by other programs, left out of the statistics" : "",
-    );
+    drawHead(state.title, state);
+    say(status, state.status);
+    drawDoubts(doubts, state.doubts);
+    legend.text(state.left_out.some((n) => n) ? LEFT_OUT : "");
     plot(state);
   }
 
   function plot(state) {
-    const em = parseFloat(getComputedStyle(root.node()).fontSize),
+    const em = emOf(root),
       width = root.node().clientWidth;
     // Hidden, or taken off the page: it is drawn when it has a width again.
     if (!width) return;
@@ -86,18 +60,13 @@ function render({ model, el }) {
       .range([bottom, top]);
     axes();
     for (const one of state.percentiles) band(one);
-    bars(
-      "kept",
-      (bin) => bin.kept,
-      () => 0,
-    );
-    bars(
-      "left-out",
-      (bin) => bin.out,
-      (bin) => bin.kept,
-    );
+    bars("kept", "kept");
+    bars("left-out", "out");
     state.percentiles.forEach(line);
-    if (state.slower) halo(right, top + 0.6 * (bottom - top), "end", `${state.slower} →`).classed("slower", true);
+    if (state.slower) {
+      const words = addWords(right, top + 0.6 * (bottom - top), `${state.slower} →`);
+      words.classed("slower", true).attr("text-anchor", "end");
+    }
 
     function axes() {
       const few = Math.max(2, Math.floor((right - left) / (5 * em)));
@@ -107,66 +76,34 @@ function render({ model, el }) {
           ? round
           : x.ticks(9).filter((tick) => /^[12357]e/.test(tick.toExponential()));
       if (bins.length) {
-        svg
-          .append("g")
-          .attr("class", "axis")
-          .attr("transform", `translate(0,${bottom})`)
-          .call(
-            axisBottom(x)
-              .tickValues(ticks)
-              .tickFormat(state.log ? plain : x.tickFormat(few))
-              .tickSizeOuter(0)
-              .tickPadding(6),
-          );
-        svg
-          .append("g")
-          .attr("class", "axis grid")
-          .attr("transform", `translate(${left},0)`)
-          .call(
-            axisLeft(y)
-              .tickValues(y.ticks(4).filter(Number.isInteger))
-              .tickFormat(plain)
-              .tickSizeInner(left - right)
-              .tickSizeOuter(0)
-              .tickPadding(6),
-          );
+        const counts = y.ticks(4).filter(Number.isInteger);
+        addAxis(svg, 0, bottom).call(ticked(axisBottom(x), ticks, state.log ? plain : x.tickFormat(few), 6));
+        addAxis(svg, left, 0)
+          .classed("grid", true)
+          .call(ticked(axisLeft(y), counts, plain, 6, left - right));
       } else svg.append("path").attr("class", "frame").attr("d", `M${left},${top}V${bottom}H${right}`);
-      svg
-        .append("text")
-        .attr("class", "axis-label")
-        .attr("x", (left + right) / 2)
-        .attr("y", bottom + 3.1 * em)
-        .text(X_LABEL);
-      svg
-        .append("text")
-        .attr("class", "axis-label")
-        .attr("transform", `translate(${em},${(top + bottom) / 2}) rotate(-90)`)
-        .text(Y_LABEL);
+      labelAxes(svg, { left, right, top, bottom }, X_LABEL, bottom + 3.1 * em, Y_LABEL, em);
     }
 
-    function bars(name, count, under) {
+    // A part of each bin: what is left out stands on what was kept.
+    function bars(name, part) {
       const gap = Math.min(1, 0.1 * ((right - left) / Math.max(bins.length, 1)));
-      const shown = svg.append("g").attr("class", name).selectAll("rect").data(bins.filter(count)).join("rect");
+      const some = bins.filter((bin) => bin[part]);
+      const under = (bin) => (part === "kept" ? 0 : bin.kept);
+      const shown = svg.append("g").attr("class", name).selectAll("rect").data(some).join("rect");
       shown
         .attr("x", (bin) => x(bin.low))
         .attr("width", (bin) => Math.max(x(bin.high) - x(bin.low) - gap, 0.5))
-        .attr("y", (bin) => y(under(bin) + count(bin)))
-        .attr("height", (bin) => y(under(bin)) - y(under(bin) + count(bin)));
-      shown.append("title").text((bin) => `${plain(bin.low)} to ${plain(bin.high)} ms: ${count(bin)} calls`);
+        .attr("y", (bin) => y(under(bin) + bin[part]))
+        .attr("height", (bin) => y(under(bin)) - y(under(bin) + bin[part]));
+      shown.append("title").text((bin) => `${plain(bin.low)} to ${plain(bin.high)} ms: ${bin[part]} calls`);
     }
 
     function band(one) {
       if (!known(one.low_ms)) return;
       const low = x(one.low_ms),
         high = Math.min(x(one.high_ms), right);
-      svg
-        .append("rect")
-        .attr("class", "band")
-        .attr("fill", one.colour)
-        .attr("x", low)
-        .attr("width", Math.max(high - low, 1))
-        .attr("y", top)
-        .attr("height", bottom - top);
+      addRect(svg, "band", low, top, Math.max(high - low, 1), bottom - top).attr("fill", one.colour);
     }
 
     // Each percentile has a row of its own over the plot, the least on top, and its words to the right of its line; those
@@ -175,38 +112,21 @@ function render({ model, el }) {
       const middle = (i + 0.6) * ROW * em,
         at = known(one.value_ms) ? x(one.value_ms) : null;
       if (at === null) {
-        const words = halo(0, middle, "start", one.text).classed("unknown", true);
-        const last =
-          max(
-            state.percentiles.filter((other) => known(other.value_ms)),
-            (other) => x(other.value_ms),
-          ) ?? left - em;
+        const words = addWords(0, middle, one.text).classed("unknown", true);
+        const others = state.percentiles.filter((other) => known(other.value_ms));
+        const last = max(others, (other) => x(other.value_ms)) ?? left - em;
         const from = Math.max(0, Math.min(last + em, width - words.node().getComputedTextLength() - 2.8 * em));
         words.attr("x", from + 2.8 * em);
-        svg
-          .append("line")
-          .attr("class", "unknown")
-          .attr("x1", from)
-          .attr("x2", from + 2.2 * em)
-          .attr("y1", middle)
-          .attr("y2", middle);
+        addLine(svg, "unknown", from, middle, from + 2.2 * em, middle);
         return;
       }
-      svg
-        .append("line")
-        .attr("class", "percentile")
-        .attr("stroke", one.colour)
-        .attr("x1", at)
-        .attr("x2", at)
-        .attr("y1", middle)
-        .attr("y2", bottom);
-      svg
+      addLine(svg, "percentile", at, middle, at, bottom).attr("stroke", one.colour);
+      const dot = svg
         .append("circle")
         .attr("r", 0.3 * em)
-        .attr("cx", at)
-        .attr("cy", middle)
         .attr("fill", one.colour);
-      const words = halo(0, middle, "start", one.text),
+      dot.attr("cx", at).attr("cy", middle);
+      const words = addWords(0, middle, one.text),
         length = words.node().getComputedTextLength(),
         room = 0.6 * em;
       const fits = at + room + length <= width,
@@ -214,26 +134,13 @@ function render({ model, el }) {
       words.attr("x", fits || at - room - length >= 0 ? place : Math.max(width - length, 0));
     }
 
-    function halo(px, py, anchor, words) {
-      return svg
-        .append("text")
-        .attr("class", "words")
-        .attr("x", px)
-        .attr("y", py)
-        .attr("dy", "0.35em")
-        .attr("text-anchor", anchor)
-        .text(words);
+    function addWords(px, py, words) {
+      return addText(svg, "words", px, py, words).attr("dy", "0.35em").attr("text-anchor", "start");
     }
   }
 
-  model.on("change:state", draw);
-  const resize = new ResizeObserver(draw);
-  resize.observe(root.node());
   model.send({ do: "shown" });
-  return () => {
-    resize.disconnect();
-    model.off("change:state", draw);
-  };
+  return listen(model, { "change:state": draw }, root, draw);
 }
 
 export default { render };

@@ -6,9 +6,11 @@
 import { axisBottom } from "d3-axis";
 import { scaleLinear, scaleLog } from "d3-scale";
 import { select } from "d3-selection";
+import { addAxis, emOf, listen, ticked } from "../common/frame.js";
 import { known, plain } from "../common/pure/numbers.js";
 import { symbolPath } from "../common/pure/symbols.js";
 import { decades, roundTicks } from "../common/pure/ticks.js";
+import { addLine, addText } from "../common/shapes.js";
 
 const SPANS = new Set(["strong", "em", "code"]);
 const LARGEST = 1e100;
@@ -95,14 +97,7 @@ function render({ model, el }) {
   }
 
   function guessed() {
-    if (choice)
-      return (
-        inputs
-          .filter(function () {
-            return this.checked;
-          })
-          .data()[0] ?? null
-      );
+    if (choice) return inputs.filter(":checked").data()[0] ?? null;
     const number = inputs.property("valueAsNumber");
     return Number.isFinite(number) && Math.abs(number) < LARGEST ? number : null;
   }
@@ -190,7 +185,7 @@ function render({ model, el }) {
   function drawAxis(guess, { value, low, high }) {
     const { log } = model.get("state");
     const width = status.node().clientWidth,
-      em = parseFloat(getComputedStyle(root.node()).fontSize);
+      em = emOf(root);
     const rows = [1, 2.2, 3.6, 5.1, 5.8, 9].map((row) => (known(guess) ? row : row - 2.4));
     const [above, first, second, below, bottom, height] = rows.map((row) => row * em);
     svg.attr("width", width).attr("height", height);
@@ -204,17 +199,9 @@ function render({ model, el }) {
     const many = Math.max(2, Math.floor(width / (6 * em)));
     const round = log ? roundTicks(x, many) : [];
     const ticks = round.length > 2 ? round : x.ticks(Math.min(many, 6));
-    svg
-      .append("g")
-      .attr("class", "axis")
-      .attr("transform", `translate(0,${bottom})`)
-      .call(axisBottom(x).tickValues(ticks).tickFormat(plain).tickSizeOuter(0));
-    svg
-      .append("text")
-      .attr("class", "axis-label")
-      .attr("x", width / 2)
-      .attr("y", bottom + 2.8 * em)
-      .text(`${unit || "answer"}${log ? ", logarithmic axis" : ""}`);
+    addAxis(svg, 0, bottom).call(ticked(axisBottom(x), ticks, plain, 3));
+    const label = `${unit || "answer"}${log ? ", logarithmic axis" : ""}`;
+    addText(svg, "axis-label", width / 2, bottom + 2.8 * em, label);
     if (known(guess)) mark("guess", GUESS, guess, first, above, `your guess ${plain(guess)}`);
     if (known(low) && known(high)) {
       const bar = svg.append("path").attr("class", "interval");
@@ -223,34 +210,17 @@ function render({ model, el }) {
     mark("answer", ANSWER, value, second, below, `measured ${plain(value)}`);
 
     function mark(name, path, number, y, textY, text) {
-      svg
-        .append("line")
-        .attr("class", "drop")
-        .attr("x1", x(number))
-        .attr("x2", x(number))
-        .attr("y1", y)
-        .attr("y2", bottom);
-      svg
-        .append("path")
-        .attr("class", name)
-        .attr("d", path)
-        .attr("transform", `translate(${x(number)},${y})`);
-      const words = svg.append("text").attr("class", "name").attr("y", textY).text(text);
+      const at = x(number);
+      addLine(svg, "drop", at, y, at, bottom);
+      svg.append("path").attr("class", name).attr("d", path).attr("transform", `translate(${at},${y})`);
+      const words = addText(svg, "name", at, textY, text);
       const half = words.node().getComputedTextLength() / 2;
-      words.attr("x", Math.max(half, Math.min(width - half, x(number))));
+      words.attr("x", Math.max(half, Math.min(width - half, at)));
     }
   }
 
-  model.on("change:state", draw);
-  model.on("change:label", draw);
   draw();
-  const resize = new ResizeObserver(drawAnswer);
-  resize.observe(root.node());
-  return () => {
-    resize.disconnect();
-    model.off("change:state", draw);
-    model.off("change:label", draw);
-  };
+  return listen(model, { "change:state": draw, "change:label": draw }, root, drawAnswer);
 }
 
 export default { render };

@@ -4,13 +4,26 @@
 // `layer` changes), `sizes` (what is left of the model), `points` (by pruning; as it is measured), `whole` (the
 // unpruned model), `where`, `note` and `untested` (in words), and `unfinished` (whether anything is left to measure).
 // The browser writes `kind`, `share`, `layer` and `measuring`, and draws what they say at once.
-import { least, max, min } from "d3-array";
+import { least, max } from "d3-array";
 import { scaleLinear } from "d3-scale";
 import { select } from "d3-selection";
-import { area, curveStep } from "d3-shape";
+import { emOf, labelAxes, listen } from "../common/frame.js";
+import {
+  addChoice,
+  addMenu,
+  addPanel,
+  addSlider,
+  axes,
+  clear,
+  drawAccuracy,
+  drawKey,
+  drawLayers,
+  drawPoints,
+  MARGIN_EM,
+  outline,
+} from "../common/lens.js";
 import { known, percent, plain } from "../common/pure/numbers.js";
-import { symbolPath } from "../common/pure/symbols.js";
-import { axes, FOOT_EM, HEIGHT_EM, MARGIN_EM, panel } from "../common/lens.js";
+import { addRect, addText, say } from "../common/shapes.js";
 
 const KINDS = [
   { kind: "weights", name: "weights to zero", symbol: "symbolCircle" },
@@ -46,10 +59,10 @@ function render({ model, el }) {
   const id = `pruning-lens-${Math.random().toString(36).slice(2)}`;
   const bar = root.append("div").attr("class", "controls");
   const panels = root.append("div").attr("class", "panels");
-  const weights = panel(panels, "weights", "Weights of the layer");
-  const picture = panel(panels, "picture", "The layer as a matrix");
-  const accuracy = panel(panels, "accuracy", "Accuracy of the whole model");
-  const latency = panel(panels, "latency", "Latency of the whole model");
+  const weights = addPanel(panels, "weights", "Weights of the layer");
+  const picture = addPanel(panels, "picture", "The layer as a matrix");
+  const accuracy = addPanel(panels, "accuracy", "Accuracy of the whole model");
+  const latency = addPanel(panels, "latency", "Latency of the whole model");
   const meters = root.append("div").attr("class", "meters");
   const status = root.append("p").attr("role", "status");
   const foot = root.append("div").attr("class", "foot");
@@ -66,47 +79,17 @@ function render({ model, el }) {
   const there = () => model.get("shares")[kind()];
   const place = () => Math.max(0, there().indexOf(model.get("share")));
 
-  const amount = bar.append("div").attr("class", "control");
-  amount.append("label").attr("for", `${id}-share`).text("share pruned");
-  const track = amount.append("div").attr("class", "track");
-  const slider = track
-    .append("input")
-    .attr("type", "range")
-    .attr("id", `${id}-share`)
-    .attr("min", 0)
-    .attr("step", 1)
-    .attr("title", "What share of the weights is set to zero, or of the channels taken out")
-    .on("input", () => write({ share: there()[+slider.property("value")] }));
-  const ticks = track.append("div").attr("class", "ticks").attr("aria-hidden", true);
-  const output = amount.append("b").attr("aria-hidden", true);
-
-  const what = bar.append("fieldset").attr("class", "control").attr("title", "What is pruned");
-  what.append("legend").text("what");
-  const choices = what.selectAll("label").data(KINDS).join("label");
-  const radios = choices
-    .append("input")
-    .attr("type", "radio")
-    .attr("name", `${id}-kind`)
-    .on("change", (_, one) => {
-      const share = least(model.get("shares")[one.kind], (some) => Math.abs(some - model.get("share")));
-      write({ kind: one.kind, share });
-    });
-  choices
-    .append("svg")
-    .attr("class", "mark")
-    .attr("viewBox", "-9 -9 18 18")
-    .append("path")
-    .attr("class", (one) => one.kind)
-    .attr("d", (one) => symbolPath(one.symbol, 130));
-  choices.append("span").text((one) => one.name);
-
-  const menu = bar.append("div").attr("class", "control menu");
-  menu.append("label").attr("for", `${id}-layer`).text("layer");
-  const layer = menu
-    .append("select")
-    .attr("id", `${id}-layer`)
-    .attr("title", "Whose weights are shown")
-    .on("change", () => write({ layer: +layer.property("value") }));
+  const tooltip = "What share of the weights is set to zero, or of the channels taken out";
+  const { box, slider, ticks } = addSlider(bar, `${id}-share`, "share pruned", tooltip);
+  slider.on("input", () => write({ share: there()[+slider.property("value")] }));
+  const output = box.append("b").attr("aria-hidden", true);
+  const radios = addChoice(bar, `${id}-kind`, "what", "What is pruned", KINDS);
+  radios.on("change", (_, one) => {
+    const share = least(model.get("shares")[one.kind], (some) => Math.abs(some - model.get("share")));
+    write({ kind: one.kind, share });
+  });
+  const layer = addMenu(bar, `${id}-layer`, "layer", "Whose weights are shown");
+  layer.on("change", () => write({ layer: +layer.property("value") }));
   button.on("click", () => write({ measuring: !model.get("measuring") }));
 
   // JupyterLab takes the arrow keys for itself, unless the very element that has the focus says that it wants them.
@@ -126,13 +109,7 @@ function render({ model, el }) {
       .attr("class", (tick) => (tick === share ? "on" : null))
       .style("left", (tick) => `${(100 * there().indexOf(tick)) / last}%`);
     radios.property("checked", (one) => one.kind === kind());
-    layer
-      .selectAll("option")
-      .data(model.get("layers"))
-      .join("option")
-      .attr("value", (_, at) => at)
-      .text((name) => name);
-    layer.property("value", model.get("layer"));
+    drawLayers(layer, model);
   }
 
   function drawWeights(view, em) {
@@ -142,44 +119,21 @@ function render({ model, el }) {
     const x = scaleLinear([-view.span, view.span], [0, 1]),
       y = scaleLinear([0, 1.05 * (max(/** @type {number[]} */ (all)) || 1)], [0, 1]);
     const { g, top, bottom } = axes(weights, em, { x, y, xLabel: "weight", yLabel: "share of the weights, %" });
-    const bin = (2 * view.span) / all.length;
-    const shape = area()
-      .x((_, at) => x(-view.span + (at + 0.5) * bin))
-      .y0(bottom)
-      .y1((/** @type {any} */ share) => y(share))
-      .curve(curveStep);
+    const shape = outline(x, y, view.span, bottom);
     g.append("path").attr("class", "gone").attr("d", shape(all));
     if (left) g.append("path").attr("class", `left ${kind()}`).attr("d", shape(left));
     const reach = Math.min(cut, view.span);
     if (reach > 0) {
-      g.append("rect")
-        .attr("class", "cut")
-        .attr("x", x(-reach))
-        .attr("width", x(reach) - x(-reach))
-        .attr("y", top)
-        .attr("height", bottom - top);
+      addRect(g, "cut", x(-reach), top, x(reach) - x(-reach), bottom - top);
       g.append("path")
         .attr("class", "cut-edge")
         .attr("d", `M${x(-reach)},${top}V${bottom}M${x(reach)},${top}V${bottom}`);
     }
-    const entries = left
-      ? [
-          ["gone", "pruned"],
-          [`left ${kind()}`, "left"],
-        ]
-      : [["gone", "all weights: which ones go is not known"]];
+    const gone = left ? "pruned" : "all weights: which ones go is not known";
+    const entries = [["gone", gone]];
+    if (left) entries.push([`left ${kind()}`, "left"]);
     if (cut > 0) entries.push(["cut", `up to ${plain(cut)}: cut off`]);
-    weights.words
-      .selectAll("span.key")
-      .data(entries, (entry) => entry[0])
-      .join((enter) => {
-        const key = enter.append("span").attr("class", "key");
-        key.append("i").attr("class", (entry) => entry[0]);
-        key.append("span");
-        return key;
-      })
-      .select("span")
-      .text((entry) => entry[1]);
+    drawKey(weights.words, entries);
   }
 
   function drawPicture(view, em) {
@@ -187,46 +141,26 @@ function render({ model, el }) {
       weighing = kind() === "weights";
     const across = view.cells[0].length,
       down = view.cells.length;
-    const width = Math.max(picture.figure.node().clientWidth, 12 * em),
-      height = HEIGHT_EM * em;
-    const svg = picture.svg.attr("width", width).attr("height", height);
-    svg.selectAll("*").remove();
+    const { width, height } = clear(picture, em);
     const left = 2.6 * em,
       right = width - MARGIN_EM.right * em,
       top = 0.8 * em,
       bottom = height - 2.2 * em;
     // Cells as large as fit, and no larger than a finger: a matrix of ten rows need not fill the panel.
     const cell = [Math.min((right - left) / across, 1.5 * em), Math.min((bottom - top) / down, 1.5 * em)];
-    const g = svg.append("g").attr("transform", `translate(${left},${top})`);
-    const told = weighing || lines;
-    g.append("rect")
-      .attr("class", "matrix")
-      .attr("width", across * cell[0])
-      .attr("height", down * cell[1]);
+    const wide = across * cell[0],
+      high = down * cell[1];
+    const g = picture.svg.append("g").attr("transform", `translate(${left},${top})`);
+    addRect(g, "matrix", 0, 0, wide, high);
     const stays = weighing ? (shares) => shares > place() : (_, r, c) => lines.rows[r] && lines.columns[c];
-    if (told) {
+    if (weighing || lines) {
       g.append("path")
         .attr("class", `left ${kind()}`)
         .attr("transform", `scale(${cell})`)
         .attr("d", cellsPath(view.cells, stays));
-    } else {
-      g.append("text")
-        .attr("class", "axis-label")
-        .attr("x", (across * cell[0]) / 2)
-        .attr("y", (down * cell[1]) / 2)
-        .text("not known");
-    }
-    svg
-      .append("text")
-      .attr("class", "axis-label")
-      .attr("x", left + (across * cell[0]) / 2)
-      .attr("y", top + down * cell[1] + 1.5 * em)
-      .text("weights of a channel");
-    svg
-      .append("text")
-      .attr("class", "axis-label")
-      .attr("transform", `translate(${1.5 * em},${top + (down * cell[1]) / 2}) rotate(-90)`)
-      .text("channels");
+    } else addText(g, "axis-label", wide / 2, high / 2, "not known");
+    const matrix = { left, right: left + wide, top, bottom: top + high };
+    labelAxes(picture.svg, matrix, "weights of a channel", matrix.bottom + 1.5 * em, "channels", 1.5 * em);
     const cropped = across < view.columns || down < view.rows;
     const zero = view.zero[kind()][place()];
     picture.words.text(
@@ -270,147 +204,48 @@ function render({ model, el }) {
       );
   }
 
-  function listed() {
-    const points = model.get("points");
-    return Object.entries(points).map(([name, point]) => {
-      const [which, share] = name.split("-");
-      return { ...point, name, share: +share, one: KINDS.find((one) => one.kind === which) };
-    });
-  }
-
-  /**
-   * @param {ReturnType<typeof panel>} target
-   * @param {number} em
-   * @param {{ value: string, low: string, high: string, line: number, band?: number[], y: any, yLabel: string,
-   *   yFormat: (value: number) => string }} how `value`, `low` and `high` name what is drawn of a point
-   */
-  function drawChart(target, em, { value, low, high, line, band, y, yLabel, yFormat }) {
+  // The points of the whole model over the share pruned, hollow where `value` is not known. What is shown lies on top,
+  // and the two kinds beside each other where they share a place.
+  function overShares(value, em) {
     const x = scaleLinear([0, 100], [0, 1]);
-    // What is shown lies on top, and the two kinds beside each other where they share a place.
-    const points = listed().sort((a, b) => +(a.one.kind === kind()) - +(b.one.kind === kind())),
-      waiting = points.some((point) => !known(point[value]));
-    const { g, left, right, top, bottom } = axes(target, em, {
+    const points = Object.entries(model.get("points")).map(([name, point]) => {
+      const [which, share] = name.split("-"),
+        other = which !== kind();
+      return {
+        ...point,
+        kind: which,
+        share: +share,
+        symbol: KINDS.find((one) => one.kind === which).symbol,
+        other,
+        look: `${which}${other ? " other" : ""}${known(point[value]) ? "" : " hollow"}`,
+        current: !other && +share === model.get("share"),
+      };
+    });
+    return {
+      points: points.sort((a, b) => +b.other - +a.other),
       x,
-      y,
       xLabel: "share pruned, %",
-      yLabel,
       xTicks: [0, 25, 50, 75, 100],
-      yFormat,
-      foot: waiting ? FOOT_EM * em : 0,
-    });
-    if (band) {
-      g.append("rect")
-        .attr("class", "whole-band")
-        .attr("x", left)
-        .attr("width", right - left)
-        .attr("y", y(band[1]))
-        .attr("height", Math.max(1, y(band[0]) - y(band[1])));
-    }
-    if (known(line))
-      g.append("line")
-        .attr("class", "whole")
-        .attr("x1", left)
-        .attr("x2", right)
-        .attr("y1", y(line))
-        .attr("y2", y(line));
-    const here = x(model.get("share"));
-    g.append("line").attr("class", "here").attr("x1", here).attr("x2", here).attr("y1", top).attr("y2", bottom);
-    const drawn = g
-      .selectAll("g.point")
-      .data(points)
-      .join("g")
-      .attr("data-state", (point) => point.state)
-      .attr(
-        "class",
-        (point) =>
-          `point ${point.one.kind}${point.one.kind === kind() ? "" : " other"}${known(point[value]) ? "" : " hollow"}`,
-      )
-      .attr(
-        "transform",
-        (point) =>
-          `translate(${x(point.share) + (point.one.kind === "weights" ? -0.25 : 0.25) * em},${known(point[value]) ? y(point[value]) : bottom - 0.8 * em})`,
-      )
-      .on("click", (_, point) => write({ kind: point.one.kind, share: point.share }));
-    drawn.append("title").text((point) => point.words);
-    drawn
-      .filter((point) => known(point[low]))
-      .append("path")
-      .attr("class", "interval")
-      .attr("d", (point) => {
-        const up = y(point[high]) - y(point[value]),
-          down = y(point[low]) - y(point[value]);
-        return `M0,${up}V${down}M-4,${up}H4M-4,${down}H4`;
-      });
-    drawn
-      .append("path")
-      .attr("class", "symbol")
-      .attr("d", (point) => symbolPath(point.one.symbol, 0.36 * em * em));
-    drawn
-      .filter((point) => point.state === "failed")
-      .append("path")
-      .attr("class", "failed")
-      .attr("d", "M-4,-4L4,4M-4,4L4,-4");
-    drawn
-      .filter((point) => point.one.kind === kind() && point.share === model.get("share"))
-      .append("circle")
-      .attr("class", "current")
-      .attr("r", 0.65 * em);
-    if (!waiting) return;
-    g.append("line")
-      .attr("class", "waiting")
-      .attr("x1", left)
-      .attr("x2", right)
-      .attr("y1", bottom - FOOT_EM * em)
-      .attr("y2", bottom - FOOT_EM * em);
-    g.append("text")
-      .attr("class", "waiting")
-      .attr("x", (left + right) / 2)
-      .attr("y", bottom - 1.6 * em)
-      .text(
-        points.every((point) => point.state === "known" || point.state === "failed") ? "not known" : "not measured yet",
-      );
+      here: model.get("share"),
+      across: (point) => x(point.share) + (point.kind === "weights" ? -0.25 : 0.25) * em,
+      choose: (point) => write({ kind: point.kind, share: point.share }),
+    };
   }
 
-  function range(points, names) {
-    /** @type {number[]} */
-    const numbers = points.flatMap((point) => names.map((name) => point[name])).filter(known);
-    return [min(numbers), max(numbers)];
-  }
-
-  function drawAccuracy(em) {
-    accuracy.figure.attr("hidden", model.get("untested") ? true : null);
-    if (model.get("untested")) return;
-    const whole = model.get("whole");
-    const [low, high] = range([...listed(), whole], ["accuracy", "low", "high"]);
-    const room = known(low) ? Math.max(0.01, 0.08 * (high - low)) : 0;
-    const y = scaleLinear(known(low) ? [Math.max(0, low - room), Math.min(1, high + room)] : [0, 1], [0, 1]);
-    drawChart(accuracy, em, {
-      value: "accuracy",
-      low: "low",
-      high: "high",
-      y,
-      yLabel: "accuracy, %",
-      yFormat: percent,
-      line: whole.accuracy,
-      band: known(whole.low) ? [whole.low, whole.high] : null,
-    });
-    accuracy.words.text(
-      known(whole.accuracy)
-        ? `line: unpruned, ${percent(whole.accuracy)}%; bars: 95 % intervals`
-        : "bars: 95 % intervals",
-    );
-  }
-
-  function drawLatency(em) {
-    const [, high] = range(listed(), ["ratio", "ratio_high"]);
-    const y = scaleLinear([0, Math.max(1.15, 1.05 * (high ?? 1))], [0, 1]);
-    drawChart(latency, em, {
+  function drawWholeModel(em) {
+    const untested = model.get("untested"),
+      whole = model.get("whole");
+    drawAccuracy(accuracy, em, { ...overShares("accuracy", em), untested, name: "unpruned", whole });
+    const how = overShares("ratio", em);
+    const highest = max(how.points.flatMap((point) => [point.ratio, point.ratio_high]).filter(known));
+    drawPoints(latency, em, {
+      ...how,
+      y: scaleLinear([0, Math.max(1.15, 1.05 * (highest ?? 1))], [0, 1]),
+      yLabel: "times unpruned",
+      yFormat: plain,
       value: "ratio",
       low: "ratio_low",
       high: "ratio_high",
-      y,
-      yLabel: "times unpruned",
-      yFormat: plain,
       line: 1,
     });
     latency.words.text(`line: unpruned; ${model.get("where")}`);
@@ -425,8 +260,7 @@ function render({ model, el }) {
     else if (!share) parts.push(model.get("whole").words);
     else parts.push(`Accuracy and latency are measured at ${measured.join(", ")}%, not at ${share}%.`);
     if (model.get("untested")) parts.push(model.get("untested"));
-    const text = parts.join(" ");
-    if (status.text() !== text) status.text(text);
+    say(status, parts.join(" "));
     note.text(model.get("note"));
     button
       .attr("hidden", model.get("unfinished") ? null : true)
@@ -436,42 +270,18 @@ function render({ model, el }) {
   function draw() {
     const view = model.get("view");
     if (!view.words || !root.node().clientWidth) return;
-    const em = parseFloat(getComputedStyle(root.node()).fontSize);
-    const wide = root.node().clientWidth / em;
+    const em = emOf(root),
+      wide = root.node().clientWidth / em;
     panels.attr("data-columns", COLUMNS.find(([least]) => wide >= least)[1]);
     drawControls();
     drawWeights(view, em);
     drawPicture(view, em);
     drawMeters();
-    drawAccuracy(em);
-    drawLatency(em);
+    drawWholeModel(em);
     drawWords(view);
   }
 
-  const events = [
-    "layers",
-    "layer",
-    "view",
-    "sizes",
-    "points",
-    "whole",
-    "kind",
-    "share",
-    "where",
-    "note",
-    "untested",
-    "measuring",
-    "unfinished",
-  ]
-    .map((name) => `change:${name}`)
-    .join(" ");
-  model.on(events, draw);
-  const resize = new ResizeObserver(draw);
-  resize.observe(root.node());
-  return () => {
-    resize.disconnect();
-    model.off(events, draw);
-  };
+  return listen(model, { change: draw }, root, draw);
 }
 
 export default { render };

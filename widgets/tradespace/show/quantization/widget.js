@@ -4,18 +4,28 @@
 // precision; as it is measured), `note` and `untested` (in words), and `unfinished` (whether anything is left to
 // measure). The browser writes `bits`, `per_channel`, `channel`, `layer` and `measuring`, and draws whatever they say
 // without waiting for the kernel.
-import { max, min } from "d3-array";
+import { max } from "d3-array";
 import { scaleLinear, scalePoint } from "d3-scale";
 import { select } from "d3-selection";
-import { area, curveStep } from "d3-shape";
-import { known, percent } from "../common/pure/numbers.js";
-import { symbolPath } from "../common/pure/symbols.js";
-import { axes, FOOT_EM, panel } from "../common/lens.js";
+import { emOf, listen } from "../common/frame.js";
+import {
+  addChoice,
+  addMenu,
+  addPanel,
+  addSlider,
+  axes,
+  drawAccuracy,
+  drawKey,
+  drawLayers,
+  outline,
+} from "../common/lens.js";
+import { percent } from "../common/pure/numbers.js";
+import { say } from "../common/shapes.js";
 
 const BITS = [8, 6, 5, 4, 3, 2];
 const STEPS = [
-  { own: true, name: "a step for each channel", symbol: "symbolCircle", suffix: "" },
-  { own: false, name: "one step for the tensor", symbol: "symbolSquare", suffix: "-tensor" },
+  { kind: "own", own: true, name: "a step for each channel", symbol: "symbolCircle", suffix: "" },
+  { kind: "shared", own: false, name: "one step for the tensor", symbol: "symbolSquare", suffix: "-tensor" },
 ];
 const CHANNELS = ["typical", "narrowest", "widest"];
 // From how many em of width there are how many panels in a row.
@@ -30,9 +40,9 @@ function render({ model, el }) {
   const id = `quantization-lens-${Math.random().toString(36).slice(2)}`;
   const bar = root.append("div").attr("class", "controls");
   const panels = root.append("div").attr("class", "panels");
-  const weights = panel(panels, "weights", "Weights and their levels");
-  const errors = panel(panels, "errors", "Rounding error");
-  const accuracy = panel(panels, "accuracy", "Accuracy of the whole model");
+  const weights = addPanel(panels, "weights", "Weights and their levels");
+  const errors = addPanel(panels, "errors", "Rounding error");
+  const accuracy = addPanel(panels, "accuracy", "Accuracy of the whole model");
   const status = root.append("p").attr("role", "status");
   const foot = root.append("div").attr("class", "foot");
   const note = foot.append("span"),
@@ -46,59 +56,21 @@ function render({ model, el }) {
 
   const precision = () => `w${model.get("bits")}${STEPS.find((one) => one.own === model.get("per_channel")).suffix}`;
 
-  const width = bar.append("div").attr("class", "control");
-  width.append("label").attr("for", `${id}-bits`).text("bits of a weight");
-  const track = width.append("div").attr("class", "track");
-  const slider = track
-    .append("input")
-    .attr("type", "range")
-    .attr("id", `${id}-bits`)
-    .attr("min", 0)
-    .attr("max", BITS.length - 1)
-    .attr("step", 1)
-    .attr("title", "How many bits a weight is rounded to: fewer to the right")
-    .on("input", () => write({ bits: BITS[+slider.property("value")] }));
-  const ticks = track
-    .append("div")
-    .attr("class", "ticks")
-    .attr("aria-hidden", true)
+  const tooltip = "How many bits a weight is rounded to: fewer to the right";
+  const { slider, ticks } = addSlider(bar, `${id}-bits`, "bits of a weight", tooltip);
+  slider.attr("max", BITS.length - 1).on("input", () => write({ bits: BITS[+slider.property("value")] }));
+  const bitTicks = ticks
     .selectAll("span")
     .data(BITS)
     .join("span")
     .text((bits) => bits);
-
-  const scale = bar
-    .append("fieldset")
-    .attr("class", "control")
-    .attr("title", "What shares a step: the distance of two levels");
-  scale.append("legend").text("step");
-  const choices = scale.selectAll("label").data(STEPS).join("label");
-  const radios = choices
-    .append("input")
-    .attr("type", "radio")
-    .attr("name", `${id}-step`)
-    .on("change", (_, one) => write({ per_channel: one.own }));
-  choices
-    .append("svg")
-    .attr("class", "mark")
-    .attr("viewBox", "-9 -9 18 18")
-    .append("path")
-    .attr("class", (one) => (one.own ? "own" : "shared"))
-    .attr("d", (one) => symbolPath(one.symbol, 130));
-  choices.append("span").text((one) => one.name);
-
-  function menu(name, label, title) {
-    const box = bar.append("div").attr("class", "control menu");
-    box.append("label").attr("for", `${id}-${name}`).text(label);
-    return box.append("select").attr("id", `${id}-${name}`).attr("title", title);
-  }
-  const layer = menu("layer", "layer", "Whose weights are shown").on("change", () =>
-    write({ layer: +layer.property("value") }),
-  );
-  const channel = menu("channel", "channel shown", "One channel of the layer, by how far its weights reach").on(
-    "change",
-    () => write({ channel: channel.property("value") }),
-  );
+  const radios = addChoice(bar, `${id}-step`, "step", "What shares a step: the distance of two levels", STEPS);
+  radios.on("change", (_, one) => write({ per_channel: one.own }));
+  const layer = addMenu(bar, `${id}-layer`, "layer", "Whose weights are shown");
+  layer.on("change", () => write({ layer: +layer.property("value") }));
+  const reach = "One channel of the layer, by how far its weights reach";
+  const channel = addMenu(bar, `${id}-channel`, "channel shown", reach);
+  channel.on("change", () => write({ channel: channel.property("value") }));
   channel
     .selectAll("option")
     .data(CHANNELS)
@@ -113,15 +85,9 @@ function render({ model, el }) {
   function drawControls() {
     const bits = model.get("bits");
     slider.property("value", BITS.indexOf(bits)).attr("aria-valuetext", `${bits} bits, ${2 ** bits - 1} levels`);
-    ticks.attr("class", (one) => (one === bits ? "on" : null));
+    bitTicks.attr("class", (one) => (one === bits ? "on" : null));
     radios.property("checked", (one) => one.own === model.get("per_channel"));
-    layer
-      .selectAll("option")
-      .data(model.get("layers"))
-      .join("option")
-      .attr("value", (_, place) => place)
-      .text((name) => name);
-    layer.property("value", model.get("layer"));
+    drawLayers(layer, model);
     channel.property("value", model.get("channel"));
   }
 
@@ -132,13 +98,7 @@ function render({ model, el }) {
     const x = scaleLinear([-view.span, view.span], [0, 1]);
     const y = scaleLinear([0, 1.05 * max([...view.shares, ...one.shares])], [0, 1]);
     const { g, top, bottom } = axes(weights, em, { x, y, xLabel: "weight", yLabel: "share of the weights, %" });
-    const bin = (2 * view.span) / view.shares.length;
-    const middle = (_, place) => x(-view.span + (place + 0.5) * bin);
-    const shape = area()
-      .x(middle)
-      .y0(bottom)
-      .y1((/** @type {any} */ share) => y(share))
-      .curve(curveStep);
+    const shape = outline(x, y, view.span, bottom);
     const behind = g.append("path"),
       bars = g.append("g"),
       before = g.append("path");
@@ -157,17 +117,11 @@ function render({ model, el }) {
       .attr("d", levels.map((level) => `M${x(level)},${top}V${bottom}`).join(""))
       .style("stroke-width", apart > 6 ? 2 : 1)
       .style("stroke-opacity", apart > 6 ? 0.9 : apart > 3 ? 0.5 : 0.18);
-    const key = weights.words.text("");
-    const entries = [
+    drawKey(weights.words, [
       ["layer", `${view.name}: ${view.rows} × ${view.columns}`],
       ["channel", `channel ${one.place}`],
       ["levels", `its ${2 ** model.get("bits") - 1} levels`],
-    ];
-    for (const [name, text] of entries) {
-      const entry = key.append("span").attr("class", "key");
-      entry.append("i").attr("class", name);
-      entry.append("span").text(text);
-    }
+    ]);
   }
 
   function drawErrors(view, em) {
@@ -194,108 +148,31 @@ function render({ model, el }) {
     errors.words.text(`${moved}${percent(rounding.zero)}% become zero`);
   }
 
-  function drawAccuracy(em) {
-    accuracy.figure.attr("hidden", model.get("untested") ? true : null);
-    if (model.get("untested")) return;
+  function drawWholeModel(em) {
     const all = model.get("accuracy"),
-      whole = all.fp32;
+      x = scalePoint(BITS, [0, 1]).padding(0.5);
     const points = STEPS.flatMap((one) =>
-      BITS.map((bits) => ({ ...all[`w${bits}${one.suffix}`], bits, one, name: `w${bits}${one.suffix}` })),
-    );
-    const told = [...points, whole].filter((point) => point && known(point.accuracy));
-    const low = min(told, (point) => point.low ?? point.accuracy) ?? 0,
-      high = max(told, (point) => point.high ?? point.accuracy) ?? 1;
-    const room = Math.max(0.01, 0.08 * (high - low));
-    const x = scalePoint(BITS, [0, 1]).padding(0.5);
-    const y = scaleLinear([Math.max(0, low - room), Math.min(1, high + room)], [0, 1]);
-    points.sort((a, b) => +(a.one.own === model.get("per_channel")) - +(b.one.own === model.get("per_channel")));
-    const waiting = points.some((point) => !known(point.accuracy));
-    const { g, left, right, bottom } = axes(accuracy, em, {
+      BITS.map((bits) => {
+        const name = `w${bits}${one.suffix}`,
+          other = one.own !== model.get("per_channel");
+        const look = `${one.kind}${other ? " other" : ""}`;
+        return { ...all[name], ...one, bits, other, look, current: name === precision() };
+      }),
+    ).sort((a, b) => +b.other - +a.other);
+    drawAccuracy(accuracy, em, {
+      untested: model.get("untested"),
+      name: "fp32",
+      whole: all.fp32,
+      points,
       x,
-      y,
       xLabel: "bits of a weight",
-      yLabel: "accuracy, %",
       xTicks: BITS,
       xFormat: String,
-      yFormat: percent,
-      foot: waiting ? FOOT_EM * em : 0,
+      across: (point) => x(point.bits) + (point.own ? -0.45 : 0.45) * em,
+      choose: (point) => write({ bits: point.bits, per_channel: point.own }),
     });
-    if (whole && known(whole.accuracy)) {
-      if (known(whole.low)) {
-        g.append("rect")
-          .attr("class", "whole-band")
-          .attr("x", left)
-          .attr("width", right - left)
-          .attr("y", y(whole.high))
-          .attr("height", Math.max(1, y(whole.low) - y(whole.high)));
-      }
-      g.append("line")
-        .attr("class", "whole")
-        .attr("x1", left)
-        .attr("x2", right)
-        .attr("y1", y(whole.accuracy))
-        .attr("y2", y(whole.accuracy));
-    }
-    const place = (point) => [
-      x(point.bits) + (point.one.own ? -0.45 : 0.45) * em,
-      known(point.accuracy) ? y(point.accuracy) : bottom - 0.8 * em,
-    ];
-    const drawn = g
-      .selectAll("g.point")
-      .data(points)
-      .join("g")
-      .attr("data-state", (point) => point.state)
-      .attr(
-        "class",
-        (point) =>
-          `point ${point.one.own ? "own" : "shared"}${point.one.own === model.get("per_channel") ? "" : " other"}`,
-      )
-      .attr("transform", (point) => `translate(${place(point)})`)
-      .on("click", (_, point) => write({ bits: point.bits, per_channel: point.one.own }));
-    drawn.append("title").text((point) => point.words);
-    drawn
-      .filter((point) => known(point.low))
-      .append("path")
-      .attr("class", "interval")
-      .attr("d", (point) => {
-        const up = y(point.high) - y(point.accuracy),
-          down = y(point.low) - y(point.accuracy);
-        return `M0,${up}V${down}M-4,${up}H4M-4,${down}H4`;
-      });
-    drawn
-      .append("path")
-      .attr("class", "symbol")
-      .attr("d", (point) => symbolPath(point.one.symbol, 0.36 * em * em));
-    drawn
-      .filter((point) => point.state === "failed")
-      .append("path")
-      .attr("class", "failed")
-      .attr("d", "M-4,-4L4,4M-4,4L4,-4");
-    drawn
-      .filter((point) => point.name === precision())
-      .append("circle")
-      .attr("class", "current")
-      .attr("r", 0.65 * em);
-    accuracy.words.text(
-      whole && known(whole.accuracy)
-        ? `line: fp32, ${percent(whole.accuracy)}%; bars: 95 % intervals`
-        : "bars: 95 % intervals",
-    );
+    if (model.get("untested")) return;
     accuracy.svg.attr("aria-label", `Accuracy of the whole model. ${points.map((point) => point.words).join(" ")}`);
-    if (!waiting) return;
-    g.append("line")
-      .attr("class", "waiting")
-      .attr("x1", left)
-      .attr("x2", right)
-      .attr("y1", bottom - FOOT_EM * em)
-      .attr("y2", bottom - FOOT_EM * em);
-    g.append("text")
-      .attr("class", "waiting")
-      .attr("x", (left + right) / 2)
-      .attr("y", bottom - 1.6 * em)
-      .text(
-        points.every((point) => point.state === "known" || point.state === "failed") ? "not known" : "not measured yet",
-      );
   }
 
   function drawWords(view) {
@@ -304,8 +181,7 @@ function render({ model, el }) {
     const parts = [view.words[now], view.channel_words[model.get("channel")][now]];
     if (model.get("untested")) parts.push(model.get("untested"));
     else parts.push(...[all[now], all.fp32].filter(Boolean).map((point) => point.words));
-    const text = parts.join(" ");
-    if (status.text() !== text) status.text(text);
+    say(status, parts.join(" "));
     note.text(model.get("note"));
     button
       .attr("hidden", model.get("unfinished") ? null : true)
@@ -315,38 +191,17 @@ function render({ model, el }) {
   function draw() {
     const view = model.get("view");
     if (!view.words || !root.node().clientWidth) return;
-    const em = parseFloat(getComputedStyle(root.node()).fontSize);
-    const wide = root.node().clientWidth / em;
+    const em = emOf(root),
+      wide = root.node().clientWidth / em;
     panels.attr("data-columns", COLUMNS.find(([least]) => wide >= least)[1]);
     drawControls();
     drawWeights(view, em);
     drawErrors(view, em);
-    drawAccuracy(em);
+    drawWholeModel(em);
     drawWords(view);
   }
 
-  const events = [
-    "layers",
-    "layer",
-    "view",
-    "accuracy",
-    "bits",
-    "per_channel",
-    "channel",
-    "note",
-    "untested",
-    "measuring",
-    "unfinished",
-  ]
-    .map((name) => `change:${name}`)
-    .join(" ");
-  model.on(events, draw);
-  const resize = new ResizeObserver(draw);
-  resize.observe(root.node());
-  return () => {
-    resize.disconnect();
-    model.off(events, draw);
-  };
+  return listen(model, { change: draw }, root, draw);
 }
 
 export default { render };

@@ -1,5 +1,6 @@
 // A row of numbers with their units and intervals, and a sentence that a screen reader speaks when it changes.
 import { select } from "d3-selection";
+import { say } from "../common/shapes.js";
 
 const PARTS = ["label", "value", "interval", "origin"];
 
@@ -7,11 +8,6 @@ function render({ model, el }) {
   const root = select(el).append("div").attr("class", "tradespace tradespace-tiles");
   const list = root.append("div").attr("class", "list");
   const sentence = root.append("p").attr("role", "status");
-
-  // What stays as it is costs no new layout.
-  function say(part, words) {
-    if (part.text() !== words) part.text(words);
-  }
 
   function draw() {
     const tiles = list

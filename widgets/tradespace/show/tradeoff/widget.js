@@ -6,13 +6,16 @@
 import { extent, max } from "d3-array";
 import { axisBottom, axisLeft } from "d3-axis";
 import { scaleLinear, scaleLog } from "d3-scale";
-import { pointer, select } from "d3-selection";
-import * as shapes from "d3-shape";
-import { nearest } from "../common/pure/hit.js";
-import { known, plain, short } from "../common/pure/numbers.js";
+import { select } from "d3-selection";
+import { curveStepAfter, line } from "d3-shape";
+import { addAxis, addClipped, labelAxes, listen, ticked, twoPanels } from "../common/frame.js";
+import { addTip, nameRows } from "../common/hover.js";
+import { addEntry, addRings, addStar, drawMarks } from "../common/legend.js";
+import { known, plain, short, within } from "../common/pure/numbers.js";
 import { symbolPath } from "../common/pure/symbols.js";
 import { decades, logTicks, percents } from "../common/pure/ticks.js";
 import { download, downloadPng, standalone } from "../common/save.js";
+import { addLine, addRect, addText, cover, stretch } from "../common/shapes.js";
 
 const PANELS = [
   {
@@ -21,7 +24,6 @@ const PANELS = [
     label: "items per second",
     scale: scaleLog,
     frontier: "throughput_frontier",
-    curve: shapes.curveStepAfter,
     connect: true,
     limit: "min_throughput_per_s",
   },
@@ -31,7 +33,6 @@ const PANELS = [
     label: "accuracy, %",
     scale: scaleLinear,
     frontier: "accuracy_frontier",
-    curve: shapes.curveStepAfter,
     low: "accuracy_lo",
     high: "accuracy_hi",
     limit: "min_accuracy",
@@ -43,10 +44,7 @@ const MEDIAN = "latency_p50_ms",
   X_LIMIT = "max_latency_ms";
 // In pixels at a type size of 15: all of it grows with the type.
 const MARGIN = { top: 34, right: 16, bottom: 54, left: 66 },
-  HEIGHT = 420,
-  STACK_BELOW = 700,
-  HOVER = 24,
-  TYPE = 15;
+  HEIGHT = 420;
 // Of the accuracies, those worth a scale: a model that was ruined would press all others together.
 const WORTH = 0.3;
 // How much is seen of points within the limits, and outside.
@@ -62,11 +60,12 @@ function render({ model, el }) {
   const points = plot.append("canvas").attr("role", "img");
   const svg = plot.append("svg").attr("role", "img").attr("aria-label", "Latency, throughput and accuracy");
   const status = root.append("p").attr("role", "status");
-  const tooltip = root.append("div").attr("class", "tip").attr("hidden", true);
+  const tip = addTip(root);
   const hatch = `hatch-${Math.random().toString(36).slice(2)}`;
   let panels = [],
-    type = TYPE,
-    drawnAt = null;
+    drawnAt = null,
+    drawnOver = null,
+    painted = null;
 
   for (const kind of ["PNG", "SVG", "CSV"]) {
     saving
@@ -95,8 +94,6 @@ function render({ model, el }) {
     return whole;
   }
 
-  let painted = null;
-
   function paintPoints() {
     const { feasible = [] } = model.get("state");
     if (painted?.length === feasible.length && painted.every((row, i) => row === feasible[i])) return;
@@ -106,8 +103,8 @@ function render({ model, el }) {
       g = node.getContext("2d");
     g.setTransform(ratio, 0, 0, ratio, 0, 0);
     g.clearRect(0, 0, node.width, node.height);
-    const within = new Set(feasible);
-    for (const one of panels) one.paintPoints(g, within);
+    const met = new Set(feasible);
+    for (const one of panels) one.paintPoints(g, met);
   }
 
   // Which latency the panels are drawn over.
@@ -121,41 +118,13 @@ function render({ model, el }) {
     const entries = Object.entries(model.get("marks"))
       .filter(([name]) => timed.has(name))
       .map(([name, mark]) => ({ name, ...mark }));
-    const items = legend.selectAll("span.precision").data(entries, (entry) => entry.name);
-    items.exit().remove();
-    const added = items.enter().insert("span", "span.fixed").attr("class", "precision");
-    added
-      .append("svg")
-      .attr("viewBox", "-10 -10 20 20")
-      .append("path")
-      .attr("d", (entry) => symbolPath(entry.symbol, 110))
-      .attr("fill", (entry) => entry.colour);
-    added.append("span").text((entry) => entry.name);
+    drawMarks(legend, entries);
     if (!legend.select("span.fixed").empty()) return;
-    /** @type {[string, (svg: any) => unknown][]} */
-    const fixed = [
-      ["frontier within limits", (s) => s.append("path").attr("class", "frontier").attr("d", "M-9,5H0V-5H9")],
-      ["you are here", (s) => s.append("circle").attr("class", "current").attr("r", 7)],
-      ["predicted", (s) => s.append("circle").attr("class", "current predicted").attr("r", 7)],
-      ["best within limits", (s) => s.append("path").attr("class", "choice").attr("d", symbolPath("symbolStar", 110))],
-      [
-        "outside limits",
-        (s) =>
-          s
-            .append("rect")
-            .attr("class", "veil")
-            .attr("fill", `url(#${hatch})`)
-            .attr("x", -9)
-            .attr("y", -7)
-            .attr("width", 18)
-            .attr("height", 14),
-      ],
-    ];
-    for (const [name, draw] of fixed) {
-      const item = legend.append("span").attr("class", "fixed");
-      draw(item.append("svg").attr("viewBox", "-10 -10 20 20"));
-      item.append("span").text(name);
-    }
+    const stairs = addEntry(legend, "fixed", "frontier within limits").append("path").attr("class", "frontier");
+    stairs.attr("d", "M-9,5H0V-5H9");
+    addRings(legend, "fixed");
+    addStar(legend, "fixed");
+    addRect(addEntry(legend, "fixed", "outside limits"), "veil", -9, -7, 18, 14).attr("fill", `url(#${hatch})`);
   }
 
   // The words below grow and shrink with each move: what is drawn depends on width and type alone.
@@ -166,19 +135,12 @@ function render({ model, el }) {
   }
 
   function layout() {
-    type = parseFloat(getComputedStyle(root.node()).fontSize) / TYPE;
-    const width = root.node().clientWidth || 1100,
-      height = HEIGHT * type;
-    const stacked = width < STACK_BELOW * type;
-    const panelWidth = stacked ? width : width / PANELS.length;
-    const total = stacked ? height * PANELS.length : height,
-      ratio = window.devicePixelRatio || 1;
-    svg.attr("width", width).attr("height", total);
-    points
-      .attr("width", Math.round(width * ratio))
-      .attr("height", Math.round(total * ratio))
-      .style("width", `${width}px`)
-      .style("height", `${total}px`);
+    const sizes = twoPanels(root, HEIGHT),
+      { width, height } = sizes;
+    const ratio = window.devicePixelRatio || 1;
+    svg.attr("width", width).attr("height", height);
+    points.attr("width", Math.round(width * ratio)).attr("height", Math.round(height * ratio));
+    points.style("width", `${width}px`).style("height", `${height}px`);
     svg.selectAll("*").remove();
     const pattern = svg
       .append("defs")
@@ -191,12 +153,9 @@ function render({ model, el }) {
     pattern.append("rect").attr("width", 8).attr("height", 8).attr("class", "veil-ground");
     pattern.append("line").attr("y2", 8).attr("class", "veil-line");
     panels = PANELS.map((spec, i) => {
-      const place = stacked ? [0, i * height] : [i * panelWidth, 0];
-      const g = svg
-        .append("g")
-        .attr("class", `panel ${spec.title.toLowerCase()}`)
-        .attr("transform", `translate(${place})`);
-      return panel(g, spec, panelWidth, height, place);
+      const g = svg.append("g").attr("class", `panel ${spec.title.toLowerCase()}`);
+      g.attr("transform", `translate(${sizes.placeOf(i)})`);
+      return panel(g, spec, sizes, sizes.placeOf(i));
     });
     drawData();
   }
@@ -207,8 +166,6 @@ function render({ model, el }) {
     drawLegend();
     drawState();
   }
-
-  let drawnOver = null;
 
   function drawState() {
     if (drawnOver !== null && drawnOver !== latency()) {
@@ -222,38 +179,20 @@ function render({ model, el }) {
     drawLabel();
   }
 
-  function panel(g, spec, width, height, origin) {
+  function panel(g, spec, { type, panel: { width, height } }, origin) {
     const left = MARGIN.left * type,
       right = width - MARGIN.right,
       top = MARGIN.top * type,
       bottom = height - MARGIN.bottom * type;
+    const edges = { left, right, top, bottom };
     const x = scaleLog().range([left, right]),
       y = spec.scale().range([bottom, top]);
-    const clip = `${hatch}-${spec.title}`;
-    g.append("clipPath")
-      .attr("id", clip)
-      .append("rect")
-      .attr("x", left)
-      .attr("y", top)
-      .attr("width", right - left)
-      .attr("height", bottom - top);
-    g.append("text")
-      .attr("class", "title")
-      .attr("x", left)
-      .attr("y", 22 * type)
-      .text(spec.title);
-    const xAxis = g.append("g").attr("class", "axis").attr("transform", `translate(0,${bottom})`);
-    const yAxis = g.append("g").attr("class", "axis").attr("transform", `translate(${left},0)`);
-    g.append("text")
-      .attr("class", "axis-label")
-      .attr("x", (left + right) / 2)
-      .attr("y", height - 8 * type)
-      .text(`latency of a batch, ${latency() === MEDIAN ? "median" : "99th percentile"}, ms`);
-    g.append("text")
-      .attr("class", "axis-label")
-      .attr("transform", `translate(${16 * type},${(top + bottom) / 2}) rotate(-90)`)
-      .text(spec.label);
-    const inside = g.append("g").attr("clip-path", `url(#${clip})`);
+    addText(g, "title", left, 22 * type, spec.title);
+    const xAxis = addAxis(g, 0, bottom),
+      yAxis = addAxis(g, left, 0);
+    const timed = `latency of a batch, ${latency() === MEDIAN ? "median" : "99th percentile"}, ms`;
+    labelAxes(g, edges, timed, height - 8 * type, spec.label, 16 * type);
+    const inside = addClipped(g, `${hatch}-${spec.title}`, edges);
     const veils = [0, 1].map(() => inside.append("rect").attr("class", "veil").attr("fill", `url(#${hatch})`));
     const dots = inside.append("g"),
       lines = inside.append("g");
@@ -262,43 +201,19 @@ function render({ model, el }) {
     const bars = inside.append("g").attr("class", "bars");
     const choice = inside.append("path").attr("class", "choice").attr("d", symbolPath("symbolStar", 340));
     const current = inside.append("circle").attr("class", "current").attr("r", 11);
-    const hover = g
-      .append("rect")
-      .attr("class", "hover")
-      .attr("x", left)
-      .attr("y", top)
-      .attr("width", right - left)
-      .attr("height", bottom - top);
+    const area = addRect(g, "hover", left, top, right - left, bottom - top);
     let rows = [],
       there = new Set();
-    const beneath = inside
-      .append("text")
-      .attr("class", "beneath")
-      .attr("x", right - 8)
-      .attr("y", bottom - 8);
+    const beneath = addText(inside, "beneath", right - 8, bottom - 8, "");
     const pins = inside.append("g").attr("class", "pins");
     const place = (row) => [x(at(latency(), row)), y(at(spec.y, row))];
 
     function axes() {
-      const few = Math.max(2, Math.floor((right - left) / (60 * type)));
-      xAxis.call(
-        axisBottom(x)
-          .tickValues(logTicks(x, few))
-          .tickFormat(plain)
-          .tickSizeInner(-(bottom - top))
-          .tickSizeOuter(0)
-          .tickPadding(8),
-      );
-      const log = spec.scale === scaleLog;
-      const yTicks = log ? logTicks(y, 12) : y.ticks(6);
-      yAxis.call(
-        axisLeft(y)
-          .tickValues(yTicks)
-          .tickFormat(log ? short : (v) => `${+(100 * v).toFixed(1)}`)
-          .tickSizeInner(-(right - left))
-          .tickSizeOuter(0)
-          .tickPadding(8),
-      );
+      const few = Math.max(2, Math.floor((right - left) / (60 * type))),
+        log = spec.scale === scaleLog;
+      const written = log ? short : (share) => `${+(100 * share).toFixed(1)}`;
+      xAxis.call(ticked(axisBottom(x), logTicks(x, few), plain, 8, top - bottom));
+      yAxis.call(ticked(axisLeft(y), log ? logTicks(y, 12) : y.ticks(6), written, 8, left - right));
     }
 
     function drawData() {
@@ -320,9 +235,9 @@ function render({ model, el }) {
       axes();
     }
 
-    const visibility = (row, within) => (within.has(row) ? WITHIN : OUTSIDE);
+    const visibility = (row, met) => (met.has(row) ? WITHIN : OUTSIDE);
 
-    function paintPoints(context, within) {
+    function paintPoints(context, met) {
       /** @returns {[string, Path2D]} */
       const shapeOf = ([name, mark]) => [name, new Path2D(symbolPath(mark.symbol, 44))];
       const shapes = new Map(Object.entries(model.get("marks")).map(shapeOf));
@@ -333,7 +248,7 @@ function render({ model, el }) {
       context.clip();
       for (const row of rows) {
         const [px, py] = place(row);
-        context.globalAlpha = visibility(row, within);
+        context.globalAlpha = visibility(row, met);
         context.fillStyle = markOf(row).colour;
         context.translate(px, py);
         context.fill(shapes.get(at("precision", row)));
@@ -344,14 +259,14 @@ function render({ model, el }) {
 
     // The points as elements, for a picture that is saved.
     function drawDots(wanted) {
-      const within = new Set(model.get("state").feasible);
+      const met = new Set(model.get("state").feasible);
       dots
         .selectAll("path")
         .data(wanted ? rows : [])
         .join("path")
         .attr("d", (row) => symbolPath(markOf(row).symbol, 44))
         .attr("fill", (row) => markOf(row).colour)
-        .attr("fill-opacity", (row) => visibility(row, within))
+        .attr("fill-opacity", (row) => visibility(row, met))
         .attr("transform", (row) => `translate(${place(row)})`);
     }
 
@@ -373,7 +288,7 @@ function render({ model, el }) {
       groups
         .select("path.line")
         .attr("stroke", (entry) => model.get("marks")[entry.name].colour)
-        .attr("d", (entry) => (spec.connect ? shapes.line()(entry.rows.map(place)) : null));
+        .attr("d", (entry) => (spec.connect ? line()(entry.rows.map(place)) : null));
       groups
         .selectAll("path.point")
         .data((entry) => entry.rows)
@@ -382,7 +297,7 @@ function render({ model, el }) {
         .attr("d", (row) => symbolPath(markOf(row).symbol, 90))
         .attr("fill", (row) => markOf(row).colour)
         .attr("transform", (row) => `translate(${place(row)})`);
-      frontier.attr("d", shapes.line().curve(spec.curve)(shown(state[spec.frontier]).map(place)));
+      frontier.attr("d", line().curve(curveStepAfter)(shown(state[spec.frontier]).map(place)));
       drawCurrent(state);
       pins
         .selectAll("text")
@@ -398,32 +313,13 @@ function render({ model, el }) {
     }
 
     function drawLimits(state) {
-      const bounded = (value, [a, b]) => Math.min(Math.max(value, Math.min(a, b)), Math.max(a, b));
-      const cut = known(state[X_LIMIT]) ? bounded(x(state[X_LIMIT]), [left, right]) : right;
-      veils[0]
-        .attr("x", cut)
-        .attr("y", top)
-        .attr("width", right - cut)
-        .attr("height", bottom - top);
-      limits[0]
-        .attr("x1", cut)
-        .attr("x2", cut)
-        .attr("y1", top)
-        .attr("y2", bottom)
-        .attr("display", cut < right ? null : "none");
+      const cut = known(state[X_LIMIT]) ? within(x(state[X_LIMIT]), [left, right]) : right;
+      cover(veils[0], cut, top, right - cut, bottom - top);
+      stretch(limits[0], cut, top, cut, bottom).attr("display", cut < right ? null : "none");
       const floored = spec.limit && known(state[spec.limit]);
-      const floor = floored ? bounded(y(state[spec.limit]), [top, bottom]) : bottom;
-      veils[1]
-        .attr("x", left)
-        .attr("y", floor)
-        .attr("width", cut - left)
-        .attr("height", bottom - floor);
-      limits[1]
-        .attr("x1", left)
-        .attr("x2", right)
-        .attr("y1", floor)
-        .attr("y2", floor)
-        .attr("display", floor < bottom ? null : "none");
+      const floor = floored ? within(y(state[spec.limit]), [top, bottom]) : bottom;
+      cover(veils[1], left, floor, cut - left, bottom - floor);
+      stretch(limits[1], left, floor, right, floor).attr("display", floor < bottom ? null : "none");
     }
 
     function drawCurrent(state) {
@@ -443,7 +339,7 @@ function render({ model, el }) {
         known(at(low, row)) && known(at(high, row)) ? [scale(at(low, row)), scale(at(high, row))] : null;
       const across = X === MEDIAN ? ends(X_LOW, X_HIGH, x) : null,
         along = spec.low ? ends(spec.low, spec.high, y) : null;
-      const bar = (x1, y1, x2, y2) => bars.append("line").attr("x1", x1).attr("y1", y1).attr("x2", x2).attr("y2", y2);
+      const bar = (x1, y1, x2, y2) => addLine(bars, null, x1, y1, x2, y2);
       if (across) {
         bar(across[0], cy, across[1], cy);
         for (const end of across) bar(end, cy - 6, end, cy + 6);
@@ -454,42 +350,14 @@ function render({ model, el }) {
       }
     }
 
-    const hit = (event) => nearest(rows, place, pointer(event, g.node()), HOVER * type);
-
-    hover.on("mousemove", (event) => {
-      const row = hit(event);
-      tooltip.attr("hidden", row === null ? true : null);
-      if (row === null) return;
-      const [px, py] = pointer(event, root.node());
-      tooltip
-        .text(at("text", row))
-        .style("left", "0")
-        .style("top", `${py + 14}px`);
-      const most = root.node().clientWidth - tooltip.node().offsetWidth - 4;
-      tooltip.style("left", `${Math.max(0, Math.min(px + 14, most))}px`);
-    });
-    hover.on("mouseleave", () => tooltip.attr("hidden", true));
-    hover.on("click", (event) => {
-      const row = hit(event);
-      if (row === null) return;
-      model.set("selected", row);
-      model.save_changes();
-    });
+    const words = (row) => at("text", row);
+    nameRows({ model, root, tip, area }, { rows: () => rows, place, type, words });
     return { drawData, drawState, drawDots, paintPoints, precisions: () => rows.map((row) => at("precision", row)) };
   }
 
   const drawLabel = () => status.text(model.get("label"));
   const handlers = { "change:data": drawData, "change:state": drawState, "change:label": drawLabel };
-  for (const [event, handler] of Object.entries(handlers)) model.on(event, handler);
-  model.on("msg:custom", received);
-  // Its first call comes once the chart has a place and a width.
-  const resize = new ResizeObserver(fit);
-  resize.observe(root.node());
-  return () => {
-    resize.disconnect();
-    model.off("msg:custom", received);
-    for (const [event, handler] of Object.entries(handlers)) model.off(event, handler);
-  };
+  return listen(model, { ...handlers, "msg:custom": received }, root, fit);
 }
 
 export default { render };

@@ -16,10 +16,11 @@ export function decades([low, high]) {
 /**
  * The domain of an axis of shares, with some room at both ends.
  * @param {readonly number[]} ends the lowest and the highest share, or nothing
+ * @param {number} [part] how much room, as a part of what lies between them
  * @returns {[number, number]}
  */
-export function percents([low, high]) {
-  const room = Math.max(0.01, 0.15 * (high - low));
+export function percents([low, high], part = 0.15) {
+  const room = Math.max(0.01, part * (high - low));
   return known(low) ? [Math.max(0, low - room), Math.min(1, high + room)] : [0, 1];
 }
 

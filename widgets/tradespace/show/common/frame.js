@@ -1,0 +1,59 @@
+// What a chart draws in: its size in type and in pixels, its axes, and when it is drawn anew.
+import { addRect, addText } from "./shapes.js";
+
+// A chart of two panels is laid out in pixels at this type size, and grows with the type.
+const TYPE = 15,
+  STACK_BELOW = 700;
+
+/** The size of the type in pixels. */
+export const emOf = (root) => parseFloat(getComputedStyle(root.node()).fontSize);
+
+/** Calls handlers by event of the model, and `resized` at each new size, until what it returns is called. */
+export function listen(model, handlers, root, resized) {
+  for (const [event, handler] of Object.entries(handlers)) model.on(event, handler);
+  // Its first call comes once the chart has a place and a width.
+  const resize = new ResizeObserver(resized);
+  resize.observe(root.node());
+  return () => {
+    resize.disconnect();
+    for (const [event, handler] of Object.entries(handlers)) model.off(event, handler);
+  };
+}
+
+/** One of D3's axes with ticks that are given; of a grid, `reach` is how far its lines go, as a negative number. */
+export function ticked(axis, ticks, format, padding, reach = 6) {
+  return axis.tickValues(ticks).tickFormat(format).tickSizeInner(reach).tickSizeOuter(0).tickPadding(padding);
+}
+
+/** A group for an axis; it is drawn in by `call(axis)`. */
+export function addAxis(parent, left, top) {
+  return parent.append("g").attr("class", "axis").attr("transform", `translate(${left},${top})`);
+}
+
+/** What both axes of a plot show: words at the height `y`, and upright ones at `x`. */
+export function labelAxes(parent, { left, right, top, bottom }, xLabel, y, yLabel, x) {
+  addText(parent, "axis-label", (left + right) / 2, y, xLabel);
+  const upright = parent.append("text").attr("class", "axis-label").text(yLabel);
+  upright.attr("transform", `translate(${x},${(top + bottom) / 2}) rotate(-90)`);
+}
+
+/** A group that shows nothing beyond the edges of its plot. */
+export function addClipped(parent, id, { left, right, top, bottom }) {
+  addRect(parent.append("clipPath").attr("id", id), null, left, top, right - left, bottom - top);
+  return parent.append("g").attr("clip-path", `url(#${id})`);
+}
+
+/** Two panels side by side, or stacked where there is no room: their sizes, that of the type, and where the i-th lies. */
+export function twoPanels(root, heightAtType) {
+  const type = emOf(root) / TYPE,
+    width = root.node().clientWidth || 1100,
+    height = heightAtType * type;
+  const stacked = width < STACK_BELOW * type;
+  return {
+    type,
+    width,
+    height: stacked ? 2 * height : height,
+    panel: { width: stacked ? width : width / 2, height },
+    placeOf: (i) => (stacked ? [0, i * height] : [(i * width) / 2, 0]),
+  };
+}

@@ -1,0 +1,31 @@
+// The parts of a picture: lines, rectangles and words, each with the class that styles it.
+
+/** Lets a line go from one place to another. */
+export function stretch(line, x1, y1, x2, y2) {
+  return line.attr("x1", x1).attr("y1", y1).attr("x2", x2).attr("y2", y2);
+}
+
+/** Lets a rectangle cover what is right of a place and below it. */
+export function cover(rect, x, y, width, height) {
+  return rect.attr("x", x).attr("y", y).attr("width", Math.max(0, width)).attr("height", Math.max(0, height));
+}
+
+/** A line from one place to another. */
+export function addLine(parent, name, x1, y1, x2, y2) {
+  return stretch(parent.append("line").attr("class", name), x1, y1, x2, y2);
+}
+
+/** A rectangle right of a place and below it. */
+export function addRect(parent, name, x, y, width, height) {
+  return cover(parent.append("rect").attr("class", name), x, y, width, height);
+}
+
+/** Words at a place. */
+export function addText(parent, name, x, y, words) {
+  return parent.append("text").attr("class", name).attr("x", x).attr("y", y).text(words);
+}
+
+/** Puts words into an element, unless they are there: then they cost no layout, and nobody hears them again. */
+export function say(element, words) {
+  if (element.text() !== words) element.text(words);
+}
