@@ -36,7 +36,7 @@ sys.modules["torch"] = None
 import pandas as pd
 import tradespace as ts
 surface = pd.DataFrame({"ms": [1.0, 2.0], "accuracy": [0.8, 0.9], "status": "ok"})
-print(len(ts.pareto(surface, ts.minimize("ms"), ts.maximize("accuracy"))),
+print(len(ts.pareto(surface, [ts.minimize("ms"), ts.maximize("accuracy")])),
       len(ts.solve(surface, ts.maximize("accuracy"), subject_to=[ts.at_most("ms", 1)])))
 """
     assert python(program) == "2 1"

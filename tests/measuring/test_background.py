@@ -11,6 +11,7 @@ import torch
 import tradespace as ts
 from tradespace.measuring.background import Background, Ended, at_interrupt
 from tradespace.measuring.engine import PROCESS, measure_rounds
+from tradespace.measuring.schedule import Schedule
 
 LIMIT_S = 60
 DONE, STOPPED, INTERRUPTED = Ended("done"), Ended("stopped"), Ended("interrupted")
@@ -182,7 +183,6 @@ def test_whoever_waits_is_woken_by_a_stop(background):
 # What goes wrong
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_error_of_the_steps_is_told_and_raised(owner, background):
     steps = Steps(1, error=TypeError("cannot pickle that")).let_all_come()
     background.start(steps)
@@ -190,7 +190,6 @@ def test_an_error_of_the_steps_is_told_and_raised(owner, background):
     assert (owner.landed, owner.ends) == ([], [Ended("failed", "TypeError: cannot pickle that")])
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_error_of_whoever_takes_a_step_in_ends_the_run_and_the_next_one_is_taken(owner, background):
     owner.error = KeyError("gone")
     steps = Steps(1, 2).let_all_come()
@@ -204,7 +203,6 @@ def test_an_error_of_whoever_takes_a_step_in_ends_the_run_and_the_next_one_is_ta
     assert (owner.landed, owner.ends[1:]) == ([1, 3], [DONE])
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_error_of_a_run_that_was_dropped_is_not_that_of_the_next(owner, background):
     old = Steps(1, error=ValueError("old"))
     background.start(old)
@@ -396,14 +394,14 @@ def test_when_the_process_dies_that_is_a_step_and_another_run_can_be_started(own
     task = ts.Task.from_model(torch.nn.Linear(4, 2), example=torch.zeros(1, 4))
     landed = threading.Event()
     land, background._land = background._land, lambda step: land(step) or (step[0].slices and landed.set())
-    steps = partial(measure_rounds, task, [ts.Config("model", threads=1)], ci=1e-9)
+    steps = partial(measure_rounds, task, [ts.Config("model", threads=1)])
     pid = PROCESS.submit(os.getpid).result()
-    background.start(partial(steps, budget_s=60))
+    background.start(partial(steps, Schedule(1e-9, 60)))
     assert landed.wait(LIMIT_S)
     os.kill(pid, signal.SIGKILL)
     background.wait()
     assert owner.landed[-1][0].status == "crashed"
-    background.start(partial(steps, budget_s=0.1))
+    background.start(partial(steps, Schedule(1e-9, 0.1)))
     background.wait()
     assert owner.landed[-1][0].status == "ok"
     assert owner.ends == [DONE, DONE]

@@ -284,7 +284,7 @@ def test_verdicts_are_true_about_as_often_as_they_say(surface_of):
 
 @pytest.mark.parametrize("objective", ["latency_p50_ms", None])
 def test_a_column_name_in_the_place_of_an_objective_is_refused(surface_of, objective):
-    with pytest.raises(ValueError, match=r"^objective: wanted "):
+    with pytest.raises(ValueError, match=r"^objectives: wanted "):
         frontier_confidence(surface_of({}), objective)
 
 

@@ -194,14 +194,14 @@ def test_the_choice_is_named_by_its_knobs(surface_of):
     )
     told = repr(explain(solve(surface, maximize("accuracy"), [at_most("latency_p50_ms", 5)])))
     assert "accuracy 0.9 (resnet8, channels-50, fp32, eager, 2 threads, batch 16)." in told
-    assert "Nearest miss: accuracy 0.95 (resnet8, fp32, eager, 1 threads, batch 1) with latency_p50_ms 7, 40 %" in told
+    assert "Nearest miss: accuracy 0.95 (resnet8, fp32, eager, 1 thread, batch 1) with latency_p50_ms 7, 40 %" in told
 
 
 @pytest.mark.parametrize(
     ("columns", "name"),
     [
-        (["model", "threads"], "(resnet8, 1 threads)"),
-        (["threads"], "(1 threads)"),
+        (["model", "threads"], "(resnet8, 1 thread)"),
+        (["threads"], "(1 thread)"),
         (["batch_size"], "(batch 1)"),
         (["model", "batch_size"], "(resnet8, batch 1)"),
         (["model"], "(resnet8)"),

@@ -120,7 +120,7 @@ def test_a_sweep_that_came_to_its_end_is_measured_anew(tiny, configs, process):
     assert fake.count("run_slice") == 2 * CONFIGS * SLICES_A_BUDGET
 
 
-ADAPTIVE = {"search": "adaptive", "budget": 1.5}
+ADAPTIVE = {"search": "adaptive", "total_s": 1.5}
 
 
 def test_an_adaptive_search_that_ran_out_of_time_is_measured_anew(tiny, configs, process):
@@ -135,10 +135,11 @@ def test_an_adaptive_search_that_ran_out_of_time_is_measured_anew(tiny, configs,
 def test_an_adaptive_search_that_was_interrupted_goes_on(tiny, configs, process):
     fake = process()
     fake.interrupt_at = 40
-    cut_short = sweep(tiny, configs, executor=fake, **LIMITS | ADAPTIVE)
+    with pytest.raises(KeyboardInterrupt) as interrupt:
+        sweep(tiny, configs, executor=fake, **LIMITS | ADAPTIVE)
+    assert interrupt.value.__notes__[0].startswith("1 of 4 points were measured")
     fake.interrupt_at = math.inf
     surface = sweep(tiny, configs, executor=fake, **LIMITS | ADAPTIVE)
-    assert len(cut_short) == 1
     assert len(surface) > 1
     assert fake.count("run_slice") == len(surface) * SLICES_A_BUDGET
 

@@ -524,10 +524,13 @@ def test_somebody_has_to_say_of_what(surface_of):
     [
         ({"search": "adaptative"}, r"^search: wanted one of all, adaptive; got 'adaptative'\. Did you mean 'adaptive'"),
         ({"search": None}, r"^search: wanted one of all, adaptive; got None"),
-        ({"search": "adaptive"}, r"^budget: wanted seconds for search='adaptive'.*got None, 'adaptive'"),
-        ({"search": "all", "budget": 5}, r"^budget: wanted seconds for search='adaptive', and none for 'all'; got 5"),
-        ({"budget": 5}, r"^budget: wanted seconds"),
-        *(({"search": "adaptive", "budget": b}, r"^budget: wanted .*") for b in (0, -1, math.nan, math.inf, "5", True)),
+        ({"search": "adaptive"}, r"^total_s: wanted seconds for search='adaptive'.*got None, 'adaptive'"),
+        ({"search": "all", "total_s": 5}, r"^total_s: wanted seconds for search='adaptive', and none for 'all'; got 5"),
+        ({"total_s": 5}, r"^total_s: wanted seconds"),
+        *(
+            ({"search": "adaptive", "total_s": b}, r"^total_s: wanted .*")
+            for b in (0, -1, math.nan, math.inf, "5", True)
+        ),
     ],
 )
 def test_a_bad_search_or_budget_is_refused_before_any_work(tiny, told, tmp_path, monkeypatch, given, message):

@@ -136,13 +136,13 @@ def test_one_objective_is_the_same_in_a_list_in_a_tuple_and_alone(surface):
 @pytest.mark.parametrize("objective", [[], ()])
 def test_no_objective_is_refused(surface, objective):
     with pytest.raises(
-        ValueError, match=r"^objective: wanted at least one, such as ts\.maximize\('accuracy'\); got none"
+        ValueError, match=r"^objectives: wanted at least one, such as ts\.maximize\('accuracy'\); got none"
     ):
         solve(surface, objective)
 
 
 def test_each_of_several_objectives_must_be_one(surface):
-    with pytest.raises(ValueError, match=r"^objective: .*got 'ms'"):
+    with pytest.raises(ValueError, match=r"^objectives: .*got 'ms'"):
         solve(surface, [maximize("accuracy"), "ms"])
 
 

@@ -34,7 +34,7 @@ def counted(number: int, noun: str) -> str:
     >>> counted(1, "slice"), counted(2000, "slice")
     ('1 slice', '2,000 slices')
     """
-    return f"{number:,} {noun}{'s' * (number != 1)}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def between(low: float, high: float, write: Callable[[float], str] = figures) -> str:

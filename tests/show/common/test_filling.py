@@ -130,7 +130,6 @@ def test_an_interrupt_of_the_kernel_and_its_end_are_the_end_and_no_error(one, ro
     assert (landed, one.left) == ([], 3)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_error_is_kept_until_it_goes_on(one, rounds, landed, ended):
     rounds.error = TypeError("cannot pickle that")
     one.start()

@@ -31,7 +31,7 @@ CHARTS = {
 
 @pytest.mark.parametrize("name", CHARTS)
 def test_a_chart_is_drawn_in_the_axes_that_are_given_and_nowhere_else(surface, name):
-    figure, (other, ax) = plt.subplots(ncols=2, layout="constrained")
+    figure, (other, ax) = plt.subplots(ncols=2, figsize=(20, 8), layout="constrained")
     plt.close(figure)
     assert CHARTS[name](surface, ax) is figure
     assert ax.get_legend() is not None

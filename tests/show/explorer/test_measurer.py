@@ -200,7 +200,6 @@ def test_an_interrupt_that_comes_back_ends_all_and_the_next_request_is_measured(
     assert sizes(reports) == [1] * SLICES
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_error_of_the_program_is_told_and_raised(task, reports, rounds):
     one = measurer(task, reports)
     rounds.error = TypeError("cannot pickle that")
@@ -282,7 +281,6 @@ def test_who_fills_in_anew_takes_the_place_of_the_one_before(task, reports, roun
     assert sizes(reports) == [2]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_who_fills_in_and_fails_is_not_asked_for_ever(task, reports, rounds):
     one = measurer(task, reports)
 

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -257,7 +258,6 @@ def test_a_killed_process_is_told_and_it_can_start_again(meter, rounds):
     assert meter.wait().measurement.status == "ok"
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_error_ends_it_and_is_told(meter, rounds):
     meter.start()
     rounds.fail(RuntimeError("the executor was shut down"))
@@ -395,15 +395,16 @@ def test_every_call_is_counted_once(slices, data):
 
 
 def test_the_time_left_is_that_of_the_budget_or_of_the_interval():
-    assert time_left_s(measured(), 3.0) == 3.0
+    of = partial(Schedule, 0.02)
+    assert time_left_s(measured(), of(3.0)) == 3.0
     early = measured(*[slice_of(*[100.0] * 5)] * 4)
-    assert time_left_s(early, 3.0) == pytest.approx(1.0), "no interval yet: what is left of the budget"
+    assert time_left_s(early, of(3.0)) == pytest.approx(1.0), "no interval yet: what is left of the budget"
     narrow = measured(*[slice_of(*[100.0] * 5)] * 6)
-    assert time_left_s(narrow, 60.0) == pytest.approx(3.0), "narrow from the start: six slices are wanting"
+    assert time_left_s(narrow, of(60.0)) == pytest.approx(3.0), "narrow from the start: six slices are wanting"
     wide = measured(*[slice_of(*[ms] * 5) for ms in np.linspace(50, 150, 12)])
-    assert time_left_s(wide, 8.0) == pytest.approx(2.0), "too wide: what is left of the budget"
+    assert time_left_s(wide, of(8.0)) == pytest.approx(2.0), "too wide: what is left of the budget"
     hurt = measured(*[slice_of(*[100.0] * 10, disturbed=True)] * 4)
-    assert time_left_s(hurt, 3.0) == pytest.approx(8.0), "disturbed: up to four budgets"
+    assert time_left_s(hurt, of(3.0)) == pytest.approx(8.0), "disturbed: up to four budgets"
 
 
 def test_progress_counts_samples_and_slices():

@@ -142,7 +142,6 @@ def test_an_interrupt_stops_it(tiny, inline, monkeypatch):
     assert lens.note == "Stopped: 1 of 13 measured"
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_error_stops_it_and_is_told(tiny, inline, monkeypatch):
     def fail(*_):
         raise TypeError("cannot pickle that")

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 import tradespace as ts
 
-CONFIGS = Path(__file__).parents[2] / "widgets" / "jupyter" / "etc"
+CONFIGS = Path(__file__).parents[3] / "widgets" / "jupyter" / "etc"
 
 
 @pytest.fixture

@@ -184,7 +184,7 @@ def test_when_the_process_dies_both_end_and_can_start_again(measuring, task):
 def test_stop_keeps_what_is_known(measuring, task, monkeypatch):
     go_on, known = threading.Event(), threading.Event()
 
-    def rounds(_task, configs, **_):
+    def rounds(_task, configs, _schedule, **_):
         yield measured(configs[0], [1.0] * 6), False
         known.set()
         assert go_on.wait(120)

@@ -1,5 +1,6 @@
 """Measure in the background: a thread waits for the measuring process, and the notebook goes on."""
 
+import logging
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
@@ -8,6 +9,8 @@ from functools import partial
 from typing import Any, Generic, Literal, TypeVar
 
 Step = TypeVar("Step")
+
+LOG = logging.getLogger(__name__)
 
 # Wait in short turns: on Windows a wait without timeout cannot be interrupted.
 TURN_S = 0.2
@@ -97,7 +100,7 @@ class Background(Generic[Step]):
             # An interrupt ends the current run, even if it arrived in a slice of the previous one.
             self._end(end, None if end.how == "interrupted" else me)
             if end.how == "failed":
-                raise
+                LOG.error("Measuring in the background failed", exc_info=error)
         else:
             self._end(Ended("done"), me)
 

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 import torch
 
-from tradespace.config import PRECISIONS, Config
+from tradespace.config import PRECISIONS, WEIGHTS, Config
 from tradespace.config import RUNTIMES as NAMES
 from tradespace.prepare import cuda, eager
 from tradespace.prepare.runtime import Runtime
@@ -98,7 +98,7 @@ def _available(device: str) -> bool:
 def precisions() -> tuple[str, ...]:
     """Precisions at which eager PyTorch can be timed on the devices of this machine."""
     beyond = () if torch.cuda.is_available() else cuda.PRECISIONS_OF_CUDA_ALONE
-    return tuple(name for name in PRECISIONS if name not in (*eager.WEIGHTS, *beyond))
+    return tuple(name for name in PRECISIONS if name not in (*WEIGHTS, *beyond))
 
 
 def versions(config: Config) -> dict[str, str]:

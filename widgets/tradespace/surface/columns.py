@@ -65,9 +65,8 @@ def save_surface(surface: pd.DataFrame, path: str | Path) -> None:
     ValueError
         If columns are missing.
     """
-    checked(surface, "surface").join(surface[own_columns(surface)]).to_csv(
-        path, index=False, quoting=csv.QUOTE_NONNUMERIC
-    )
+    checked(surface, "surface")
+    surface[[*COLUMNS, *own_columns(surface)]].to_csv(path, index=False, quoting=csv.QUOTE_NONNUMERIC)
 
 
 def load_surface(path: str | Path) -> pd.DataFrame:

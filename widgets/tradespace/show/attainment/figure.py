@@ -9,7 +9,7 @@ from tradespace.show.attainment.numbers import extent
 from tradespace.show.common.style import (
     INK,
     LIMIT,
-    canvas,
+    canvas_in,
     figure_of,
     legend_below,
     log_axis,
@@ -74,7 +74,7 @@ def plot_attainment(
     exact = at_least("accuracy", 0.0 if min_accuracy is None else min_accuracy).limit
     grid, carriers = _staircase(surface)
     with styled():
-        where, axes = canvas(11, 7, ax)
+        where, axes = canvas_in(ax, 11, 7)
         # Wherever nothing covers the background, nothing is attainable.
         axes.set_facecolor("0.85")
         keys = [_map(axes, grid), *_contours(axes, grid)]

@@ -50,7 +50,9 @@ def percentiles(measurement: Measurement) -> list[Percentile]:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from tradespace.config import Config
+    >>> from tradespace.measuring.measurement import Slice
     >>> one = Slice(np.arange(1e6, 2e6, 1e4), items=100, busy_ns=150_000_000)
     >>> for percentile in percentiles(Measurement("any", Config("model", threads=1), (one,))):
     ...     print(percentile.text)

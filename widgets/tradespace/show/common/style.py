@@ -36,6 +36,7 @@ LABELS = {
     "latency_throughput_product": "latency times throughput, items in flight",
     "energy_delay": "energy per item times latency, J·s",
 }
+WATERMARK: dict[str, Any] = {"s": "recorded", "alpha": 0.09, "rotation": 20, "ha": "center", "va": "center"}
 
 
 @contextmanager
@@ -47,25 +48,28 @@ def styled() -> Iterator[None]:
         yield
 
 
-def canvas(width: float, height: float, ax: "Axes | None" = None, **subplots: Any) -> "tuple[Figure | Axes, Any]":
-    """Return a figure, of a size in inches, and its axes; if `ax` is given, return it twice.
+def canvas(width: float, height: float, **subplots: Any) -> "tuple[Figure, Any]":
+    """Return a figure, sized in inches, and its axes.
 
-    The first of the two is for `legend_below` and `name_machine`. The figure is created by pyplot, so that a notebook
-    can display it, and closed, so that it is not displayed twice. In recorded mode, a watermark says that the numbers
-    are recorded.
+    pyplot makes it, so that a notebook knows how to show it, and closes it, so that it is not shown twice. In recorded
+    mode, a watermark says that its numbers are recorded.
     """
     import matplotlib.pyplot as plt
 
-    words: dict[str, Any] = {"s": "recorded", "alpha": 0.09, "rotation": 20, "ha": "center", "va": "center"}
-    if ax is not None:
-        if recording():
-            ax.text(0.5, 0.5, size=40, transform=ax.transAxes, **words)
-        return ax, ax
     figure, axes = plt.subplots(figsize=(width, height), layout="constrained", **subplots)
     plt.close(figure)
     if recording():
-        figure.text(0.5, 0.5, size=14 * height, **words)
+        figure.text(0.5, 0.5, size=14 * height, **WATERMARK)
     return figure, axes
+
+
+def canvas_in(ax: "Axes | None", width: float, height: float) -> "tuple[Figure | Axes, Any]":
+    """Return what `legend_below` and `name_machine` take, and the axes: those given, or of a new figure in inches."""
+    if ax is None:
+        return canvas(width, height)
+    if recording():
+        ax.text(0.5, 0.5, size=40, transform=ax.transAxes, **WATERMARK)
+    return ax, ax
 
 
 def figure_of(axes: "Axes") -> "Figure":

@@ -13,7 +13,7 @@ from tradespace.show.common.style import (
     FAINT,
     LIMIT,
     blank,
-    canvas,
+    canvas_in,
     figure_of,
     legend_below,
     log_axis,
@@ -54,7 +54,7 @@ def plot_latency(measurement: Measurement, *, ax: "Axes | None" = None) -> "Figu
     'latency of a batch, ms'
     """
     with styled():
-        where, axes = canvas(11, 5.5, ax)
+        where, axes = canvas_in(ax, 11, 5.5)
         axes.set(xlabel="latency of a batch, ms", ylabel="calls")
         axes.set_title(for_still(_title(measurement)), loc="left", size=13)
         if measurement.samples:

@@ -85,7 +85,7 @@ def draw_quantization(
 
 
 def _weights(axes: "Axes", view: dict[str, Any], precision: str, channel: str) -> None:
-    from tradespace.show.quantization.numbers import WEIGHTS
+    from tradespace.config import WEIGHTS
 
     one, bits = view["channels"][channel], WEIGHTS[precision][0]
     edges = np.linspace(-view["span"], view["span"], len(view["shares"]) + 1)
@@ -115,8 +115,7 @@ def _errors(axes: "Axes", view: dict[str, Any], precision: str) -> None:
 
 
 def _accuracy(axes: "Axes", accuracy: dict[str, Any], precision: str) -> None:
-    from tradespace.config import BITS
-    from tradespace.show.quantization.numbers import WEIGHTS
+    from tradespace.config import BITS, WEIGHTS
 
     axes.set(title="Accuracy of the whole model", xlabel="bits of a weight", ylabel="accuracy, %")
     for own, (label, colour, marker) in STEPS.items():

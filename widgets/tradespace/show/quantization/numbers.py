@@ -63,6 +63,7 @@ def rounded_layer(name: str, weight: Tensor) -> dict[str, Any]:
 
     Examples
     --------
+    >>> import torch
     >>> seen = rounded_layer("head", torch.tensor([[0.1, 0.4, -1.0], [0.2, 0.1, 0.0]]))
     >>> seen["rounding"]["w2"]["steps"]["widest"], seen["rounding"]["w2-tensor"]["zero"]
     (1.0, 0.8333333333333334)

@@ -6,19 +6,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import traitlets
 
-from tradespace.config import BITS, Config
+from tradespace.config import BITS, WEIGHTS, Config
 from tradespace.measuring.schedule import Schedule
 from tradespace.show.common.assets import assets
 from tradespace.show.common.filling import Group, Row
 from tradespace.show.common.lens import Lens
-from tradespace.show.quantization.numbers import (
-    CHANNELS,
-    WEIGHTS,
-    accuracies,
-    known_accuracies,
-    rounded_layer,
-    rounded_weights,
-)
+from tradespace.show.quantization.numbers import CHANNELS, accuracies, known_accuracies, rounded_layer, rounded_weights
 from tradespace.surface.columns import table
 from tradespace.tasks.task import Task
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tradespace.show.common.style import INK, LIMIT, canvas, figure_of, interval, legend_below, percent_axis, styled
+from tradespace.show.common.style import INK, LIMIT, canvas_in, figure_of, interval, legend_below, percent_axis, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +54,7 @@ def plot_by_class(table: pd.DataFrame, *, ax: "Axes | None" = None) -> "Figure":
     table = table.iloc[np.argsort(table["gained"] - table["lost"], kind="stable")]
     places = np.arange(len(table))
     with styled():
-        where, axes = canvas(11, 2.2 + 0.5 * len(table), ax)
+        where, axes = canvas_in(ax, 11, 2.2 + 0.5 * len(table))
         before, now = table["baseline_accuracy"], table["accuracy"]
         worse = np.where(now < before, LIMIT, "0.6")
         axes.hlines(places, before, now, colors=worse, lw=6, alpha=0.6, zorder=2)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from tradespace.show.common.style import (
     LABELS,
-    canvas,
+    canvas_in,
     figure_of,
     interval,
     legend_below,
@@ -69,7 +69,7 @@ def plot_confidence(
     if drawn.empty:
         raise ValueError(f"judged: wanted a measured row with {x} and {y}; there is none")
     with styled():
-        where, axes = canvas(11, 7, ax)
+        where, axes = canvas_in(ax, 11, 7)
         keys: list[Any] = []
         crowded = (drawn["verdict"] != "off").sum() > MANY
         for verdict, (meaning, colour, marker) in VERDICTS.items():

@@ -10,7 +10,7 @@ import pandas as pd
 from tradespace.show.common.marks import mark
 from tradespace.show.common.style import (
     INK,
-    canvas,
+    canvas_in,
     figure_of,
     fill,
     interval,
@@ -74,7 +74,7 @@ def plot_parallel(frontier: pd.DataFrame, *, ax: "Axes | None" = None) -> "Figur
         raise ValueError(f"frontier: wanted a measured row with one of {', '.join(COLUMNS)}; there is none")
     scales = [_Scale.of(rows, column) for column in columns]
     with styled():
-        where, axes = canvas(max(2.6 * len(scales), 8), 6.5, ax)
+        where, axes = canvas_in(ax, max(2.6 * len(scales), 8), 6.5)
         for place, scale in enumerate(scales):
             _axis(axes, place, scale)
         _lines(axes, rows, scales)

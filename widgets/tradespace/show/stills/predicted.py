@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tradespace.show.common.style import LABELS, canvas, figure_of, interval, legend_below, log_axis, styled
+from tradespace.show.common.style import LABELS, canvas_in, figure_of, interval, legend_below, log_axis, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +50,7 @@ def plot_predicted(believed: pd.DataFrame, *, ax: "Axes | None" = None) -> "Figu
         raise ValueError("believed: wanted at least one row with a latency; there is none")
     there, skipped = known[known["measured"]], known[~known["measured"]]
     with styled():
-        where, axes = canvas(11, 7, ax)
+        where, axes = canvas_in(ax, 11, 7)
         bars = interval(skipped, "latency_p50_ms") if len(skipped) <= MOST_BARS else None
         style = {"fmt": "o", "mfc": "none", "color": SKIPPED, "ms": 6, "mew": 1.3, "elinewidth": 1}
         hollow = axes.errorbar(

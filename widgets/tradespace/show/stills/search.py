@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tradespace.show.common.style import INK, canvas, figure_of, legend_below, name_machine, styled
+from tradespace.show.common.style import INK, canvas_in, figure_of, legend_below, name_machine, styled
 from tradespace.surface.hypervolume import REFERENCE
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def plot_search(
         raise ValueError("runs: wanted at least one row without missing values; there is none")
     end = known["seconds"].max()
     with styled():
-        where, axes = canvas(11, 6.5, ax)
+        where, axes = canvas_in(ax, 11, 6.5)
         for i, (strategy, some) in enumerate(known.groupby("strategy", sort=False)):
             colour, dash = COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)]
             seconds, found = _found(some, end)
