@@ -285,9 +285,10 @@ def test_it_ends_with_a_cell_that_is_interrupted_between_two_steps(owner, backgr
 
 
 def test_cells_are_watched_only_while_it_runs(owner, background, cells):
-    for steps in (Steps(1).let_all_come(), Steps(2).let_all_come()):
+    for steps in (Steps(1), Steps(2)):
         background.start(steps)
         assert len(cells["post_run_cell"]) == 1
+        steps.let_all_come()
         background.wait()
         assert cells["post_run_cell"] == []
     background.start(Steps(3).let_all_come(), after_s=LIMIT_S)
