@@ -274,6 +274,9 @@ def test_the_interrupt_of_the_kernel_ends_it(meter, rounds):
 
 
 def test_a_cell_that_waits_can_be_interrupted_and_that_stops_it(meter):
+    # As in a kernel, whatever an earlier test of this process has left.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def interrupt():
         while not meter.running:
             time.sleep(0.01)
