@@ -149,9 +149,14 @@ def test_a_measurement_is_cancelled_and_a_killed_process_costs_one_point(first, 
     expect(second.cancel).to_be_disabled()
 
     begin(second, batch_size=64)
-    for process in measuring_processes():
-        process.kill()
-    expect(second.progress).to_contain_text("the measuring process died", timeout=60_000)
+    for _ in range(5):
+        for process in measuring_processes():
+            process.kill()
+        second.page.wait_for_timeout(5_000)
+        if "the measuring process died" in second.progress.inner_text():
+            break
+        # It was idle between two slices: another took its place, and the measurement went on.
+    expect(second.progress).to_contain_text("the measuring process died")
     expect(second.words).to_contain_text("crashed")
     second.screenshot("explorer-crashed.png")
 
