@@ -34,16 +34,15 @@ def test_an_argument_that_was_renamed_is_refused_by_its_old_name(task, call, wor
         call(task)
 
 
-@pytest.mark.parametrize("function", [ts.pareto, ts.hypervolume, ts.frontier_confidence])
-def test_objectives_are_one_list(function):
-    with pytest.raises(TypeError, match=rf"^{function.__name__}: objectives are one list now: .*\[..., ...\]\)$"):
-        function(ROWS, *GOALS)
-
-
-def test_one_objective_needs_no_list_and_any_iterable_is_one():
+def test_objectives_are_given_one_by_one_or_as_a_list():
+    for given in (GOALS, [GOALS], [iter(GOALS)], [GOALS[0], [GOALS[1]]]):
+        assert ts.pareto(ROWS, *given).index.tolist() == [0, 1]
     assert ts.pareto(ROWS, GOALS[0]).index.tolist() == ts.pareto(ROWS, [GOALS[0]]).index.tolist() == [0]
-    assert ts.pareto(ROWS, iter(GOALS)).index.tolist() == [0, 1]
-    assert ts.solve(ROWS, iter(GOALS)).index.tolist() == [0]
+    assert ts.solve(ROWS, GOALS).index.tolist() == ts.solve(ROWS, GOALS[0]).index.tolist() == [0]
+    worst = {"ms": 10, "accuracy": 0}
+    assert ts.hypervolume(ROWS, *GOALS, reference=worst) == ts.hypervolume(ROWS, GOALS, reference=worst)
+    one_by_one, listed = ts.frontier_confidence(ROWS, *GOALS, draws=5), ts.frontier_confidence(ROWS, GOALS, draws=5)
+    assert one_by_one.equals(listed)
 
 
 @pytest.mark.parametrize("ask", [ts.solve, ts.pareto])

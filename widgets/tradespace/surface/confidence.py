@@ -10,7 +10,7 @@ from tradespace.config import VARIANT, Config
 from tradespace.errors import whole_number
 from tradespace.surface.columns import configs_of
 from tradespace.surface.frontier import nondominated
-from tradespace.surface.objectives import Objective, as_objectives, check_one_machine, in_one_list, measured, numbers
+from tradespace.surface.objectives import Objective, as_objectives, check_one_machine, measured, numbers
 
 if TYPE_CHECKING:
     from tradespace.measuring.measurement import Measurement
@@ -21,11 +21,9 @@ Z = 1.959964
 UNKNOWN_SPREAD = 0.1
 
 
-@in_one_list
 def frontier_confidence(
     surface: pd.DataFrame,
-    objectives: Objective | Iterable[Objective],
-    *,
+    *objectives: Objective | Iterable[Objective],
     measurements: "Iterable[Measurement]" = (),
     draws: int = DRAWS,
     seed: int = 0,
@@ -39,7 +37,7 @@ def frontier_confidence(
 
     Parameters
     ----------
-    objectives : Objective, or a list of them
+    *objectives : Objective, or a list of them
         On latency, throughput, accuracy or any other numeric column; columns without an interval are treated as exact.
     measurements : iterable of Measurement, optional
         Raw data of the rows, as returned by `Store(path).measurements()`. Rows without raw data are drawn from their
@@ -60,15 +58,15 @@ def frontier_confidence(
     >>> frontier_confidence(surface, minimize("latency_p50_ms"))["verdict"].tolist()
     ["can't tell", "can't tell", 'off']
     """
-    objectives = as_objectives(objectives)
+    goals = as_objectives(*objectives)
     check_one_machine(surface)
     draws = whole_number("draws", draws, least=1)
     measured(surface)
     rng = np.random.default_rng(seed)
-    drawn = _Draws(surface, objectives, list(measurements), rng)
+    drawn = _Draws(surface, goals, list(measurements), rng)
     counts = np.zeros(len(surface))
     for _ in range(draws):
-        counts += nondominated(drawn.once(), objectives)
+        counts += nondominated(drawn.once(), goals)
     probability = counts / draws
     verdict = np.select([probability > SURE, probability < 1 - SURE], ["on", "off"], "can't tell")
     return surface.assign(on_frontier=probability, verdict=verdict)

@@ -6,11 +6,10 @@ import moocore
 import numpy as np
 import pandas as pd
 
-from tradespace.surface.objectives import Objective, as_objectives, check_one_machine, in_one_list
+from tradespace.surface.objectives import Objective, as_objectives, check_one_machine
 
 
-@in_one_list
-def pareto(surface: pd.DataFrame, objectives: Objective | Iterable[Objective]) -> pd.DataFrame:
+def pareto(surface: pd.DataFrame, *objectives: Objective | Iterable[Objective]) -> pd.DataFrame:
     """Nondominated rows of `surface`, in their original order, with all columns.
 
     A row is dominated if another is at least as good in every objective and better in one. Rows that tie in every
@@ -19,7 +18,7 @@ def pareto(surface: pd.DataFrame, objectives: Objective | Iterable[Objective]) -
     Parameters
     ----------
     surface : DataFrame
-    objectives : Objective, or a list of them
+    *objectives : Objective, or a list of them
         From `minimize` and `maximize`.
 
     Raises
@@ -35,7 +34,7 @@ def pareto(surface: pd.DataFrame, objectives: Objective | Iterable[Objective]) -
     >>> pareto(surface, [minimize("ms"), maximize("accuracy")])["ms"].tolist()
     [1.0, 2.0]
     """
-    return surface[nondominated(surface, as_objectives(objectives))]
+    return surface[nondominated(surface, as_objectives(*objectives))]
 
 
 def nondominated(surface: pd.DataFrame, objectives: tuple[Objective, ...]) -> np.ndarray:

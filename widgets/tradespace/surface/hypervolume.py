@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tradespace.surface.frontier import nondominated
-from tradespace.surface.objectives import Objective, as_objectives, in_one_list
+from tradespace.surface.objectives import Objective, as_objectives
 
 # As bad as anything worth drawing: one second per batch, one item per second, no correct answers.
 REFERENCE: dict[str, float] = {"latency_p50_ms": 1e3, "throughput_per_s": 1.0, "accuracy": 0.0}
@@ -15,11 +15,9 @@ REFERENCE: dict[str, float] = {"latency_p50_ms": 1e3, "throughput_per_s": 1.0, "
 LOGARITHMIC = ("_ms", "_per_s", "_s", "_mb", "_per_million", "power", "energy_j_per_item", "energy_delay")
 
 
-@in_one_list
 def hypervolume(
     surface: pd.DataFrame,
-    objectives: Objective | Iterable[Objective],
-    *,
+    *objectives: Objective | Iterable[Objective],
     reference: Mapping[str, float] | None = None,
 ) -> float:
     """Volume that the frontier of `surface` dominates, down to a reference point (Zitzler and Thiele, 1998).
@@ -30,7 +28,7 @@ def hypervolume(
     Parameters
     ----------
     surface : DataFrame
-    objectives : Objective, or a list of them
+    *objectives : Objective, or a list of them
     reference : mapping of str to float, optional
         Column -> worst value that still counts; by default `REFERENCE`: 1,000 ms, 1 item per second, accuracy 0.
         Points that are not better in every objective add nothing. Only volumes with the same reference are comparable.
@@ -47,19 +45,19 @@ def hypervolume(
     >>> round(hypervolume(surface, [minimize("latency_p50_ms"), maximize("accuracy")]), 6)
     1.7
     """
-    objectives, worst = as_objectives(objectives), REFERENCE if reference is None else reference
-    lacking = [objective.column for objective in objectives if objective.column not in worst]
+    goals, worst = as_objectives(*objectives), REFERENCE if reference is None else reference
+    lacking = [objective.column for objective in goals if objective.column not in worst]
     if lacking:
         raise ValueError(f"reference: wanted a worst value for each objective; got none for {', '.join(lacking)}")
-    for objective in objectives:
+    for objective in goals:
         value = worst[objective.column]
         if not np.isfinite(value) or (value <= 0 and objective.column.endswith(LOGARITHMIC)):
             wanted = f"a finite worst value for {objective.column}, above 0 if it is a time or a rate"
             raise ValueError(f"reference: wanted {wanted}; got {value!r}")
-    on = nondominated(surface, objectives)
-    points = np.column_stack([_scaled(o.column, o.values(surface)[on]) for o in objectives])
-    edge = np.array([_scaled(o.column, np.array([worst[o.column]]))[0] for o in objectives])
-    signs = np.array([-1.0 if objective.maximize else 1.0 for objective in objectives])
+    on = nondominated(surface, goals)
+    points = np.column_stack([_scaled(o.column, o.values(surface)[on]) for o in goals])
+    edge = np.array([_scaled(o.column, np.array([worst[o.column]]))[0] for o in goals])
+    signs = np.array([-1.0 if objective.maximize else 1.0 for objective in goals])
     points, edge = points * signs, edge * signs
     points = points[(points < edge).all(axis=1)]
     if np.isinf(points).any():

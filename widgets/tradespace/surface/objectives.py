@@ -1,13 +1,12 @@
 """Requirements on a Config: objectives to optimise and constraints to meet."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import wraps
 
 import numpy as np
 import pandas as pd
 
-from tradespace.errors import Given, Result, choose
+from tradespace.errors import choose
 from tradespace.surface.derived import PRODUCTS
 
 
@@ -89,36 +88,29 @@ def at_least(column: str, limit: float) -> Constraint:
     return Constraint(column, _limit(column, limit), at_least=True)
 
 
-def as_objectives(objectives: "Objective | Iterable[Objective]") -> tuple[Objective, ...]:
-    """One or several objectives as a tuple.
+def as_objectives(*objectives: "Objective | Iterable[Objective]") -> tuple[Objective, ...]:
+    """Objectives given one by one, or as a list, as a tuple.
 
     Raises
     ------
     ValueError
         If there is none, or one is not an Objective: a column name does not say which way is better.
+
+    Examples
+    --------
+    >>> fast, right = minimize("latency_p50_ms"), maximize("accuracy")
+    >>> as_objectives(fast, right) == as_objectives([fast, right])
+    True
     """
-    several = (
-        tuple(objectives) if isinstance(objectives, Iterable) and not isinstance(objectives, str) else (objectives,)
-    )
+    several: list[Objective] = []
+    for one in objectives:
+        several += [one] if isinstance(one, str) or not isinstance(one, Iterable) else one
     if not several:
         raise ValueError("objectives: wanted at least one, such as ts.maximize('accuracy'); got none")
     for one in several:
         if not isinstance(one, Objective):
             raise ValueError(f"objectives: wanted ts.minimize(column) or ts.maximize(column); got {one!r}")
-    return several
-
-
-def in_one_list(function: Callable[Given, Result]) -> Callable[Given, Result]:
-    """Refuse objectives passed as separate arguments, with an error that shows the list."""
-
-    @wraps(function)
-    def call(*args: Given.args, **kwargs: Given.kwargs) -> Result:
-        if len(args) > 2:
-            name = function.__name__
-            raise TypeError(f"{name}: objectives are one list now: {name}(surface, [..., ...])")
-        return function(*args, **kwargs)
-
-    return call
+    return tuple(several)
 
 
 def measured(surface: pd.DataFrame) -> np.ndarray:
