@@ -14,6 +14,8 @@ from tradespace.show.common.filling import Filling, Group, Row, recorded_on, row
 from tradespace.show.common.still import Still
 from tradespace.tasks.task import Task
 
+UNTESTED = "This task has no test set, so no accuracy can be told."
+
 
 class Lens(Still, anywidget.AnyWidget):
     """A widget about one model. The browser handles every control except the layer, which the kernel sends.
@@ -34,6 +36,7 @@ class Lens(Still, anywidget.AnyWidget):
     measuring = traitlets.Bool(False).tag(sync=True)
     unfinished = traitlets.Bool(False).tag(sync=True)
     note = traitlets.Unicode("").tag(sync=True)
+    untested = traitlets.Unicode("").tag(sync=True)
 
     _filling: Filling | None = None
 
@@ -45,6 +48,7 @@ class Lens(Still, anywidget.AnyWidget):
         self._lock = threading.RLock()
         self._views: dict[int, dict[str, Any]] = {}
         super().__init__()
+        self.untested = UNTESTED if task.test is None else ""
 
     def close(self) -> None:
         """Stop measuring, and remove the widget from the page."""

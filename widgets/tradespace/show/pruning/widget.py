@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SCHEDULE = Schedule(max_width=0.02, budget_s=1.0)
-UNTESTED = "This task has no test set, so no accuracy can be told."
 
 
 class PruningLens(Lens):
@@ -73,7 +72,6 @@ class PruningLens(Lens):
     points: "traitlets.Dict[str, Any]" = traitlets.Dict({}).tag(sync=True)
     whole: "traitlets.Dict[str, Any]" = traitlets.Dict({}).tag(sync=True)
     where = traitlets.Unicode("").tag(sync=True)
-    untested = traitlets.Unicode("").tag(sync=True)
 
     def __init__(
         self,
@@ -89,7 +87,6 @@ class PruningLens(Lens):
         self._config = Config(self._model, runtime=runtime, batch_size=batch_size)
         self._pairs = known_pairs(self._known, self._config)
         self._cut = Cut.of(task, self._model)
-        self.untested = UNTESTED if task.test is None else ""
         self.where = where_of(self._config, self._pairs)
         self.sizes = self._cut.sizes()
         self._open([*self._cut.weights()], first_layer(self._cut.module))

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 # Only fp32 is timed, and its latency is not shown.
 SCHEDULE = Schedule(max_width=0.05, budget_s=0.3)
-UNTESTED = "This task has no test set, so no accuracy can be told."
 
 
 class QuantizationLens(Lens):
@@ -61,7 +60,6 @@ class QuantizationLens(Lens):
     per_channel = traitlets.Bool(True).tag(sync=True)
     channel = traitlets.Enum(tuple(CHANNELS), "typical").tag(sync=True)
     accuracy: "traitlets.Dict[str, Any]" = traitlets.Dict({}).tag(sync=True)
-    untested = traitlets.Unicode("").tag(sync=True)
 
     def __init__(
         self,
@@ -74,7 +72,6 @@ class QuantizationLens(Lens):
         super().__init__(task, model, surface)
         self._weights, first = rounded_weights(task, self._model)
         self._rows: dict[str, Row] = known_accuracies(self._known)
-        self.untested = UNTESTED if task.test is None else ""
         self._open([*self._weights], first)
         groups = [] if self.untested else self._missing()
         self._fill(groups, SCHEDULE, executor)
