@@ -3,20 +3,25 @@
 import threading
 from abc import abstractmethod
 from collections.abc import Generator
+from concurrent.futures import Executor
 from typing import Any, Self
 
 import anywidget
 import traitlets
 
+from tradespace.config import Config
 from tradespace.measuring.background import Background, Ended
+from tradespace.measuring.measurement import Measurement
+from tradespace.measuring.schedule import Schedule
 from tradespace.show.common.still import Still
 from tradespace.show.common.words import cut_short
+from tradespace.tasks.task import Task
 
 
 class MeasuringWidget(Still, anywidget.AnyWidget):
     """Start and Stop buttons for a measurement in the background.
 
-    A subclass defines what is measured (`_steps`, which runs in a thread), what to keep of each step (`_land`), and
+    A subclass defines what is measured (`_steps`, which runs in a thread), which Measurement to keep (`_land`), and
     what to show (`_shown`, `_still`).
 
     Parameters
@@ -27,9 +32,12 @@ class MeasuringWidget(Still, anywidget.AnyWidget):
 
     state: "traitlets.Dict[str, Any]" = traitlets.Dict({}).tag(sync=True)
 
-    def __init__(self, start: bool) -> None:
+    def __init__(
+        self, task: Task, configs: list[Config], schedule: Schedule, executor: Executor | None, start: bool
+    ) -> None:
+        self._task, self._configs, self._schedule, self._executor = task, configs, schedule, executor
         self._lock = threading.RLock()
-        self._background = Background[Any](self._lock, self._take, self._over)
+        self._background = Background[Measurement](self._lock, self._take, self._over)
         self._by_itself, self._began = start, False
         # Why the last run ended early; empty if it did not.
         self._cut_short = ""
@@ -38,15 +46,16 @@ class MeasuringWidget(Still, anywidget.AnyWidget):
         self._begin()
         self._show()
 
-    @abstractmethod
     def _begin(self) -> None:
         """Discard the results of an earlier run."""
+        for config in self._configs:
+            self._land(Measurement(self._task.name, config, max_width=self._schedule.max_width))
 
     @abstractmethod
-    def _steps(self) -> Generator[Any, None, None]: ...
+    def _steps(self) -> Generator[Measurement, None, None]: ...
 
     @abstractmethod
-    def _land(self, step: Any) -> None: ...
+    def _land(self, step: Measurement) -> None: ...
 
     @abstractmethod
     def _shown(self) -> dict[str, Any]:
@@ -84,7 +93,7 @@ class MeasuringWidget(Still, anywidget.AnyWidget):
             self.stop()
         super().close()
 
-    def _take(self, step: Any) -> None:
+    def _take(self, step: Measurement) -> None:
         self._land(step)
         self._show()
 

@@ -75,18 +75,13 @@ class LatencyMeter(MeasuringWidget):
         executor: Executor | None = None,
         start: bool = True,
     ) -> None:
-        (self._config,) = check(task, [config])
-        self._task, self._schedule, self._executor = task, Schedule(max_width, budget_s), executor
-        super().__init__(start)
-
-    def _begin(self) -> None:
-        self.measurement = Measurement(self._task.name, self._config, max_width=self._schedule.max_width)
+        super().__init__(task, check(task, [config]), Schedule(max_width, budget_s), executor, start)
 
     def _steps(self) -> Generator[Measurement, None, None]:
         # Accuracy is marked as known, and empty: scoring would stall the histogram for seconds.
-        scores = {self._config.variant: Score(whole=True)}
+        scores = {config.variant: Score(whole=True) for config in self._configs}
         for measurement, _ in measure_rounds(
-            self._task, [self._config], self._schedule, executor=self._executor, scores=scores
+            self._task, self._configs, self._schedule, executor=self._executor, scores=scores
         ):
             yield measurement
 
@@ -97,7 +92,7 @@ class LatencyMeter(MeasuringWidget):
         left_s = time_left_s(self.measurement, self._schedule) if self.running else 0.0
         lines = percentiles(self.measurement)
         return chart(self.measurement, lines, self.running) | {
-            "title": in_brief(self._config),
+            "title": in_brief(self.measurement.config),
             "progress": progress(self.measurement, left_s) if self.running else "",
             "status": in_words(self.measurement, lines, self.running, self._cut_short),
         }

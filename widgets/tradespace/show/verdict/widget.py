@@ -85,13 +85,8 @@ class Verdict(MeasuringWidget):
         start: bool = True,
     ) -> None:
         # They may be equal: copying b makes them distinguishable.
-        self._configs = [*check(task, [a]), *(replace(config) for config in check(task, [b]))]
-        self._task, self._schedule, self._executor = task, Schedule(max_width, budget_s), executor
-        super().__init__(start)
-
-    def _begin(self) -> None:
-        name, width = self._task.name, self._schedule.max_width
-        self.a, self.b = (Measurement(name, config, max_width=width) for config in self._configs)
+        configs = [*check(task, [a]), *(replace(config) for config in check(task, [b]))]
+        super().__init__(task, configs, Schedule(max_width, budget_s), executor, start)
 
     def _steps(self) -> Generator[Measurement, None, None]:
         for measurement, _ in measure_rounds(self._task, self._configs, self._schedule, executor=self._executor):
