@@ -281,12 +281,12 @@ def measure_rounds(
     shuffle = random.Random(seed).shuffle
     scores, slices = {} if scores is None else scores, slices or {}
     where = machine_of(executor) if where is None else where
+    test_items, data = len(task.test[1]) if task.test else 0, task.data_fingerprint()
     begun = (
-        Measurement(task.name, config, slices.get(config, ()), max_width=schedule.max_width, machine=where)
+        Measurement(task.name, config, slices.get(config, ()), max_width=schedule.max_width, data=data, machine=where)
         for config in configs
     )
-    test_items, data = len(task.test[1]) if task.test else 0, task.data_fingerprint()
-    waiting = [_Point(engine, replace(one, data=data), scores, schedule, test_items) for one in begun]
+    waiting = [_Point(engine, one, scores, schedule, test_items) for one in begun]
     work.plan(waiting, scores, schedule, test_items)
     shuffle(waiting)
     points: list[_Point] = []
