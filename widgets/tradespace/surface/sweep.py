@@ -16,7 +16,7 @@ from typing import NoReturn
 import pandas as pd
 from tqdm.auto import tqdm
 
-from tradespace.config import Config, check
+from tradespace.config import KNOBS, VARIANT, Config, check
 from tradespace.errors import choose, positive, renamed
 from tradespace.measuring.engine import LOOP_VERSION, machine_of, measure_rounds
 from tradespace.measuring.measurement import Score
@@ -265,7 +265,7 @@ class _Sweep:
 
 
 def _of_score(identity: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in identity.items() if name not in ("threads", "batch_size")}
+    return {name: value for name, value in identity.items() if name in VARIANT or name not in KNOBS}
 
 
 def _key(identity: Mapping[str, object]) -> str:
