@@ -52,6 +52,14 @@ def checked(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     return frame[list(COLUMNS)]
 
 
+def check_one(surface: pd.DataFrame, *columns: str) -> None:
+    """Raise a ValueError if the rows differ in one of `columns`."""
+    for column in columns:
+        several = sorted(surface[column].unique())
+        if len(several) > 1:
+            raise ValueError(f"surface: wanted rows of one {column}; got {several}")
+
+
 def configs_of(surface: pd.DataFrame) -> list[Config]:
     """The Config of each row."""
     return [Config(*knobs) for knobs in surface[list(KNOBS)].itertuples(index=False)]

@@ -9,6 +9,7 @@ import pandas as pd
 from scipy.optimize import nnls
 
 from tradespace.config import Config
+from tradespace.surface.columns import check_one
 
 # A cost that is nowhere a larger fraction of the latency than this counts as zero.
 ROUNDING = 1e-9
@@ -132,9 +133,7 @@ def fit_batches(surface: pd.DataFrame, config: Config) -> BatchFit | None:
     >>> round(fit.knee, 6), round(fit.largest_error, 6)
     (2.0, 0.0)
     """
-    for column in ("task", "machine"):
-        if len(surface[column].unique()) > 1:
-            raise ValueError(f"surface: wanted rows of one {column}; got {sorted(surface[column].unique())}")
+    check_one(surface, "task", "machine")
     beside = (surface["status"] == "ok").to_numpy() & rows_of(surface, config, apart_from=("batch_size",))
     # Precisions without a kernel to time have no latency.
     timed = surface[beside & surface["latency_p50_ms"].notna().to_numpy()]

@@ -14,7 +14,7 @@ from tradespace.measuring.engine import measure_rounds
 from tradespace.measuring.machine import machine
 from tradespace.measuring.measurement import Measurement, Score
 from tradespace.measuring.schedule import Schedule
-from tradespace.surface.columns import checked, row, table
+from tradespace.surface.columns import check_one, checked, row, table
 from tradespace.tasks.task import Task
 
 Group = tuple[Config, ...]
@@ -132,9 +132,7 @@ def rows_of_model(task: Task, model: str, surface: pd.DataFrame | None) -> pd.Da
     others = sorted(set(surface["task"]) - {task.name})
     if others:
         raise ValueError(f"surface: wanted rows of task {task.name!r}, so that none are mixed; got {others}")
-    machines = sorted(set(surface["machine"]))
-    if len(machines) > 1:
-        raise ValueError(f"surface: wanted rows of one machine, so that none are mixed; got {machines}")
+    check_one(surface, "machine")
     return surface[surface["model"] == model].reset_index(drop=True)
 
 

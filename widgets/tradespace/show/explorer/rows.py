@@ -13,7 +13,7 @@ from tradespace.measuring.measurement import Measurement
 from tradespace.show.common.view import Limits, Within, within
 from tradespace.show.explorer.mission import Mission
 from tradespace.show.explorer.moves import Row
-from tradespace.surface.columns import STATUSES, TYPES, checked, row, table
+from tradespace.surface.columns import STATUSES, TYPES, check_one, checked, row, table
 from tradespace.surface.objectives import Objective
 from tradespace.tasks.task import Task
 
@@ -84,10 +84,7 @@ def of_task(task: Task, surface: pd.DataFrame) -> pd.DataFrame:
         If they are not.
     """
     surface = checked(surface, "surface").reset_index(drop=True)
-    for column in ("task", "machine"):
-        several = sorted(surface[column].unique())
-        if len(several) > 1:
-            raise ValueError(f"surface: wanted rows of one {column}; got {several}")
+    check_one(surface, "task", "machine")
     if set(surface["task"]) - {task.name}:
         raise ValueError(f"surface: wanted rows of the task {task.name!r}; got those of {surface['task'].iloc[0]!r}")
     valid = {"pruning": PRUNINGS, "precision": PRECISIONS, "runtime": RUNTIMES, "device": DEVICES, "status": STATUSES}
