@@ -14,7 +14,10 @@ def number(given: Any, wanted: str = "a number") -> float:
     """The one number of an answer, however it is wrapped."""
     if isinstance(given, bool | str):
         raise TypeError(f"wanted {wanted}")
-    return float(np.squeeze(np.asarray(given)))
+    values = np.asarray(given)
+    if values.size != 1:
+        raise ValueError(f"wanted {wanted}; got {values.size} of them")
+    return float(values.reshape(()))
 
 
 def near(a: float, b: float, within: float = READ) -> bool:

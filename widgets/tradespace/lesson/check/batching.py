@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tradespace.lesson.check.answers import near
+from tradespace.lesson.check.answers import near, number
 from tradespace.lesson.exercise import Judgement, exercise, right, wrong
 from tradespace.surface.columns import configs_of
 from tradespace.surface.derived import ITEMS, J_PER_WH, MS_PER_S
@@ -227,12 +227,7 @@ def _cell(given: Any, column: str) -> Any:
 
 
 def _number(given: Any, wanted: str) -> float:
-    if isinstance(given, bool | str):
-        raise TypeError(f"wanted {wanted}")
-    values = np.asarray(given, dtype=float)
-    if values.size != 1:
-        raise ValueError(f"wanted {wanted}; got {values.size} of them")
-    return float(values.reshape(()))
+    return number(np.nan if given is None else given, wanted)
 
 
 def _rounded(said: float, wanted: float) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tradespace.config import Config
-from tradespace.lesson.check.answers import listed
+from tradespace.lesson.check.answers import listed, number
 from tradespace.lesson.exercise import Judgement, exercise, right, wrong
 from tradespace.surface.columns import configs_of
 from tradespace.surface.confidence import worth_measuring
@@ -211,9 +211,7 @@ def _dominator(loser: Any, surface: pd.DataFrame) -> Any:
 def _count(given: Any) -> float:
     if isinstance(given, pd.DataFrame | pd.Index | list | tuple | set | np.ndarray):
         return len(given)
-    if isinstance(given, bool | str):
-        raise TypeError("wanted a number")
-    return float(given)
+    return number(given)
 
 
 def _configs(given: Any) -> list[Config]:
