@@ -73,23 +73,15 @@ def plot_confidence(
         keys: list[Any] = []
         crowded = (drawn["verdict"] != "off").sum() > MANY
         for verdict, (meaning, colour, marker) in VERDICTS.items():
-            rows, off = drawn[drawn["verdict"] == verdict], verdict == "off"
+            rows = drawn[drawn["verdict"] == verdict]
             if rows.empty:
                 continue
-            bars = axes.errorbar(
-                rows[x],
-                rows[y],
-                xerr=None if off else interval(rows, x),
-                yerr=None if off else interval(rows, y),
-                fmt=marker,
-                color=colour,
-                ms=5 if off else 7 if crowded else 10,
-                mec=colour if off else "black",
-                elinewidth=1 if crowded else 2,
-                capsize=0 if crowded else 4,
-                alpha=0.5 if off else 0.9,
-                label=f"{meaning}: {len(rows)}",
-            )
+            look = {"ms": 5, "mec": colour, "alpha": 0.5} if verdict == "off" else {
+                "ms": 7 if crowded else 10, "mec": "black", "alpha": 0.9,
+                "xerr": interval(rows, x), "yerr": interval(rows, y),
+                "elinewidth": 1 if crowded else 2, "capsize": 0 if crowded else 4,
+            }  # fmt: skip
+            bars = axes.errorbar(rows[x], rows[y], fmt=marker, color=colour, label=f"{meaning}: {len(rows)}", **look)
             keys.insert(0, bars)
         for axis, column in ((axes.xaxis, x), (axes.yaxis, y)):
             axis.set_label_text(LABELS.get(column, column))
