@@ -53,8 +53,8 @@ def test_the_largest_batch_as_a_number_or_as_its_row(curve):
 @pytest.mark.parametrize(
     ("answer", "hint"),
     [
-        (4, "a larger batch of the table does too"),
-        (64, "nothing is to be divided"),
+        (4, "so is a larger batch in the table"),
+        (64, "nothing to divide"),
         (2.6, "That is a latency"),
         (30, "in the table"),
         (2, "in the table"),
@@ -107,7 +107,7 @@ def test_four_knees_give_four_fifths_of_the_peak(curve):
     fit = ts.fit_batches(curve, ts.Config("resnet4", threads=1))
     for answer in (40, 40.0, 4 * fit.knee, 4 * fit.fixed_ms / fit.each_ms, np.float64(40.4), pd.Series([40])):
         assert near_peak(answer, curve).passed, answer
-    assert "5 ms, against 2 ms at the knee" in near_peak(40, curve).words
+    assert "5 ms there, against 2 ms at the knee" in near_peak(40, curve).words
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_four_knees_give_four_fifths_of_the_peak(curve):
     [
         (10, "That is the knee"),
         (8, "a share of the knee"),
-        (16, "no straight line"),
+        (16, "not a straight line"),
         (0.025, "upside down"),
         (8000, "That is a throughput"),
         (5, "the latency there"),
@@ -215,16 +215,16 @@ def test_watt_hours_of_a_million(curve):
         (lambda s, r: 50 * 1e6 / r / 60, "watt-minutes"),
         (lambda s, r: 50 * 1e6 / r / 3600 / 1e3, "kilowatt-hours"),
         (lambda s, r: 50 / r / 3600, "one image"),
-        (lambda s, r: 1e6 / r / 3600, "the hours that it takes"),
-        (lambda s, r: 1e6 / r, "the seconds that it takes"),
+        (lambda s, r: 1e6 / r / 3600, "how many hours it takes"),
+        (lambda s, r: 1e6 / r, "how many seconds it takes"),
         (lambda s, r: 50 * 1e6 * 7.4e-3 / 3600, "carries a whole batch"),
         (lambda s, r: 50 * 1e6 * 1.1e-3 / 3600, "carries a whole batch"),
         (lambda s, r: 50 * 1e6 * 1.1e-3, "carries a whole batch"),
         (lambda s, r: 50 * 1e6 / r / 3600 / 64, "once too often"),
         (lambda s, r: 50 * 1e6 / s["throughput_per_s"].min() / 3600, "carries a whole batch"),
-        (lambda s, r: 50 * 1e6 / s["throughput_per_s"][1] / 3600, "First the seconds"),
-        (lambda s, r: 0, "First the seconds"),
-        (lambda s, r: float("nan"), "First the seconds"),
+        (lambda s, r: 50 * 1e6 / s["throughput_per_s"][1] / 3600, "First find the seconds"),
+        (lambda s, r: 0, "First find the seconds"),
+        (lambda s, r: float("nan"), "First find the seconds"),
         (lambda s, r: "much", "cannot be read"),
         (lambda s, r: s, "cannot be read"),
     ],

@@ -101,8 +101,8 @@ def test_the_fewest_bits_may_be_a_row(ladder):
 @pytest.mark.parametrize(
     ("bits", "hint"),
     [
-        (8, "Fewer bits are too"),
-        (6, "Fewer bits are too"),
+        (8, "so are fewer bits"),
+        (6, "so are fewer bits"),
         (3, "subtract one from the other"),
         (2, "a point is 0.01"),
         ("w3-tensor", "one step for the whole tensor"),
@@ -166,10 +166,10 @@ def test_the_losses_that_are_real_may_be_listed_in_any_way(exact, compressed, na
     ("names", "hint"),
     [
         (["int8", "w6", "w2"], "A lower figure is not enough"),
-        (["w2"], "Intervals that overlap"),
-        ("w2", "Intervals that overlap"),
-        (["w6"], "not all that are"),
-        ([], "not all that are"),
+        (["w2"], "Overlapping intervals"),
+        ("w2", "Overlapping intervals"),
+        (["w6"], "but not all of them"),
+        ([], "but not all of them"),
         (["w6", "w2", "w5"], "better than the baseline"),
         (["int8"], "which verdict"),
         (["fp32"], "Wanted names"),

@@ -44,7 +44,13 @@ def test_the_most_accurate_that_comes_in_time(surface):
 
 @pytest.mark.parametrize(
     ("row", "hint"),
-    [(0, "more accurate does too"), (2, "slower than a median"), (3, "too late"), (4, "one frame"), (99, "a row of")],
+    [
+        (0, "more accurate row does too"),
+        (2, "slower than a median"),
+        (3, "too late"),
+        (4, "one frame"),
+        (99, "a row of"),
+    ],
 )
 def test_another_row_is_told_what_speaks_against_it(surface, row, hint):
     found = drone_choice(row, surface, 3)
@@ -70,7 +76,8 @@ def test_the_least_that_is_enough(surface, limit):
 
 
 @pytest.mark.parametrize(
-    ("limit", "hint"), [(0.0025, "in seconds"), (9, "more than enough"), (2, "Still nothing"), ("2.5", "milliseconds")]
+    ("limit", "hint"),
+    [(0.0025, "in seconds"), (9, "more than enough"), (2, "Nothing is feasible"), ("2.5", "milliseconds")],
 )
 def test_other_limits(surface, limit, hint):
     found = relaxed_limit(limit, surface, 0.9)
@@ -91,7 +98,7 @@ def test_the_usual_mistakes_are_known_by_name(priced):
     accurate = ts.solve(priced, ts.maximize("accuracy"), limits)["cost_per_million"].iloc[0]
     mistakes = {
         best["cost_per_million"]: "for one million",
-        3e8 * best["cost_per_million"]: "for a million already",
+        3e8 * best["cost_per_million"]: "already for a million",
         300 * priced["cost_per_million"].min(): "accurate enough?",
         300 * best["wh_per_million"]: "watt-hours",
         300 * quickest: "lowest latency",

@@ -102,7 +102,7 @@ def test_the_fewest_calls():
     ("calls", "hint"),
     [
         (20, "too often"),
-        (100, "0.366"),
+        (100, "36.6%"),
         (299, "too often"),
         (458, "too often"),
         (math.log(0.01) / math.log(0.99), "part of a call"),
@@ -135,7 +135,7 @@ def test_the_lower_end_may_be_promised(compared, factor):
 @pytest.mark.parametrize(
     ("factor", "hint"),
     [
-        (2.0, "likeliest"),
+        (2.0, "most likely"),
         (2.4, "the most"),
         (1 / 1.7, "upside down"),
         (0.5, "upside down"),
@@ -199,7 +199,7 @@ def test_at_the_cut_off_the_safe_speed_is_the_speed_asked_for():
         (0.211, "seconds"),
         (1.111, "Leave room"),
         (1111, "Leave room"),
-        (-689, "Half of that"),
+        (-689, "half of that distance"),
         (1800, "takes to brake"),
         (1.9, "metres"),
         (8.1, "metres"),

@@ -154,8 +154,8 @@ def test_the_least_certain_are_worth_measuring(judged):
 @pytest.mark.parametrize(
     ("rows", "hint"),
     [
-        ([0, 2, 3], "1 of yours is settled already"),
-        ([0, 5], "2 of yours are settled already"),
+        ([0, 2, 3], "1 of yours is already settled"),
+        ([0, 5], "2 of yours are already settled"),
         ([2, 3], "Wanted 3 different points; got 2"),
         ([2, 2, 3], "got 2"),
         ([1, 2, 3], "others are more so"),

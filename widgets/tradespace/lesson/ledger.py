@@ -135,7 +135,9 @@ class Ledger:
     def _move_aside(self, error: Exception) -> None:
         aside = self.path.with_name(f"{self.path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
         self.path.rename(aside)
-        warnings.warn(f"{self.path} is damaged ({error}). It was moved to {aside}; a new one is begun.", stacklevel=3)
+        warnings.warn(
+            f"{self.path} is damaged ({error}). It was moved to {aside}, and a new one is started.", stacklevel=3
+        )
 
 
 def _find(connection: sqlite3.Connection, kind: str, key: str) -> Entry | None:

@@ -1,4 +1,4 @@
-"""Checks of the exercises, one file a notebook: each judges an answer against what the learner measured."""
+"""Checks of the exercises, one file per notebook: each judges an answer against what the learner measured."""
 
 from tradespace.lesson.check.batching import in_flight as in_flight
 from tradespace.lesson.check.batching import largest_batch as largest_batch

@@ -1,4 +1,4 @@
-"""What the checks share: reading a number, and saying rows and columns in words."""
+"""Helpers of the checks: they read numbers, and write rows and lists in words."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-# A number typed after reading it from the page.
+# Tolerance for a number that was read off the page and typed.
 READ = 0.01
 
 
 def number(given: Any, wanted: str = "a number") -> float:
-    """The one number of an answer, however it is wrapped."""
+    """Return the answer as a float, also if it is the only element of an array or a frame."""
     if isinstance(given, bool | str):
         raise TypeError(f"wanted {wanted}")
     values = np.asarray(given)
@@ -21,16 +21,16 @@ def number(given: Any, wanted: str = "a number") -> float:
 
 
 def near(a: float, b: float, within: float = READ) -> bool:
-    """Whether `a` is `b`, but for that share of it."""
+    """Whether `a` differs from `b` by at most the fraction `within` of `b`."""
     return abs(a - b) <= within * abs(b)
 
 
 def named(row: pd.DataFrame) -> str:
-    """What runs in the one row of a frame, in words."""
+    """Format what the only row of a frame runs: model, precision, runtime and batch size."""
     names = [name for name in ("model", "precision", "runtime") if name in row]
     return f"{', '.join(str(row[name].iloc[0]) for name in names)}, batch {row['batch_size'].iloc[0]}"
 
 
 def listed(words: Iterable[str]) -> str:
-    """Words with "and" between them; of none, "nothing"."""
+    """Join words with "and"; return "nothing" if there are none."""
     return " and ".join(words) or "nothing"

@@ -13,20 +13,20 @@ from tradespace.surface.objectives import measured
 from tradespace.surface.predict import BatchFit, fit_batches
 from tradespace.text import figures, rate
 
-# What rounding by hand may cost.
+# Tolerance for rounding by hand.
 ROUNDED = 0.02
 
 
 @exercise("02-largest")
 def largest_batch(batch_size: Any, curve: pd.DataFrame, limit_ms: float) -> Judgement:
-    """Whether `batch_size` is the largest of `curve` whose median latency keeps the limit.
+    """Whether `batch_size` is the largest of `curve` whose median latency is within the limit.
 
     Parameters
     ----------
-    batch_size : int, or the row that has it
+    batch_size : int, or the row with that batch size
     curve : DataFrame
-        Rows of one network that differ in batch size. Latency in ms; a point whose interval reaches down to the limit
-        may keep it, and one whose interval reaches beyond may break it.
+        Rows of one network that differ in batch size; latency in ms. A row whose interval includes the limit may count
+        as within it or beyond it.
     limit_ms : float
 
     Examples
@@ -38,7 +38,7 @@ def largest_batch(batch_size: Any, curve: pd.DataFrame, limit_ms: float) -> Judg
     >>> largest_batch(kept["batch_size"].max(), curve, 1.5).passed
     True
     >>> largest_batch(256, curve, 1.5)
-    Not yet. A call of that many takes ... ms, and no item in it is answered sooner: nothing is to be divided.
+    Not yet. A call with that many items takes ... ms, and none of them is answered sooner: there is nothing to divide.
     """
     timed = curve[measured(curve) & curve["latency_p50_ms"].notna().to_numpy()]
     sizes, latency = timed["batch_size"].to_numpy(), timed["latency_p50_ms"].to_numpy(float)
@@ -46,10 +46,10 @@ def largest_batch(batch_size: Any, curve: pd.DataFrame, limit_ms: float) -> Judg
     ends = timed["latency_p50_lo_ms"], timed["latency_p50_hi_ms"]
     low, high = (np.where(np.isnan(end), latency, end) for end in ends)
     best = sizes[latency <= limit_ms].max(initial=0)
-    answer = f"The rows whose `latency_p50_ms` is at most {limit_ms:.3g} end at batch {best}."
+    answer = f"{best} is the largest batch whose `latency_p50_ms` is at most {limit_ms:.3g}."
     said = _number(_cell(batch_size, "batch_size"), "a batch size")
     if np.isnan(said):
-        return wrong("No row is left: is the limit in milliseconds, as the column is?", answer)
+        return wrong("No row is left: is your limit in milliseconds, like the column?", answer)
     at = sizes == said
     if not at.any():
         if np.isclose(latency, said, rtol=1e-9).any():
@@ -60,24 +60,24 @@ def largest_batch(batch_size: Any, curve: pd.DataFrame, limit_ms: float) -> Judg
         kept = f"The limit is {limit_ms:.3g} ms."
         return right(f"A call with {said:g} items takes {took:.3g} ms, and so does each item in it. {kept}")
     if took <= limit_ms:
-        return wrong("It keeps the limit, but a larger batch of the table does too.", answer)
+        return wrong("It is within the limit, but so is a larger batch in the table.", answer)
     if said == sizes[latency / sizes <= limit_ms].max(initial=0):
-        late = f"A call of that many takes {took:.3g} ms, and no item in it is answered sooner"
-        return wrong(f"{late}: nothing is to be divided.", answer)
-    return wrong(f"A call of that many takes {took:.3g} ms, and the limit is {limit_ms:.3g} ms.", answer)
+        late = f"A call with that many items takes {took:.3g} ms, and none of them is answered sooner"
+        return wrong(f"{late}: there is nothing to divide.", answer)
+    return wrong(f"A call with that many items takes {took:.3g} ms, and the limit is {limit_ms:.3g} ms.", answer)
 
 
 @exercise("02-peak")
 def near_peak(batch_size: Any, curve: pd.DataFrame, share: float = 0.8) -> Judgement:
-    """Whether the line through `curve` gives at `batch_size` that share of its peak throughput.
+    """Whether the line fitted to `curve` reaches that share of its peak throughput at `batch_size`.
 
     Parameters
     ----------
     batch_size : float
-        Whole or not.
+        It need not be a whole number.
     curve : DataFrame
-        Rows of one network that differ in batch size. How well they tell the line is seen by leaving each out in turn:
-        what any of those lines says is right too.
+        Rows of one network that differ in batch size. The fit is repeated without each of them in turn, and what any of
+        those lines gives is accepted too.
     share : float
         Between 0 and 1.
 
@@ -92,16 +92,16 @@ def near_peak(batch_size: Any, curve: pd.DataFrame, share: float = 0.8) -> Judge
     """
     said, fit = _number(batch_size, "a batch size"), _fit(curve)
     if fit is None or not 0 < fit.knee < np.inf:
-        return right("On this machine the line has no knee, and so no batch size to solve for.")
+        return right("On this machine, the line has no knee, so there is no batch size to solve for.")
     times = share / (1 - share)
     wanted = times * fit.knee
     answer = f"B / (a + b B) = {share:g} / b gives B = {times:.3g} a / b: {figures(wanted)}."
     if not _rounded(said, wanted):
         for value, hint in (
-            (fit.knee, "That is the knee, where it is half of the peak. Solve for the share that is asked."),
-            (share * fit.knee, "That is a share of the knee. Past the knee throughput still grows."),
-            (2 * share * fit.knee, "Throughput is no straight line: it grows by less than the batch does."),
-            (1 / wanted, "That is upside down: is it b / a that you took?"),
+            (fit.knee, "That is the knee, where throughput is half of its peak. Solve for the share in the question."),
+            (share * fit.knee, "That is a share of the knee. Throughput still grows beyond the knee."),
+            (2 * share * fit.knee, "Throughput is not a straight line: it grows by less than the batch does."),
+            (1 / wanted, "That is upside down: did you take b / a?"),
             (share * fit.peak_throughput_per_s, "That is a throughput. At which batch size does the line reach it?"),
             (fit.latency_ms(wanted), "That is the latency there, in milliseconds. What is the batch size?"),
         ):
@@ -113,62 +113,62 @@ def near_peak(batch_size: Any, curve: pd.DataFrame, share: float = 0.8) -> Judge
     low, high = (times * end(fit.knee, *knees) for end in (min, max))
     if said > 0 and (1 - ROUNDED) * np.floor(low) <= said <= (1 + ROUNDED) * np.ceil(high):
         return right(
-            f"About {times:.3g} times the knee of {fit.knee:.3g}. There a batch takes {fit.latency_ms(wanted):.3g} ms, "
+            f"About {times:.3g} times the knee of {fit.knee:.3g}. A batch takes {fit.latency_ms(wanted):.3g} ms there, "
             f"against {fit.latency_ms(fit.knee):.3g} ms at the knee: that much latency for {share / 0.5:.3g} times the "
             "throughput."
         )
     if said > high:
-        return wrong("There the line is nearer to its peak than that: everybody waits longer than needed.", answer)
-    return wrong("There the line is further from its peak. Put your answer in: what is B / (a + b B), times b?", answer)
+        return wrong("There the line is closer to its peak than that: everybody waits longer than needed.", answer)
+    return wrong("There the line is further from its peak. Insert your answer: what is B / (a + b B), times b?", answer)
 
 
 @exercise("02-inside")
 def in_flight(items: Any, arrivals_per_s: float, stay_ms: float) -> Judgement:
-    """Whether so many items are inside a system on average, by Little's law.
+    """Whether `items` is the average number of items inside a system, by Little's law.
 
     Parameters
     ----------
     items : float
     arrivals_per_s : float
-        Items a second that come, and go.
+        Items that arrive, and leave, per second.
     stay_ms : float
-        Mean time of an item inside, in milliseconds.
+        Mean time that an item spends inside, in milliseconds.
 
     Examples
     --------
     >>> in_flight(25, 500, 50)
-    Right. 500 a second, 0.05 s each: 25 inside on average, whatever the order in which they are served.
+    Right. 500 per second, 0.05 s each: 25 inside on average, whatever order they are served in.
     >>> in_flight(25_000, 500, 50)
-    Not yet. Items a second times milliseconds: one of the two has to change its unit.
+    Not yet. Items per second times milliseconds: one of the two must change its unit.
     """
     said, stay_s = _number(items, "a number of items"), stay_ms / MS_PER_S
     wanted = arrivals_per_s * stay_s
-    answer = f"{rate(arrivals_per_s)} a second times {stay_s:.3g} s: {figures(wanted)}."
+    answer = f"{rate(arrivals_per_s)} per second times {stay_s:.3g} s is {figures(wanted)}."
     if _rounded(said, wanted):
         return right(
-            f"{rate(arrivals_per_s)} a second, {stay_s:.3g} s each: {figures(wanted)} inside on average, "
-            "whatever the order in which they are served."
+            f"{rate(arrivals_per_s)} per second, {stay_s:.3g} s each: {figures(wanted)} inside on average, "
+            "whatever order they are served in."
         )
     if _near(said, wanted * MS_PER_S):
-        return wrong("Items a second times milliseconds: one of the two has to change its unit.", answer)
+        return wrong("Items per second times milliseconds: one of the two must change its unit.", answer)
     quotients = [arrivals_per_s / stay_s, arrivals_per_s / stay_ms, stay_s / arrivals_per_s, stay_ms / arrivals_per_s]
     if any(_near(said, value) for value in quotients):
         return wrong("You divided. If each stays twice as long, are there fewer inside, or more?", answer)
-    return wrong("Items inside = items a second, times the seconds that each of them is inside.", answer)
+    return wrong("Items inside = items per second, times the seconds that each of them spends inside.", answer)
 
 
 @exercise("02-energy")
 def watt_hours(energy: Any, surface: pd.DataFrame, watts: float) -> Judgement:
-    """Whether a million items take so many watt-hours at the highest throughput of `surface`.
+    """Whether `energy` is what a million items take at the highest throughput of `surface`.
 
     Parameters
     ----------
     energy : float
-        In watt-hours. What `with_cost` says of that row is right too, where a counter measured it.
+        In watt-hours. If a counter measured that row, what `with_cost` says of it is accepted too.
     surface : DataFrame
-        Throughput in items a second, latency in ms.
+        Throughput in items per second, latency in ms.
     watts : float
-        Assumed draw of the machine.
+        Assumed power of the machine.
 
     Examples
     --------
@@ -178,7 +178,7 @@ def watt_hours(energy: Any, surface: pd.DataFrame, watts: float) -> Judgement:
     >>> watt_hours(60 * seconds / 3600, surface, 60).passed
     True
     >>> watt_hours(60 * seconds, surface, 60)
-    Not yet. Those are watt-seconds, which are joules. How many of them make a watt-hour?
+    Not yet. That is in watt-seconds, which are joules. How many of them make a watt-hour?
     """
     said = _number(_cell(energy, "wh_per_million"), "a number of watt-hours")
     timed = surface[measured(surface) & surface["throughput_per_s"].notna().to_numpy()]
@@ -187,33 +187,35 @@ def watt_hours(energy: Any, surface: pd.DataFrame, watts: float) -> Judgement:
     seconds = ITEMS / highest
     wanted = watts * seconds / J_PER_WH
     took = f"{ITEMS:,} / {rate(highest)} items/s = {figures(seconds)} s"
-    answer = f"{took}; times {watts:g} W; over 3,600: {figures(wanted)} Wh."
+    answer = f"{took}; times {watts:g} W, divided by 3,600: {figures(wanted)} Wh."
     if _near(said, wanted):
-        return right(f"{figures(seconds)} s at {watts:g} W, which is assumed: {figures(wanted)} Wh.")
+        return right(f"{figures(seconds)} s at an assumed {watts:g} W: {figures(wanted)} Wh.")
     if "energy_j_per_item" in best and _near(said, float(best["energy_j_per_item"].iloc[0]) * ITEMS / J_PER_WH):
-        assumed = f"At {watts:g} W, which is assumed, it is {figures(wanted)} Wh."
+        assumed = f"At an assumed {watts:g} W, it would be {figures(wanted)} Wh."
         return right(f"A counter measured {figures(said)} Wh. {assumed}")
     batch, latency_s = (float(best[name].iloc[0]) for name in ("batch_size", "latency_p50_ms"))
     latency_s /= MS_PER_S
     hints = [
-        (watts * seconds, "Those are watt-seconds, which are joules. How many of them make a watt-hour?"),
-        (watts * seconds / 60, "Those are watt-minutes. How many seconds has an hour?"),
-        (wanted / 1e3, "Those are kilowatt-hours."),
+        (watts * seconds, "That is in watt-seconds, which are joules. How many of them make a watt-hour?"),
+        (watts * seconds / 60, "That is in watt-minutes. How many seconds are in an hour?"),
+        (wanted / 1e3, "That is in kilowatt-hours."),
         (wanted / ITEMS, "That is for one image. The job has a million."),
-        (wanted / watts, "Those are the hours that it takes. What does an hour of that machine draw?"),
-        (seconds, "Those are the seconds that it takes. What does the machine draw in them?"),
+        (wanted / watts, "That is how many hours it takes. How much energy does the machine use in an hour?"),
+        (seconds, "That is how many seconds it takes. How much energy does the machine use in that time?"),
     ]
     one_by_one = float(timed["latency_p50_ms"].min()) / MS_PER_S
     for each_s in (latency_s, one_by_one):
-        hint = "That takes a latency for the time of one image. A call carries a whole batch: use the throughput."
+        hint = "That takes the latency as the time of one image. A call carries a whole batch: use the throughput."
         hints += [(watts * each_s * ITEMS / J_PER_WH, hint), (watts * each_s * ITEMS, hint)]
     if batch > 1:
-        forgot = "That divides by the batch once too often: throughput counts images already, not calls."
+        forgot = "That divides by the batch once too often: throughput already counts images, not calls."
         hints.append((wanted / batch, forgot))
     for value, hint in hints:
         if _near(said, value):
             return wrong(hint, answer)
-    return wrong("First the seconds that a million images take, then watts times seconds, then watt-hours.", answer)
+    return wrong(
+        "First find the seconds that a million images take, then watts times seconds, then watt-hours.", answer
+    )
 
 
 def _fit(curve: pd.DataFrame) -> BatchFit | None:
@@ -222,7 +224,7 @@ def _fit(curve: pd.DataFrame) -> BatchFit | None:
 
 
 def _cell(given: Any, column: str) -> Any:
-    """The value of a column, where its row was given."""
+    """Return the value of `column` if a row was given, else what was given."""
     return given[column] if isinstance(given, pd.DataFrame | pd.Series) and column in given else given
 
 
@@ -231,7 +233,7 @@ def _number(given: Any, wanted: str) -> float:
 
 
 def _rounded(said: float, wanted: float) -> bool:
-    """Whether it is the number that is wanted, or a whole one beside it."""
+    """Whether `said` is near `wanted`, or is `wanted` rounded up or down."""
     return _near(said, wanted) or said in {np.floor(wanted), np.ceil(wanted)} - {0}
 
 

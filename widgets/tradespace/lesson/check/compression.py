@@ -1,4 +1,4 @@
-"""Exercises of notebook 03: a step, the fewest bits, a loss that is real, and the faster of two prunings."""
+"""Exercises of notebook 03: a quantization step, the fewest bits, real losses, and the faster of two prunings."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from tradespace.measuring.compare import compare_accuracy
 from tradespace.measuring.measurement import Measurement
 
 POINT = 0.01
-# Two accuracies a hundredth of an item of ten thousand apart are the same.
+# Accuracies that differ by less than this are equal: it is a hundredth of one item in ten thousand.
 TIE = 1e-6
 WIDTH = re.compile(r"w?(\d+)(-tensor)?")
 UNTOLD = "can't tell"
@@ -21,7 +21,9 @@ UNTOLD = "can't tell"
 
 @exercise("03-step")
 def quantization_step(step: Any, largest: float, bits: int) -> Judgement:
-    """Whether `step` is the distance of two levels: symmetric, zero among them, the largest weight on the last one.
+    """Whether `step` is the distance between two neighbouring levels.
+
+    The levels are symmetric around zero, which is one of them. The largest weight is on the outermost.
 
     Parameters
     ----------
@@ -32,25 +34,25 @@ def quantization_step(step: Any, largest: float, bits: int) -> Judgement:
     Examples
     --------
     >>> quantization_step(0.5, 1.5, bits=3)
-    Right. 7 levels are 3 on each side of zero, and 3 steps of 0.5 reach 1.5. Rounding errs by 0.25 at most.
+    Right. 7 levels are zero and 3 on each side, and 3 steps of 0.5 reach 1.5. The rounding error is at most 0.25.
     >>> quantization_step(3 / 8, 1.5, bits=3)
-    Not yet. 3 bits can tell 8 numbers apart, but one of them is left out, so that zero lies in the middle.
+    Not yet. 3 bits can represent 8 numbers, but one of them is left out, so that zero lies in the middle.
     """
     said = number(step)
     sides = 2 ** (bits - 1) - 1
     levels, wanted = 2 * sides + 1, largest / sides
-    answer = f"{levels} levels are {sides} on each side of zero: {largest:.4g} / {sides} = {wanted:.4g}."
+    answer = f"{levels} levels are zero and {sides} on each side: {largest:.4g} / {sides} = {wanted:.4g}."
     if near(said, wanted):
         reached = f"{sides} step{'s' * (sides > 1)} of {wanted:.4g} reach{'es' * (sides == 1)} {largest:.4g}"
         return right(
-            f"{levels} levels are {sides} on each side of zero, and {reached}. "
-            f"Rounding errs by {wanted / 2:.4g} at most."
+            f"{levels} levels are zero and {sides} on each side, and {reached}. "
+            f"The rounding error is at most {wanted / 2:.4g}."
         )
     if near(said, wanted / 2):
-        return wrong("That is half a step: the most that rounding errs by.", answer)
+        return wrong("That is half a step: the largest rounding error.", answer)
     if near(said, 2 * largest / 2**bits):
         return wrong(
-            f"{bits} bits can tell {2**bits} numbers apart, but one of them is left out, so that zero lies "
+            f"{bits} bits can represent {2**bits} numbers, but one of them is left out, so that zero lies "
             "in the middle.",
             answer,
         )
@@ -65,14 +67,14 @@ def quantization_step(step: Any, largest: float, bits: int) -> Judgement:
 
 @exercise("03-bits")
 def fewest_bits(bits: Any, ladder: pd.DataFrame) -> Judgement:
-    """Whether `bits` are the fewest whose accuracy is at most one percentage point below that of fp32.
+    """Whether `bits` is the smallest width whose accuracy is at most one percentage point below that of fp32.
 
     Parameters
     ----------
     bits : int, or the precision as the table names it
     ladder : DataFrame
-        Rows of one model in fp32 and in `w8` ... `w2`, a step for each channel; others play no part. Accuracy is a
-        fraction.
+        Rows of one model in fp32 and in `w8` ... `w2`, which have a step per channel; other rows are ignored. Accuracy
+        is a fraction.
 
     Examples
     --------
@@ -81,7 +83,7 @@ def fewest_bits(bits: Any, ladder: pd.DataFrame) -> Judgement:
     >>> fewest_bits(4, ladder)
     Right. w4 is 0.86 points below fp32, and w3 is 17.42 points below it.
     >>> fewest_bits("w5", ladder)
-    Not yet. That is within a point. Fewer bits are too.
+    Not yet. That is within a point, but so are fewer bits.
     """
     known = ladder[ladder["accuracy"].notna()].groupby("precision")["accuracy"].first()
     exact = float(known["fp32"])
@@ -95,34 +97,36 @@ def fewest_bits(bits: Any, ladder: pd.DataFrame) -> Judgement:
     if not kept:
         return wrong("In this table no width is within a point of fp32.", "There is none.")
     best = min(kept)
-    answer = f"fp32 has {exact:.2%}: at least {least:.2%} is wanted, and the fewest bits that have it are {best}."
+    answer = f"fp32 has {exact:.2%}, so the limit is {least:.2%}, and the fewest bits that reach it are {best}."
     if isinstance(bits, pd.DataFrame | pd.Series | np.ndarray | list | tuple):
         bits = _only(bits)
     match = WIDTH.fullmatch(str(bits).removesuffix(".0"))
     if isinstance(bits, bool) or match is None:
         raise TypeError(f"wanted a number of bits; got {bits!r}")
     said = int(match[1])
-    # Where accuracy goes up and down, it may also be asked from where on it stays within a point.
+    # If accuracy goes up and down, the width from which on it stays within a point is right too.
     steady = min(
         (width for width in kept if all(wider in kept for wider in lost if wider > width)),
         default=best,
     )
-    # Of a loss of a point exactly, floating point says that it is within one, or that it is not.
+    # In floating point, a loss of exactly one point may come out on either side.
     strict = min((width for width in kept if lost[width] <= POINT), default=best)
     if not match[2] and said in (best, steady, strict):
         below = max((width for width in lost if width < said), default=None)
         then = f", and w{below} is {_points(lost[below])}" if below is not None else ""
         return right(f"w{said} is {_points(lost[said])} fp32{then}{' it' * bool(then)}.")
     if match[2]:
-        return wrong("That has one step for the whole tensor. Take the widths with a step for each channel.", answer)
+        return wrong("That has one step for the whole tensor. Take the widths with a step per channel.", answer)
     if said not in lost:
-        return wrong(f"Name a width of the table: {listed(str(width) for width in sorted(lost))} bits.", answer)
+        return wrong(f"Name a width that is in the table: {listed(str(width) for width in sorted(lost))} bits.", answer)
     if said in kept:
-        return wrong("That is within a point. Fewer bits are too.", answer)
+        return wrong("That is within a point, but so are fewer bits.", answer)
     if said == min(lost):
-        return wrong("An accuracy of 1 is 100 %, so a point is 0.01. Is your limit one of accuracy?", answer)
+        return wrong(
+            "An accuracy of 1 is 100 %, so a point is 0.01. Did you subtract that from the accuracy of fp32?", answer
+        )
     return wrong(
-        f"It has {exact - lost[said]:.2%}, and fp32 {exact:.2%}: subtract one from the other.",
+        f"It has {exact - lost[said]:.2%}, and fp32 has {exact:.2%}: subtract one from the other.",
         answer,
     )
 
@@ -134,10 +138,10 @@ def real_losses(names: Any, baseline: Measurement, rounded: Mapping[str, Measure
     Parameters
     ----------
     names : list of str
-        Empty, if there is none.
+        Empty if there are none.
     baseline : Measurement
     rounded : dict of str to Measurement
-        Of the same test items as the baseline.
+        Scored on the same test items as the baseline.
 
     Examples
     --------
@@ -148,7 +152,7 @@ def real_losses(names: Any, baseline: Measurement, rounded: Mapping[str, Measure
     >>> real_losses(["w4"], exact, {"w6": few, "w4": many})
     Right. w6: 2 lost, 0 gained, p = 0.5. w4: 40 lost, 0 gained, p = 1.8e-12.
     >>> real_losses(["w6", "w4"], exact, {"w6": few, "w4": many})
-    Not yet. A lower figure is not enough: chance alone gives one of the two a lower one nearly always.
+    Not yet. A lower figure is not enough: by chance alone, one of the two is lower nearly always.
     """
     compared = {name: compare_accuracy(baseline, one) for name, one in rounded.items()}
     real = {name for name, one in compared.items() if one.verdict == "worse"}
@@ -157,44 +161,42 @@ def real_losses(names: Any, baseline: Measurement, rounded: Mapping[str, Measure
     counts = " ".join(
         f"{name}: {one.only_a} lost, {one.only_b} gained, p = {one.p_value:.2g}." for name, one in compared.items()
     )
-    answer = f"{counts} A real loss, with p below 5 % and more lost than gained: {listed(sorted(real))}."
+    answer = f"{counts} Real losses, with p below 5 % and more lost than gained: {listed(sorted(real))}."
     if isinstance(names, Mapping):
         names = [name for name, true in names.items() if true]
     if not isinstance(names, str | Iterable) or isinstance(names, pd.DataFrame):
         raise TypeError("wanted a list of names")
     said = {names} if isinstance(names, str) else {str(name) for name in names}
     if unknown := said - set(rounded):
-        return wrong(f"Wanted names out of {listed(rounded)}; got {listed(sorted(unknown))}.", answer)
+        return wrong(f"Wanted names from {listed(rounded)}; got {listed(sorted(unknown))}.", answer)
     if said == real:
         return right(counts)
     if said == lower:
-        return wrong(
-            "A lower figure is not enough: chance alone gives one of the two a lower one nearly always.", answer
-        )
+        return wrong("A lower figure is not enough: by chance alone, one of the two is lower nearly always.", answer)
     if said == apart:
         return wrong(
-            "Intervals that overlap do not say that nothing was lost: both saw the same images, and the intervals "
-            "do not know it.",
+            "Overlapping intervals do not mean that nothing was lost: both models saw the same images, and the "
+            "intervals ignore that.",
             answer,
         )
     if said & {name for name, one in compared.items() if one.verdict == "better"}:
         return wrong("One of yours is better than the baseline.", answer)
     if said < real:
-        return wrong("Those are real, but not all that are.", answer)
-    return wrong("Ask `ts.compare_accuracy` of each: which verdict speaks of a loss?", answer)
+        return wrong("Those are real losses, but not all of them.", answer)
+    return wrong("Compare each with the baseline by `ts.compare_accuracy`: which verdict means a loss?", answer)
 
 
 @exercise("03-faster")
 def faster_pruning(
     choice: Any, pruned: pd.DataFrame, first: str = "weights-90", second: str = "channels-50"
 ) -> Judgement:
-    """Whether `choice` is the faster of two prunings, or `can't tell`, as the intervals of their latencies say.
+    """Whether `choice` is the faster of two prunings, or `can't tell` if the intervals of their latencies overlap.
 
     Parameters
     ----------
     choice : str
     pruned : DataFrame
-        A row for each of the two; latency in ms. Where an interval is unknown the lower median will do, and so will
+        One row for each of the two; latency in ms. If an interval is unknown, the lower median is accepted, and so is
         `can't tell`.
     first, second : str
 
@@ -222,23 +224,23 @@ def faster_pruning(
     if said not in (first, second, UNTOLD):
         return wrong(f"Wanted one of {first}, {second} and {UNTOLD}, in quotes.", answer)
     if not known:
-        answer = "There were too few samples for an interval. Measured again, there may be one."
+        answer = "There were too few samples for an interval. If you measure again, there may be one."
         if said == later:
             return wrong("Its median is the larger of the two.", answer)
         return right(answer)
     if said == (sooner if apart else UNTOLD):
         return right(answer)
     if said == UNTOLD:
-        return wrong("Lay the two intervals beside each other: is any latency in both?", answer)
+        return wrong("Put the two intervals side by side: is any latency in both?", answer)
     if apart:
         if said == first:
-            return wrong("That has the most weights taken away. Which of the two has the smaller latency?", answer)
+            return wrong("That has the most weights removed. Which of the two has the lower latency?", answer)
         return wrong("Look at the latencies: which interval lies below the other?", answer)
     return wrong("Their intervals overlap: measured again, the other might come first.", answer)
 
 
 def _only(given: Any) -> Any:
-    """The precision of a frame's one row, or the one element."""
+    """Return the precision of the only row, or the only element."""
     values = given["precision"] if isinstance(given, pd.DataFrame) else given
     if isinstance(values, pd.Series) and "precision" in values.index:
         return values["precision"]
@@ -248,5 +250,5 @@ def _only(given: Any) -> Any:
 
 
 def _points(loss: float) -> str:
-    """How far below."""
+    """Format a loss: how far below, or above."""
     return f"{100 * loss:.2f} points below" if loss >= 0 else f"{-100 * loss:.2f} points above"

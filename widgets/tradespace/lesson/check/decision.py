@@ -14,20 +14,20 @@ from tradespace.surface.explain import explain
 from tradespace.surface.objectives import Constraint, at_least, at_most, feasible, maximize, measured, minimize
 from tradespace.surface.solve import PROBLEM, solve
 
-# How much looser than needed a limit may be and still be called the smallest.
+# How much looser than needed a limit may be and still count as the smallest.
 ROOM = 0.05
 
 
 @exercise("05-drone")
 def drone_choice(choice: Any, surface: pd.DataFrame, cutoff_ms: float) -> Judgement:
-    """Whether `choice` is the most accurate row, a frame at a time, whose 90th percentile keeps the cut-off.
+    """Whether `choice` is the most accurate row at batch size 1 whose 90th percentile is within the cut-off.
 
     Parameters
     ----------
     choice : DataFrame of one row, or row label
-        Of `surface`.
+        A row of `surface`.
     surface : DataFrame
-        Latency in ms, accuracy a fraction.
+        Latency in ms, accuracy as a fraction.
     cutoff_ms : float
 
     Examples
@@ -42,25 +42,25 @@ def drone_choice(choice: Any, surface: pd.DataFrame, cutoff_ms: float) -> Judgem
     best = solve(frames, maximize("accuracy"), [at_most("latency_p90_ms", cutoff_ms)])
     answer = f"`ts.maximize('accuracy')`, subject to `latency_p90_ms` at most {cutoff_ms:.3g}: {named(best)}."
     if isinstance(choice, pd.DataFrame) and choice.empty:
-        return wrong("Nothing is left: is the cut-off in milliseconds, as the column is?", answer)
+        return wrong("No row is left: is your cut-off in milliseconds, like the column?", answer)
     row = _row(choice, surface)
     if row["batch_size"] != 1:
-        return wrong("The drone has one frame at a time, and cannot wait for a batch to fill.", answer)
+        return wrong("The drone has one frame at a time and cannot wait for a batch to fill.", answer)
     if not row["latency_p90_ms"] <= cutoff_ms:
         if row["latency_p50_ms"] <= cutoff_ms:
-            return wrong("Its median keeps the cut-off, but half of the calls are slower than a median.", answer)
-        return wrong("It comes too late.", answer)
+            return wrong("Its median is within the cut-off, but half of the calls are slower than a median.", answer)
+        return wrong("It answers too late.", answer)
     if row["accuracy"] < best["accuracy"].iloc[0]:
-        return wrong("It comes in time, but something more accurate does too.", answer)
+        return wrong("It answers in time, but a more accurate row does too.", answer)
     return right(
-        f"9 of 10 answers come within {row['latency_p90_ms']:.3g} ms, and nothing else that keeps the cut-off of "
+        f"9 of 10 answers come within {row['latency_p90_ms']:.3g} ms, and no other row within the cut-off of "
         f"{cutoff_ms:.3g} ms is more accurate than {100 * row['accuracy']:.1f} %."
     )
 
 
 @exercise("05-relax")
 def relaxed_limit(limit_ms: Any, surface: pd.DataFrame, least_accuracy: float) -> Judgement:
-    """Whether `limit_ms` is the smallest limit on the median latency that some row with that accuracy keeps.
+    """Whether `limit_ms` is the smallest limit on the median latency that a row with that accuracy can meet.
 
     Parameters
     ----------
@@ -84,19 +84,19 @@ def relaxed_limit(limit_ms: Any, surface: pd.DataFrame, least_accuracy: float) -
     quickest = solve(surface, minimize("latency_p50_ms"), [at_least("accuracy", least_accuracy)])
     needed = float(quickest["latency_p50_ms"].iloc[0])
     answer = f"The quickest row that is accurate enough takes {needed:.4g} ms: that is the limit to ask for."
-    # Four digits of a number are enough.
+    # Four significant digits are enough.
     if needed * (1 - 5e-4) <= limit <= needed * (1 + ROOM):
-        return right(f"With {limit:.4g} ms there is an answer, and with less than {needed:.4g} ms there is none.")
+        return right(f"With a limit of {limit:.4g} ms there is a solution, and below {needed:.4g} ms there is none.")
     if needed * (1 - READ) <= limit * MS_PER_S <= needed * (1 + ROOM):
         return wrong("That is in seconds; the column is in milliseconds.", answer)
     if limit > needed:
-        return wrong("That is enough, and more than enough: who grants it pays for nothing.", answer)
-    return wrong("Still nothing is feasible. What does `ts.explain` say would be enough by itself?", answer)
+        return wrong("That is more than enough: whoever grants it gets nothing for the rest.", answer)
+    return wrong("Nothing is feasible yet. What does `ts.explain` say would be enough by itself?", answer)
 
 
 @exercise("05-bill")
 def bill(total: Any, priced: pd.DataFrame, millions: float, least_accuracy: float) -> Judgement:
-    """Whether `total` is the least that `millions` million items cost at that accuracy.
+    """Whether `total` is the lowest price of `millions` million items at that accuracy.
 
     Parameters
     ----------
@@ -121,34 +121,34 @@ def bill(total: Any, priced: pd.DataFrame, millions: float, least_accuracy: floa
     best = solve(priced, minimize("cost_per_million"), limits)
     each = float(best["cost_per_million"].iloc[0])
     low, high = (millions * float(best[f"cost_per_million_{end}"].iloc[0]) for end in ("lo", "hi"))
-    answer = f"{named(best)} costs {each:.3g} a million, and {millions:g} million cost {millions * each:.3g}."
+    answer = f"{named(best)} costs {each:.3g} per million, and {millions:g} million cost {millions * each:.3g}."
     if near(said, millions * each):
-        return right(f"{named(best)}. Its latency has an interval, and so has the bill: {low:.3g} to {high:.3g}.")
+        return right(f"{named(best)}. Its latency has an interval, and so does the bill: {low:.3g} to {high:.3g}.")
     if near(said, each):
         return wrong(f"That is for one million. The job has {millions:g}.", answer)
     if near(said, millions * 1e6 * each):
-        return wrong("`cost_per_million` is for a million already.", answer)
+        return wrong("`cost_per_million` is already for a million.", answer)
     if near(said, millions * float(priced.loc[measured(priced), "cost_per_million"].min())):
         return wrong("That is cheaper still, but is it accurate enough?", answer)
     if near(said, millions * float(best["wh_per_million"].iloc[0])):
-        return wrong("Those are watt-hours.", answer)
+        return wrong("That is in watt-hours.", answer)
     quickest = solve(priced, minimize("latency_p50_ms"), limits)
     if near(said, millions * float(quickest["cost_per_million"].iloc[0])):
-        return wrong("That is the row with the lowest latency. Who pays by the hour wants something else.", answer)
+        return wrong("That is the row with the lowest latency. If you pay by the hour, something else matters.", answer)
     accurate = solve(priced, maximize("accuracy"), limits)
     if near(said, millions * float(accurate["cost_per_million"].iloc[0])):
-        return wrong("That is the most accurate row. Accurate enough is enough: what is to be minimised?", answer)
-    return wrong("Minimise `cost_per_million` under the limit on accuracy, then count the millions.", answer)
+        return wrong("That is the most accurate row. Accurate enough is enough: what should you minimise?", answer)
+    return wrong("Minimise `cost_per_million` under the limit on accuracy, then multiply by the millions.", answer)
 
 
 @exercise("05-capstone")
 def capstone(decision: Any, binding: Any, surface: pd.DataFrame, brief: Sequence[Constraint]) -> Judgement:
-    """Whether `decision` has the least latency within the `brief`, was measured again, and `binding` is what binds.
+    """Whether `decision` is the quickest row within the `brief`, measured again, and `binding` is what binds.
 
     Parameters
     ----------
     decision : DataFrame of one row
-        Its latency in ms is that of the second measurement. No row, where nothing held when measured again.
+        Its latency in ms is that of the second measurement. Empty if no row held when measured again.
     binding : list of str or of Constraint
         The columns whose limits bind.
     surface : DataFrame
@@ -162,7 +162,7 @@ def capstone(decision: Any, binding: Any, surface: pd.DataFrame, brief: Sequence
     >>> brief = [ts.at_least("throughput_per_s", 4000)]
     >>> decision = ts.solve(surface, ts.minimize("latency_p50_ms"), subject_to=brief)
     >>> capstone(decision, ["throughput_per_s"], surface, brief)
-    Not yet. The row is that of the table: of many, the best was often lucky. Measure it again.
+    Not yet. The row is straight from the table, and the best of many was often lucky. Measure it again.
     """
     if not isinstance(decision, pd.DataFrame):
         raise TypeError("wanted the row that `ts.solve` returns")
@@ -172,50 +172,50 @@ def capstone(decision: Any, binding: Any, surface: pd.DataFrame, brief: Sequence
     why = explain(best)
     answer = (
         "`ts.solve` with `ts.minimize('latency_p50_ms')`, `subject_to=brief` and `confirm=True`; "
-        f"on the table that is {named(best)}, and what binds is {listed(c.column for c in why.binding)}."
+        f"on the table, that is {named(best)}, and what binds is {listed(c.column for c in why.binding)}."
     )
     if len(decision):
         fault = _fault(decision, surface, brief)
         if fault:
             return wrong(fault, answer)
     elif not _asked(decision, brief):
-        return wrong("No row: were other limits asked for than those of the brief?", answer)
+        return wrong("There is no row: did you ask for other limits than those of the brief?", answer)
     if binding is ...:
         return wrong("The choice holds. Now the evidence: which limits bind?", answer)
     said = {binding} if isinstance(binding, str | Constraint) else set(binding)
     columns = {one.column if isinstance(one, Constraint) else str(one) for one in said}
     if columns != {constraint.column for constraint in why.binding}:
-        hint = "The choice holds, but not what binds: a limit binds if a better choice appears once it is gone."
+        hint = "The choice holds, but that is not what binds: a limit binds if a better choice appears without it."
         return wrong(f"{hint} `ts.explain` tries each.", answer)
     bound = f"What binds is {listed(sorted(columns))}."
     if not len(decision):
-        return right(f"Measured again, none of the best held, and saying so is a decision too. {bound}")
+        return right(f"None of the best held when measured again, and saying so is a decision too. {bound}")
     again = f"{decision['latency_p50_ms'].iloc[0]:.3g} ms when measured again"
-    return right(f"{named(decision)}: {again}, and every limit is kept. {bound}")
+    return right(f"{named(decision)}: {again}, and it meets every limit. {bound}")
 
 
 def _fault(decision: pd.DataFrame, surface: pd.DataFrame, brief: Sequence[Constraint]) -> str:
-    """What speaks against a decision with a row; nothing if nothing does."""
+    """Return what is wrong with a decision that has a row; an empty string if nothing is."""
     order = surface[feasible(surface, brief)].sort_values("latency_p50_ms", kind="stable")
     chosen = configs_of(decision)[0]
     places = [place for place, config in enumerate(configs_of(order)) if config == chosen]
     if not places:
         return "On your table, that row breaks a limit of the brief."
     on_table = order.iloc[places[0]]
-    # Without an interval nothing is beyond doubt.
+    # Without an interval, nothing is beyond doubt.
     alike = not on_table["latency_p50_lo_ms"] > order["latency_p50_hi_ms"].iloc[0]
     if places[0] and not (alike or (places[0] < MOST_TRIES and _asked(decision, brief))):
-        return "It keeps the brief, but others that do are quicker, beyond doubt."
+        return "It meets the brief, but others that do are quicker beyond doubt."
     if decision["latency_p50_ms"].iloc[0] == on_table["latency_p50_ms"]:
         if places[0] and on_table["latency_p50_ms"] > order["latency_p50_ms"].iloc[0]:
-            return "It keeps the brief, but something quicker does too."
-        return "The row is that of the table: of many, the best was often lucky. Measure it again."
+            return "It meets the brief, but a quicker row does too."
+        return "The row is straight from the table, and the best of many was often lucky. Measure it again."
     broken = [constraint.column for constraint in brief if not constraint.met(decision).all()]
-    return f"Measured again it breaks the limit on {listed(broken)}: take the next best." if broken else ""
+    return f"Measured again, it breaks the limit on {listed(broken)}: take the next best." if broken else ""
 
 
 def _asked(decision: pd.DataFrame, brief: Sequence[Constraint]) -> bool:
-    """Whether it is what `solve` made of the brief: then rows may have been passed over, since they did not hold."""
+    """Whether `solve` made `decision` from the brief: then it may have passed over rows that did not hold."""
     problem = decision.attrs.get(PROBLEM)
     if problem is None or set(problem.constraints) != set(brief):
         return False
@@ -223,7 +223,7 @@ def _asked(decision: pd.DataFrame, brief: Sequence[Constraint]) -> bool:
 
 
 def _row(given: Any, surface: pd.DataFrame) -> "pd.Series[Any]":
-    """The row of `surface` that is meant."""
+    """Return the row of `surface` that was given."""
     if isinstance(given, pd.DataFrame):
         if len(given) != 1:
             raise ValueError(f"wanted one row; got {len(given)}")

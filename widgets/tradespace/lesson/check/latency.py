@@ -1,4 +1,4 @@
-"""Exercises of notebook 01: a typical call, the samples a percentile needs, what may be promised, and a cut-off."""
+"""Exercises of notebook 01: a typical call, how many samples a percentile needs, a promise, and a cut-off."""
 
 import math
 from typing import Any
@@ -12,15 +12,15 @@ from tradespace.measuring.measurement import Measurement
 from tradespace.measuring.statistics import PERCENTILE_FLOORS
 from tradespace.surface.derived import MS_PER_S
 
-# How much less than the interval allows may be promised and still be called the largest.
+# How far below the lower end of the interval a promise may be and still count as the largest.
 ROOM = 0.05
 
 
 @exercise("01-typical")
 def typical(answer_ms: Any, measurement: Measurement) -> Judgement:
-    """Whether `answer_ms` is the median latency, within its 95 % interval.
+    """Whether `answer_ms` is the median latency, to within its 95 % interval.
 
-    The median of all samples is as right as that of the slices that statistics are taken over.
+    The median of all samples is accepted too, not only that of the slices that the statistics use.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def typical(answer_ms: Any, measurement: Measurement) -> Judgement:
         raise ValueError("nothing was measured")
     samples = np.sort(measurement.samples_ns) / 1e6
     n, mean = len(samples), float(samples.mean())
-    # Where the number of samples is even, whatever lies between the middle two.
+    # If the number of samples is even, any value between the middle two is a median.
     middles = measurement.latency_p50_ms, float(samples[(n - 1) // 2]), float(samples[n // 2])
     # An interval may be unknown.
     low = np.nanmin([measurement.latency_p50_lo_ms, *middles]) * (1 - READ)
@@ -52,23 +52,23 @@ def typical(answer_ms: Any, measurement: Measurement) -> Judgement:
         return wrong(f"That is the mean, and {longer:.0%} of the calls took longer: not half of them.", answer)
     if low <= said <= high:
         return right(
-            f"Half of the calls took longer, half less. Longer than the mean, {mean:.3g} ms, took {longer:.0%} of them."
+            f"Half of the calls took longer, half took less. {longer:.0%} took longer than the mean, {mean:.3g} ms."
         )
     for unit, factor in (("seconds", 1e-3), ("microseconds", 1e3), ("nanoseconds", 1e6)):
         if low <= said / factor <= high:
-            return wrong(f"Those are {unit}.", answer)
+            return wrong(f"That is in {unit}.", answer)
     if near(said, measurement.latency_p90_ms) or near(said, measurement.latency_p99_ms):
         return wrong("That is how long the late calls take.", answer)
     if near(said, float(samples.min())):
         return wrong("That is the quickest call. It was lucky.", answer)
-    return wrong("Sort the calls by their time: which one stands in the middle?", answer)
+    return wrong("Sort the calls by their time: which one is in the middle?", answer)
 
 
 @exercise("01-calls")
 def enough_calls(calls: Any, percentile: int = 99, confidence: float = 0.99) -> Judgement:
-    """Whether of fewer than so many calls all may well lie below the true percentile, and of so many hardly ever.
+    """Whether `calls` is the smallest number of calls of which one exceeds the percentile with that confidence.
 
-    The chance that all of n independent calls lie below is (percentile / 100) to the n: at most 1 - `confidence`.
+    The probability that n independent calls all lie below it is (percentile / 100) ** n: at most 1 - `confidence`.
 
     Parameters
     ----------
@@ -87,35 +87,39 @@ def enough_calls(calls: Any, percentile: int = 99, confidence: float = 0.99) -> 
     said = number(calls)
     below = percentile / 100
     needed = math.ceil(math.log(1 - confidence) / math.log(below) - 1e-9)
-    answer = f"The first whole number n with {below:g} to the power n at most {1 - confidence:.2g} is {needed}."
+    answer = (
+        f"{needed} is the smallest whole number n for which {below:g} to the power n is at most {1 - confidence:.2g}."
+    )
     if said == needed:
         two = PERCENTILE_FLOORS.get(percentile)
-        floor = f" To see two such calls as surely takes {two}." if two else ""
-        return right(f"Of {needed} calls, none lies beyond p{percentile} in {below**needed:.2%} of all cases.{floor}")
+        floor = f" To see two such calls with the same confidence takes {two}." if two else ""
+        return right(f"With {needed} calls, none exceeds p{percentile} in {below**needed:.2%} of all cases.{floor}")
     if said < 1 or not math.isfinite(said):
-        return wrong("Wanted a number of calls.", answer)
+        return wrong("Wanted a number of calls, at least 1.", answer)
     if math.ceil(said) == needed:
-        return wrong("Nearly: there is no part of a call, and with fewer the chance is still too large.", answer)
+        return wrong(
+            "Nearly: you cannot make part of a call, and with fewer calls the chance is still too large.", answer
+        )
     if said == PERCENTILE_FLOORS.get(percentile):
-        return wrong("So many are needed to see two calls beyond it. The question was for one.", answer)
+        return wrong("That many are needed to see two calls beyond it. The question asks for one.", answer)
     chance = below ** min(said, 1e6)
     if said > needed:
         return wrong(
-            f"That is enough: the chance that none lies beyond is {chance:.2g}. But fewer calls are enough too.", answer
+            f"That is enough: the chance that none exceeds it is {chance:.2g}. But fewer calls are enough too.", answer
         )
-    return wrong(f"Of so many calls, none lies beyond in {chance:.3g} of all cases: too often.", answer)
+    return wrong(f"With that many calls, none exceeds it in {100 * chance:.4g}% of all cases: too often.", answer)
 
 
 @exercise("01-promise")
 def promise(factor: Any, compared: Comparison) -> Judgement:
-    """Whether `factor` is the largest speed-up that the interval of `compared` allows to promise: its lower end.
+    """Whether `factor` is the largest speed-up that `compared` supports: the lower end of its interval.
 
     Parameters
     ----------
     factor : float
         Latency of A over latency of B.
     compared : Comparison
-        What `compare` returned. Where its interval is not known nothing can be promised: NaN is right.
+        What `compare` returned. If its interval is unknown, nothing can be promised, and NaN is right.
 
     Examples
     --------
@@ -125,38 +129,38 @@ def promise(factor: Any, compared: Comparison) -> Judgement:
     """
     said, low, high = number(factor), compared.ratio_lo, compared.ratio_hi
     if math.isnan(low):
-        unknown = "Of one of them there are fewer than six slices, so there is no interval, and nothing to sign."
+        unknown = "One of them has fewer than six slices, so there is no interval, and nothing to sign."
         if math.isnan(said) or said <= 0:
-            return right(f"{unknown} Measured again on a quieter machine, there may be.")
-        return wrong(unknown, "`compared.ratio_lo` is NaN: not known. Measure again, for longer.")
+            return right(f"{unknown} Measured again on a quieter machine, it may have enough.")
+        return wrong(unknown, "`compared.ratio_lo` is NaN, that is, unknown. Measure again, for longer.")
     answer = f"The lower end of the interval, `ratio_lo`: at least {low:.3g} times as fast."
     if low * (1 - ROOM) <= said <= low * (1 + READ):
         slower = " That is less than 1: B may even be the slower one." if low < 1 else ""
         return right(f"The interval begins at {low:.3g}, so at least that much is well supported.{slower}")
     if near(said, high):
-        return wrong("That is the most it might be. The question is for the least.", answer)
+        return wrong("That is the most it might be. The question asks for the least.", answer)
     if near(said, compared.ratio):
-        return wrong("That is the likeliest value. The truth may as well be below it.", answer)
+        return wrong("That is the most likely value. The true one may just as well lie below it.", answer)
     if any(near(said, 1 / value) for value in (low, compared.ratio, high)):
         return wrong("That is upside down: the time of B over that of A.", answer)
     if low < said < high:
         return wrong("The interval reaches further down than that.", answer)
     if said > high:
-        return wrong("So much was not measured. Operations are not time.", answer)
+        return wrong("The measurement does not support that much. Operations are not time.", answer)
     return wrong("That is safe to sign, but the interval allows more.", answer)
 
 
 @exercise("01-cutoff")
 def cutoff(answer_ms: Any, *, speed_m_s: float, sensing_range_m: float, braking_m_s2: float) -> Judgement:
-    """Whether a drone at that speed may take `answer_ms` at most before it brakes, and stop within its sensing range.
+    """Whether `answer_ms` is the longest delay before braking with which the drone stops within its sensing range.
 
-    It stops in v·t + v² / 2a, as for `safe_speed_m_s`.
+    The stopping distance is v·t + v² / 2a, as for `safe_speed_m_s`.
 
     Parameters
     ----------
     answer_ms : float
     speed_m_s, sensing_range_m, braking_m_s2 : float
-        The speed is one from which it can stop at all.
+        Without any delay, the drone must be able to stop within the range.
 
     Examples
     --------
@@ -168,24 +172,28 @@ def cutoff(answer_ms: Any, *, speed_m_s: float, sensing_range_m: float, braking_
     braking = speed_m_s**2 / (2 * braking_m_s2)
     left = sensing_range_m - braking
     if left <= 0:
-        raise ValueError(f"speed_m_s: wanted one from which it can stop within {sensing_range_m:g} m; got {speed_m_s}")
+        raise ValueError(
+            f"speed_m_s: wanted a speed from which the drone can stop within {sensing_range_m:g} m; got {speed_m_s}"
+        )
     needed = MS_PER_S * left / speed_m_s
     answer = (
-        f"Braking takes {speed_m_s:g}² / (2 · {braking_m_s2:g}) = {braking:.3g} m. The other {left:.3g} m it may "
+        f"Braking takes {speed_m_s:g}² / (2 · {braking_m_s2:g}) = {braking:.3g} m, which leaves {left:.3g} m to "
         f"fly on: {left:.3g} / {speed_m_s:g} s, or {needed:.4g} ms."
     )
     if near(said, needed):
         return right(f"In {needed:.4g} ms it flies {left:.3g} m, and braking takes the other {braking:.3g} m.")
     if near(said, needed / MS_PER_S):
-        return wrong("Those are seconds.", answer)
+        return wrong("That is in seconds.", answer)
     if any(near(said, scale * sensing_range_m / speed_m_s) for scale in (1, MS_PER_S)):
-        return wrong("Then it is at the obstacle, still at full speed. Leave room for braking.", answer)
+        return wrong("Then it reaches the obstacle at full speed. Leave room for braking.", answer)
     if any(near(said, scale * (sensing_range_m - 2 * braking) / speed_m_s) for scale in (1, MS_PER_S)):
-        return wrong("Half of that is needed for braking: it becomes slower on the way, v² / 2a.", answer)
+        return wrong("Braking takes half of that distance, since the drone slows down on the way: v² / 2a.", answer)
     if any(near(said, scale * speed_m_s / braking_m_s2) for scale in (1, MS_PER_S)):
-        return wrong("So long it takes to brake. The question is how long it may fly on before.", answer)
+        return wrong("That is how long it takes to brake. The question is how long it may fly on before that.", answer)
     if near(said, left) or near(said, braking):
-        return wrong("Those are metres. How long does it take to fly them?", answer)
+        return wrong("That is in metres. How long does it take to fly that far?", answer)
     if said < needed:
         return wrong("Then it stops with room to spare: it may take longer.", answer)
-    return wrong("It stops too late: take braking from the range first. What is left, it may fly on.", answer)
+    return wrong(
+        "It stops too late. Subtract the braking distance from the range first: the rest is left to fly on.", answer
+    )

@@ -10,42 +10,42 @@ from tradespace.lesson.exercise import Judgement, exercise, right, wrong
 from tradespace.surface.objectives import at_least, minimize
 from tradespace.surface.solve import solve
 
-# What rounding by hand may cost.
+# Tolerance for rounding by hand.
 ROUNDED = 0.02
 MILLION = 1_000_000
 
 
 @exercise("00-million")
 def million(seconds: Any, surface: pd.DataFrame) -> Judgement:
-    """Whether a million items take so many seconds at the highest throughput of `surface`, in items a second.
+    """Whether a million items take `seconds` at the highest throughput of `surface`, in items per second.
 
     Examples
     --------
     >>> surface = pd.DataFrame({"latency_p50_ms": [1.0, 4.0], "throughput_per_s": [1_000, 8_000]})
     >>> million(125, surface)
-    Right. At 8,000 items/s a million items take 125 s.
+    Right. At 8,000 items/s, a million items take 125 s.
     >>> million(1_000, surface).passed
     False
     """
     highest, answer = surface["throughput_per_s"].max(), float(seconds)
     wanted = MILLION / highest
     if abs(answer / wanted - 1) <= ROUNDED:
-        return right(f"At {highest:,.0f} items/s a million items take {wanted:,.3g} s.")
+        return right(f"At {highest:,.0f} items/s, a million items take {wanted:,.3g} s.")
     told = f"Divide a million by the highest throughput, {highest:,.0f} items/s: {wanted:,.3g} s."
     if answer > 0 and abs(answer / (1e3 * wanted) - 1) <= ROUNDED:
-        return wrong("Those are milliseconds.", told)
+        return wrong("That is in milliseconds.", told)
     one_by_one = MILLION * surface["latency_p50_ms"].min() / 1e3
     if abs(answer / one_by_one - 1) <= ROUNDED:
         return wrong("That is the shortest latency, a million times over: one call after another. Use batches.", told)
-    return wrong("Which column says how many items get done in a second? Take its best row.", told)
+    return wrong("Which column gives the items per second? Take its best row.", told)
 
 
 @exercise("00-quickest")
 def quickest(choice: Any, surface: pd.DataFrame) -> Judgement:
-    """Whether `choice` is the point of `surface` of least latency, of those within a point of the best accuracy.
+    """Whether `choice` has the lowest latency of all points within one percentage point of the best accuracy.
 
-    `choice` is a frame of one row. Latency is in ms, accuracy a fraction. A point whose interval reaches down to the
-    shortest latency is right too.
+    `choice` is a DataFrame of one row. Latency is in ms, accuracy is a fraction. A point whose interval reaches down to
+    the lowest latency is accepted too.
 
     Examples
     --------
@@ -71,4 +71,4 @@ def quickest(choice: Any, surface: pd.DataFrame) -> Judgement:
             f"{row['model']} in {row['precision']} answers in {row['latency_p50_ms']:.3g} ms, and is right "
             f"{row['accuracy']:.1%} of the time."
         )
-    return wrong("It is accurate enough, and another point that is answers sooner.", told)
+    return wrong("It is accurate enough, but another point that is accurate enough answers sooner.", told)

@@ -1,4 +1,4 @@
-"""Exercises of notebook 04: dominance, frontiers seen in two axes, hypervolume, and what to measure again."""
+"""Exercises of notebook 04: dominance, a frontier seen in two axes, hypervolume, and what to measure again."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,9 +16,9 @@ from tradespace.surface.hypervolume import hypervolume
 from tradespace.surface.objectives import OBJECTIVES, measured
 
 NAMES = {"latency_p50_ms": "latency", "throughput_per_s": "throughput", "accuracy": "accuracy"}
-# Volumes nearer to each other than this share of the whole may change places at the next measurement.
+# Volumes that differ by less than this share of the whole may change places in the next measurement.
 ALIKE = 0.005
-# Probabilities of 500 draws, so near to each other, are the same.
+# Probabilities estimated from 500 draws are the same if they differ by less than this.
 LUCK = 0.1
 
 
@@ -29,25 +29,25 @@ def dominates(rival: Any, loser: Any, surface: pd.DataFrame) -> Judgement:
     Parameters
     ----------
     rival, loser : row label, Series, or DataFrame of one row
-        Both of `surface`.
+        Rows of `surface`.
     surface : DataFrame
-        Latency in ms, throughput in items a second, accuracy a fraction.
+        Latency in ms, throughput in items per second, accuracy as a fraction.
 
     Examples
     --------
     >>> import tradespace as ts
     >>> surface = ts.load_recorded("fashion").query("model == 'resnet8' and precision == 'fp32' and threads == 1")
     >>> small, large = surface.query("batch_size == 1").index[0], surface.query("batch_size == 64").index[0]
-    >>> dominates(small, large, surface).passed  # quicker, and less productive
+    >>> dominates(small, large, surface).passed  # lower latency, but lower throughput
     False
     """
     winner, beaten = _row(rival, surface), _row(loser, surface)
     answer = (
-        "Keep the rows that are at most as slow, at least as productive and at least as accurate as the loser; "
+        "Keep the rows with at most the latency of the loser, and at least its throughput and accuracy; "
         f"row {_dominator(beaten, surface)} is one that is also better in something."
     )
     if winner == beaten:
-        return wrong("That is the point itself. To dominate it, it would have to be better somewhere.", answer)
+        return wrong("That is the point itself. A point that dominates it is better in something.", answer)
     gains = _gains(surface.loc[[winner, beaten]])
     if np.isnan(gains[0]).any():
         return wrong("That point was not measured in all three.", answer)
@@ -56,8 +56,8 @@ def dominates(rival: Any, loser: Any, surface: pd.DataFrame) -> Judgement:
     better = [name for name, a, b in zip(named, *gains, strict=True) if a > b]
     if worse:
         return wrong(
-            f"It is better in {listed(better)}, and worse in {listed(worse)}. Neither dominates the other "
-            "as long as each is better in something.",
+            f"It is better in {listed(better)}, but worse in {listed(worse)}. "
+            "A point that dominates another is worse in nothing.",
             answer,
         )
     if not better:
@@ -67,7 +67,7 @@ def dominates(rival: Any, loser: Any, surface: pd.DataFrame) -> Judgement:
 
 @exercise("04-hidden")
 def hidden(count: Any, surface: pd.DataFrame) -> Judgement:
-    """Whether `count` points of the frontier in three are dominated once only latency and throughput are looked at.
+    """Whether `count` points of the frontier in three objectives are dominated in latency and throughput only.
 
     Parameters
     ----------
@@ -88,35 +88,35 @@ def hidden(count: Any, surface: pd.DataFrame) -> Judgement:
     said = _count(count)
     of_whole, on_flat = int(whole.sum()), int(flat.sum())
     answer = (
-        f"{of_whole} points are on the frontier in three. Of them {of_whole - expected} are also on the frontier in "
-        f"latency and throughput: {expected} are hidden."
+        f"{of_whole} points are on the frontier in three objectives. Of these, {of_whole - expected} are also on the "
+        f"frontier in latency and throughput: {expected} are hidden."
     )
     if said == expected:
         return right(
-            f"{expected} of {of_whole} points look beaten when accuracy is not drawn, and are not. "
-            "Crossing points out on a flat chart would have lost them."
+            f"{expected} of {of_whole} points look dominated if accuracy is not drawn, but are not. "
+            "Crossing out points on a flat chart would have lost them."
         )
     if said == of_whole:
         return wrong("That is the whole frontier in three. Some of its points are on the flat frontier too.", answer)
     if said == on_flat:
-        return wrong("That many are on the frontier in two. The question is which ones are missing there.", answer)
+        return wrong("That many are on the frontier in two. The question is how many are missing there.", answer)
     if said == int(measured(surface).sum()) - on_flat:
         return wrong(
             "That counts points that are dominated in three as well. Begin with the frontier in three.", answer
         )
-    return wrong("Take the frontier in three, and ask which of its points `ts.pareto` keeps in two.", answer)
+    return wrong("Take the frontier in three: which of its points does `ts.pareto` keep in two?", answer)
 
 
 @exercise("04-expendable")
 def expendable(choice: Any, surface: pd.DataFrame, column: str = "precision") -> Judgement:
-    """Whether the surface keeps the most hypervolume without the rows whose `column` is `choice`.
+    """Whether the surface loses the least hypervolume without the rows whose `column` is `choice`.
 
     Parameters
     ----------
     choice : str
         One of the values of the column.
     surface : DataFrame
-        Volumes are in powers of ten of latency and throughput, times accuracy, down to the usual reference.
+        Latency and throughput enter the volume as powers of ten; the reference is the default one.
 
     Examples
     --------
@@ -130,19 +130,19 @@ def expendable(choice: Any, surface: pd.DataFrame, column: str = "precision") ->
     left = {str(value): hypervolume(surface[surface[column] != value], OBJECTIVES) for value in values}
     best = max(left, key=lambda value: left[value])
     losses = ", ".join(f"{value} {(whole - volume) / whole:.1%}" for value, volume in left.items())
-    answer = f"Lost without each: {losses}. The least is lost without {best}."
+    answer = f"Volume lost without each: {losses}. The least is lost without {best}."
     if not isinstance(choice, str) or choice not in left:
         return wrong(f"Wanted one of {', '.join(left)}, in quotes.", answer)
     if left[choice] >= left[best] - ALIKE * whole:
-        return right(f"Lost without each: {losses}.")
+        return right(f"Volume lost without each: {losses}.")
     if left[choice] == min(left.values()):
-        return wrong("Without that one the *least* volume is left: it is the one to keep.", answer)
-    return wrong("Take the rows of each away in turn, and compare the volumes that are left.", answer)
+        return wrong("Without that one, the *least* volume is left: it is the one to keep.", answer)
+    return wrong("Leave out the rows of each in turn, and compare the volumes that remain.", answer)
 
 
 @exercise("04-again")
 def measure_again(configs: Any, judged: pd.DataFrame, count: int = 3) -> Judgement:
-    """Whether `configs` are those of which it is least certain that they are on the frontier.
+    """Whether `configs` are those whose place on the frontier is least certain.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def measure_again(configs: Any, judged: pd.DataFrame, count: int = 3) -> Judgeme
     judged : DataFrame
         What `frontier_confidence` returned: its `on_frontier` is a probability, from 0 to 1.
     count : int
-        How many there is time for.
+        How many there is time to measure.
 
     Examples
     --------
@@ -166,24 +166,26 @@ def measure_again(configs: Any, judged: pd.DataFrame, count: int = 3) -> Judgeme
     verdicts = dict(zip(configs_of(judged), judged["verdict"], strict=True))
     answer = f"Least certain first: {', '.join(f'{c!r} ({chance[c]:.0%})' for c in best) or 'none, so an empty list'}."
     if not best and not asked:
-        return right("There is nothing left to doubt: every verdict is `on` or `off`.")
+        return right("Nothing is left in doubt: every verdict is `on` or `off`.")
     if any(config not in chance for config in asked):
         return wrong("One of them is not in the table.", answer)
     sure = sum(verdicts[config] != "can't tell" for config in asked)
     if sure:
         verb = "is" if sure == 1 else "are"
-        return wrong(f"{sure} of yours {verb} settled already. More seconds there would change no verdict.", answer)
+        return wrong(
+            f"{sure} of yours {verb} already settled. More seconds there would not change any verdict.", answer
+        )
     if len(set(asked)) != len(best):
         return wrong(f"Wanted {len(best)} different points; got {len(set(asked))}.", answer)
     furthest = max(abs(chance[config] - 0.5) for config in best)
     if max(abs(chance[config] - 0.5) for config in asked) > furthest + LUCK:
-        return wrong("They are in doubt, but others are more so: what is the chance that says least?", answer)
+        return wrong("They are in doubt, but others are more so: which probability is the least certain?", answer)
     chances = ", ".join(f"{chance[config]:.0%}" for config in asked)
-    return right(f"Their chances to be on the frontier are {chances}: a second measurement settles most there.")
+    return right(f"Their chances of being on the frontier are {chances}: a second measurement settles the most there.")
 
 
 def _row(given: Any, surface: pd.DataFrame) -> Any:
-    """The label of the row that is meant."""
+    """Return the label of the row that was given."""
     if isinstance(given, pd.DataFrame | pd.Index | list | tuple | np.ndarray) and len(given) != 1:
         raise ValueError(f"wanted one point; got {len(given)}")
     if isinstance(given, pd.DataFrame):
@@ -197,7 +199,7 @@ def _row(given: Any, surface: pd.DataFrame) -> Any:
 
 
 def _gains(rows: pd.DataFrame) -> np.ndarray:
-    """Of each row the three objectives, larger being better."""
+    """Return the three objectives of each row, with signs such that larger is better."""
     return np.column_stack([o.values(rows) * (1 if o.maximize else -1) for o in OBJECTIVES])
 
 
@@ -217,5 +219,5 @@ def _count(given: Any) -> float:
 def _configs(given: Any) -> list[Config]:
     found = [given] if isinstance(given, Config) else list(given) if isinstance(given, Iterable) else []
     if isinstance(given, str) or not all(isinstance(config, Config) for config in found):
-        raise TypeError("wanted a list of Configs, as `ts.worth_measuring` gives")
+        raise TypeError("wanted a list of Configs, as `ts.worth_measuring` returns")
     return found
