@@ -5,7 +5,7 @@
     python data/fashion/make_compressed.py --only pruned       # three versions of each trained model
 
 Writes `<model>.safetensors` or `<model>-<pruning>.safetensors` and a row of `models.csv` for each. As in
-`make_models.py` the calibration images are left out, the recipe is fixed and the last epoch is kept.
+`make_models.py`, the calibration images are left out, the recipe is fixed and the last epoch is kept.
 """
 
 import argparse
@@ -31,15 +31,15 @@ TUNING_PEAK_LEARNING_RATE = 0.1
 def distil(images: Tensor, labels: Tensor) -> nn.ModuleDict:
     """Students of the widths `STUDENTS`, trained on the labels and on the teacher's scores (Hinton et al., 2015).
 
-    They share a run, because each sees the same images and the teacher is most of the work. No parameter of one
-    enters the loss of another, so each becomes what it would have become alone.
+    They share a run, because all see the same images and the teacher is most of the work. No parameter of one
+    enters the loss of another, so each becomes what it would become in a run of its own.
     """
     teacher = load_model(TEACHER).to(memory_format=torch.channels_last)
 
     def loss_of(students: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         with torch.inference_mode():
             soft = nn.functional.softmax(teacher(x).float() / TEMPERATURE, 1)
-        soft = soft.clone()  # autograd takes no tensor of inference mode
+        soft = soft.clone()  # autograd does not accept tensors made in inference mode
         return sum((distillation(student(x).float(), soft, y) for student in students.values()), torch.zeros(()))
 
     students = nn.ModuleDict({f"resnet{width}-distilled": untrained(width) for width in STUDENTS})
@@ -48,14 +48,14 @@ def distil(images: Tensor, labels: Tensor) -> nn.ModuleDict:
 
 
 def distillation(scores: Tensor, soft: Tensor, labels: Tensor) -> Tensor:
-    """The squared temperature keeps the weight of the soft part where it is when the temperature changes."""
+    """The squared temperature keeps the weight of the soft part constant when the temperature changes."""
     from_teacher = TEMPERATURE**2 * nn.functional.cross_entropy(scores / TEMPERATURE, soft)
     return SOFT * from_teacher + (1 - SOFT) * nn.functional.cross_entropy(scores, labels)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=["distilled", "pruned"], help="make these alone")
+    parser.add_argument("--only", choices=["distilled", "pruned"], help="make only these")
     parser.add_argument("--source", type=Path, default=DEBIAN, help="folder with the four files")
     arguments = parser.parse_args()
     train, test = load(arguments.source, "train"), load(arguments.source, "t10k")

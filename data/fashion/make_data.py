@@ -3,7 +3,7 @@
     python data/fashion/make_data.py
 
 The source is Debian's package `dataset-fashion-mnist` (or any folder with the four published files: --source).
-Test: the published test set, whole. Calibration: the last 2,000 training images, which no model here was fitted on.
+Test: the whole published test set. Calibration: the last 2,000 training images, which no model here was fitted on.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from tradespace.tasks.idx import read_idx, write_idx
 HERE = Path(__file__).parent
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 CALIBRATION_ITEMS = 2_000
-# Of the decompressed arrays: Debian compresses the published files anew, so their own checksums differ.
+# Of the decompressed arrays: Debian recompresses the published files, so the checksums of the archives differ.
 SHA256 = {
     "train-images-idx3-ubyte.gz": "2e487a6c89124f78f2d7521542223cafe96f7123c3ca13d447772ac6ecbb3012",
     "train-labels-idx1-ubyte.gz": "657fbd221bfc9f4198cc14b5619cc33ec57c58dd0e47af4d99d6650759e869a7",

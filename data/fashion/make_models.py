@@ -4,8 +4,8 @@
     python data/fashion/make_models.py --width 8          # one size
 
 Writes `resnet<width>.safetensors` and a row of `models.csv` for each, and lists the files in `SHA256SUMS`. The
-calibration images (the last 2,000 of the training set) are left out of the fit; their accuracy is reported and nothing
-is chosen by it, nor by the test set: the recipe is fixed and the last epoch is kept.
+calibration images (the last 2,000 of the training set) are left out of the fit; their accuracy is reported, but nothing
+is chosen on them or on the test set: the recipe is fixed and the last epoch is kept.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def load(source: Path, split: str) -> Labelled:
 
 
 def augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Each image shifted by up to two pixels each way, and mirrored with probability one half."""
+    """Shift each image by up to two pixels each way, and mirror it with probability one half."""
     n, _, height, width = images.shape
     padded = nn.functional.pad(images, (SHIFT_PIXELS,) * 4, value=float(images.min()))
     top, left = torch.randint(0, 2 * SHIFT_PIXELS + 1, (2, n, 1), generator=generator)

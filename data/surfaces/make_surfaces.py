@@ -1,4 +1,4 @@
-"""Measure the recorded surfaces of this folder on this machine, which should have nothing else to do.
+"""Measure the recorded surfaces of this folder on this machine, which should be otherwise idle.
 
     python data/surfaces/make_surfaces.py                   # all, an hour and a half on two cores
     python data/surfaces/make_surfaces.py --task fashion    # one
@@ -6,7 +6,7 @@
     python data/surfaces/make_surfaces.py --store x.sqlite  # resumable
 
 Every axis of a task: sizes, pruning, precisions, runtimes, threads, batch sizes; and, at one batch size, the points
-that only accuracy is known of. First each for a moment; then, for longer, those that may be on a frontier.
+of which only the accuracy can be known. Each is measured briefly; then, for longer, those that may be on a frontier.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from tradespace.surface.objectives import OBJECTIVES
 HERE = Path(__file__).parent
 # Accuracy is that of the whole test set, however long that takes.
 CI, BUDGET_S, SCORE_S = 0.05, 0.25, 3_600
-# For what may be on a frontier. Texts differ in length: their intervals are wide after any time.
+# For points that may be on a frontier. Texts differ in length, so their intervals stay wide however long it takes.
 LONGER_S = {"fashion": 6.0, "glosses": 2.0, "glosses-bucketed": 2.0}
 CHANNELS = {
     "fashion": ["channels-25", "channels-50", "channels-75"],
@@ -74,7 +74,7 @@ def points_of(task: ts.Task) -> list[ts.Config]:
 
 
 def near_a_frontier(surface: pd.DataFrame) -> list[ts.Config]:
-    """What may be on the frontier of all, or of one of the parts that lessons look at."""
+    """Configs that may be on the frontier of the whole surface, or of a part that lessons look at."""
     whole = surface[surface["pruning"] == "none"]
     parts = [surface, whole, *(part for _, part in whole.groupby("runtime"))]
     judged = [ts.frontier_confidence(part, OBJECTIVES) for part in parts]
@@ -84,8 +84,8 @@ def near_a_frontier(surface: pd.DataFrame) -> list[ts.Config]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--task", nargs="*", default=list(TIMED), help="tasks to measure")
-    parser.add_argument("--processor", help="the kind that this is, for the files' names")
-    parser.add_argument("--store", type=Path, help="where to keep points, to go on after an interruption")
+    parser.add_argument("--processor", help="the kind of this processor, for the file names")
+    parser.add_argument("--store", type=Path, help="where to save points, to continue after an interruption")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         store = arguments.store or Path(folder) / "surfaces.sqlite"
