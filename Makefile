@@ -1,6 +1,6 @@
 PYTHON ?= python3
 BIN = .venv/bin
-# In a container one is often root, and there JupyterLab wants to be asked twice.
+# In a container the user is often root, and JupyterLab refuses to run as root without this option.
 ALLOW_ROOT = $$([ "$$(id -u)" = 0 ] && echo --allow-root)
 PACKAGE = pyproject.toml requirements.txt $(wildcard widgets/jupyter/*/* widgets/jupyter/*/*/*)
 
@@ -10,11 +10,11 @@ PACKAGE = pyproject.toml requirements.txt $(wildcard widgets/jupyter/*/* widgets
 
 help:
 	echo "make lab         install on first use, then open the first notebook"
-	echo "make app         the Explorer alone, as a web page without code"
-	echo "make test        all that has to hold: check and pytest, side by side"
-	echo "make check       style, types, imports between rooms; the charts' JavaScript too, where Node is"
+	echo "make app         only the Explorer, as a web page without code"
+	echo "make test        every check: check and pytest, in parallel"
+	echo "make check       style, types, imports between rooms; the charts' JavaScript too, if Node is installed"
 	echo "make pytest      tests"
-	echo "make bench       put what the workbook claims to the proof (an hour on a quiet machine)"
+	echo "make bench       test what the workbook claims (an hour on a quiet machine)"
 	echo "make format      put source and notebooks into the house style"
 	echo "make js          check, test and build the charts' JavaScript (needs Node)"
 	echo "make screenshot  take the picture of the Explorer again (needs Chromium)"
@@ -26,7 +26,7 @@ lab: .venv/installed
 app: .venv/installed
 	$(BIN)/voila notebooks/app.ipynb
 
-# Tests start a hundred processes: without bytecode each would compile the package again.
+# Tests start a hundred processes: without bytecode, each would compile the package again.
 test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/installed-test
 	$(MAKE) --jobs=2 check pytest
@@ -37,7 +37,7 @@ check: .venv/installed-test check-js
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-# A learner's machine need not have Node; the one that runs CI has to.
+# A learner's machine need not have Node; the one that runs CI must.
 check-js:
 	if command -v npm >/dev/null; then \
 		$(MAKE) --no-print-directory widgets/node_modules/.package-lock.json && \
