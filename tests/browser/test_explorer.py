@@ -167,7 +167,7 @@ def test_every_menu_and_number_goes_to_both_ends_by_keyboard(explorer):
 def test_a_limit_that_nothing_meets_is_said_in_words(explorer, limit, ends):
     impossible, loose = ends
     explorer.press(limit, impossible)
-    expect(explorer.words).to_contain_text(re.compile("Nothing measured so far has .*at (most|least)"))
+    expect(explorer.words).to_contain_text(re.compile("No measured point meets these limits: .*at (most|least)"))
     expect(explorer.chart.locator(".panel.throughput .choice")).to_be_hidden()
     explorer.screenshot(f"explorer-{limit.replace(' ', '-')}.png")
     explorer.press(limit, loose)

@@ -404,7 +404,7 @@ def test_interrupted_it_says_what_it_has_and_called_again_with_no_time_left_it_r
     with pytest.raises(KeyboardInterrupt) as interrupt:
         sweeping.sweep(tiny, told.configs, total_s=1e9, **ADAPTIVE)
     assert interrupt.value.__notes__ == [
-        f"{after} of {len(told.configs)} points were measured and are kept: the same call goes on from there"
+        f"{after} of {len(told.configs)} points were measured and are kept: the same call continues from there"
     ]
     told.interrupt = math.inf
     surface = sweeping.sweep(tiny, told.configs, total_s=max(after - 0.5, 0.5), **ADAPTIVE)

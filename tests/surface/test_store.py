@@ -253,7 +253,7 @@ def test_a_damaged_file_is_moved_aside_with_a_word_of_where_and_work_goes_on(tmp
     path = tmp_path / "x.sqlite"
     path.write_bytes(b"no database at all" * 100)
     with pytest.warns(
-        UserWarning, match=r"x\.sqlite is damaged .* moved to (.*damaged-\d+T\d+); a new one is begun"
+        UserWarning, match=r"x\.sqlite is damaged .* moved to (.*damaged-\d+T\d+), and a new one is started"
     ) as seen:
         _, slices = requests(path)
     assert slices > 0

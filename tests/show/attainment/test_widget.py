@@ -118,7 +118,9 @@ def test_a_prediction_without_accuracy_has_no_height(surface):
 def test_nothing_selected_and_nothing_chosen(landscape, surface):
     landscape.show_view(view(surface, None, Limits(max_latency_ms=0.01)), 0.01)
     assert (landscape.state["current"], landscape.state["choice"]) == (None, None)
-    assert landscape.label == ("Nothing measured so far has at most 0.01 ms. Loosen a limit, or measure other points.")
+    assert landscape.label == (
+        "No measured point meets these limits: at most 0.01 ms. Loosen a limit, or measure other points."
+    )
 
 
 def test_the_label_names_the_best_accuracy_within_the_limits(landscape, surface):

@@ -98,7 +98,7 @@ def test_the_words_say_what_is_predicted_and_what_is_unknown(surface):
 def test_the_words_say_that_nothing_meets_the_limits(surface):
     limits = Limits(0.01, 0.99)
     words = in_words(surface, view(surface, config(), limits), config(), limits)
-    assert "Nothing measured so far has at most 0.01 ms and at least 99.0%" in words
+    assert "No measured point meets these limits: at most 0.01 ms and at least 99.0%" in words
 
 
 def test_the_words_give_the_reason_of_what_cannot_run(surface):
@@ -156,24 +156,24 @@ def test_an_objective_that_no_point_has_has_no_best_and_says_why(surface):
     assert seen.choice is None
     assert len(seen.feasible) == 12
     assert words == (
-        "Lowest energy x delay, without limits: none, since energy x delay is not known of any point, which takes an "
+        "Lowest energy x delay, without limits: none, since energy x delay is not known for any point, which takes an "
         "energy counter."
     )
     _, words = best(surface.assign(accuracy=math.nan), maximize("accuracy"), "highest accuracy")
-    assert words.endswith("none, since accuracy is not known of any point, which takes labelled test data.")
+    assert words.endswith("none, since accuracy is not known for any point, which takes labelled test data.")
 
 
 def test_an_objective_that_only_points_beyond_the_limits_have_says_so(surface):
     counted = surface.assign(energy_j_per_item=[math.nan] * 11 + [1.0, math.nan])
     seen, words = best(counted, minimize("energy_delay"), "lowest energy x delay", Limits(1.0))
     assert seen.choice is None
-    assert words.endswith("none, since energy x delay is not known of any point within the limits.")
+    assert words.endswith("none, since energy x delay is not known for any point within the limits.")
 
 
 def test_a_limit_on_what_no_point_has_is_no_fault_of_the_limit(surface):
     _, words = best(surface.assign(accuracy=math.nan), THROUGHPUT, "highest throughput", Limits(min_accuracy=0.1))
     assert "Loosen" not in words
-    assert "accuracy is not known of any point" in words
+    assert "accuracy is not known for any point" in words
 
 
 def test_an_empty_surface_has_no_best(surface):

@@ -175,14 +175,14 @@ def test_the_best_follows_limits_and_objective(explorer):
 
 def test_limits_that_nothing_meets_are_said_in_words(explorer):
     explorer.controls.move(min_accuracy=1.0)
-    assert words(explorer)[1].startswith("Nothing measured so far has at least 100.0%")
+    assert words(explorer)[1].startswith("No measured point meets these limits: at least 100.0%")
     assert explorer.tradeoff.state["choice"] is None
     assert explorer.choice.empty
 
 
 def test_the_99th_percentile_where_none_is_known(explorer):
     explorer.controls.move(latency="latency_p99_ms", max_latency_ms=10.0)
-    assert "the 99th percentile of latency is not known of any point" in words(explorer)[1]
+    assert "the 99th percentile of latency is not known for any point" in words(explorer)[1]
     assert explorer.landscape.label.startswith("There is no surface to show")
     assert explorer.batch_curve.state["max_latency_ms"] is None
     assert shown(explorer)["latency of a batch, 99th percentile"]["value"] == "?"
@@ -625,7 +625,7 @@ def test_a_model_without_test_or_calibration_data_has_no_accuracy_and_no_int8(fa
     assert explorer.tradeoff.state["predicted"]["accuracy"] is None
     assert shown(explorer)["accuracy"]["value"] == "?"
     explorer.controls.move(min_accuracy=0.5)
-    assert words(explorer)[1].endswith("accuracy is not known of any point, which takes labelled test data.")
+    assert words(explorer)[1].endswith("accuracy is not known for any point, which takes labelled test data.")
     check_sent(explorer)
 
 

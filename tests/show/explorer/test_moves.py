@@ -158,7 +158,7 @@ def test_from_what_gives_no_number_there_is_nothing_to_say():
 
 def test_what_is_not_timed_may_have_an_accuracy():
     w4 = failed(precision="w4") | {"accuracy": 0.9}
-    assert in_a_sentence(timed(1.0), w4) == "w4 here: 2.0 points lost; no time of it is known."
+    assert in_a_sentence(timed(1.0), w4) == "w4 here: 2.0 points lost; its time is not known."
     assert in_a_sentence(w4, timed(1.0)) == "fp32 here: 2.0 points gained."
 
 

@@ -178,7 +178,7 @@ def test_a_linear_model_of_ones_own_without_a_test_set_has_no_accuracy(inline):
     mine = Task.from_model(nn.Linear(4, 2), example=torch.zeros(1, 4))
     lens = QuantizationLens(mine, executor=inline)
     assert lens.layers == ["weight"]
-    assert lens.untested == "This task has no test set, so no accuracy can be told."
+    assert lens.untested == "This task has no test set, so its accuracy is not known."
     assert not lens.measuring
     assert not lens.unfinished
     assert inline.requests == []

@@ -18,7 +18,7 @@ TURN_S = 0.2
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended: by itself, on request, by an interrupt of the kernel, or with an error, whose words it has."""
+    """How a run ended: by itself, on request, by an interrupt of the kernel, or with an error, whose message it has."""
 
     how: Literal["done", "stopped", "interrupted", "failed"]
     error: str = ""

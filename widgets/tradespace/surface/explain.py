@@ -69,7 +69,7 @@ def explain(choice: pd.DataFrame) -> Explanation:
     """
     problem = choice.attrs.get(PROBLEM)
     if not isinstance(problem, Problem):
-        raise ValueError("choice: wanted what ts.solve() returned; got a frame that carries no problem along")
+        raise ValueError("choice: wanted what ts.solve() returned; got a DataFrame that does not carry its problem")
     kept = feasible(problem.surface, problem.constraints)
     order = ranked(problem, kept)
     return _of_choice(problem, order, int(kept.sum())) if len(order) else _of_none(problem, int(kept.sum()))

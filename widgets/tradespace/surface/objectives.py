@@ -89,7 +89,7 @@ def at_least(column: str, limit: float) -> Constraint:
 
 
 def as_objectives(*objectives: "Objective | Iterable[Objective]") -> tuple[Objective, ...]:
-    """Objectives given one by one, or as a list, as a tuple.
+    """Return objectives as a tuple, whether they were given one by one or as a list.
 
     Raises
     ------

@@ -114,7 +114,7 @@ class Store:
 
     @contextmanager
     def held_open(self) -> Iterator[None]:
-        """Keep the file open while many slices are saved: when nobody does, SQLite tidies up, which takes 20 ms."""
+        """Keep the file open while many slices are saved: when nobody does, SQLite cleans up, which takes 20 ms."""
         with self._connected() as connection:
             connection.execute("SELECT COUNT(*) FROM score")
             yield
@@ -161,4 +161,6 @@ class Store:
         self.path.rename(aside)
         for journal in ("-wal", "-shm"):
             self.path.with_name(self.path.name + journal).unlink(missing_ok=True)
-        warnings.warn(f"{self.path} is damaged ({error}). It was moved to {aside}; a new one is begun.", stacklevel=3)
+        warnings.warn(
+            f"{self.path} is damaged ({error}). It was moved to {aside}, and a new one is started.", stacklevel=3
+        )

@@ -117,7 +117,7 @@ def sweep(
             measuring.measure(checked) if total_s is None else _adaptive(measuring, total_s, bar)
         except KeyboardInterrupt as interrupt:
             known = f"{len(bar.rows)} of {counted(len(checked), 'point')}"
-            interrupt.add_note(f"{known} were measured and are kept: the same call goes on from there")
+            interrupt.add_note(f"{known} were measured and are kept: the same call continues from there")
             raise
     if store is None:
         _forget(unfinished)

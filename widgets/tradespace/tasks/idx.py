@@ -23,7 +23,7 @@ def read_idx(path: Path) -> np.ndarray:
     try:
         raw = gzip.decompress(path.read_bytes())
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{path.name}: wanted a whole gzip file: {error}") from error
+        raise ValueError(f"{path.name}: wanted a complete gzip file: {error}") from error
     dimensions = raw[3] if len(raw) > 3 else 0
     if raw[:3] != bytes([0, 0, UNSIGNED_BYTE]) or len(raw) < 4 + 4 * dimensions:
         raise ValueError(f"{path.name}: wanted an IDX file of unsigned bytes; got the header {raw[:4].hex()}")

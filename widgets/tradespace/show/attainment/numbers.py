@@ -9,12 +9,12 @@ from tradespace.show.common.json import number
 from tradespace.show.common.words import MEDIAN
 from tradespace.surface.attainment import attainment
 
-# Room around the points, as a share of the logarithmic range, and the least of it, for a single point.
+# Padding around the points, as a share of the logarithmic range, and the least padding, for a single point.
 ROOM, LEAST_ROOM = 0.06, 1.25
 
 
 def extent(limits: pd.Index) -> tuple[float, float]:
-    """The least and the most of `limits`, with room around them on a logarithmic axis."""
+    """The minimum and maximum of `limits`, with padding on a logarithmic axis."""
     room = max((limits[-1] / limits[0]) ** ROOM, LEAST_ROOM)
     return limits[0] / room, limits[-1] * room
 
@@ -25,12 +25,12 @@ THROUGHPUT, ACCURACY = "throughput_per_s", "accuracy"
 CELLS = 24
 
 
-# Room below the least accuracy, as a share of the range; half of the least range, so that one accuracy makes a scale.
+# Padding below the lowest accuracy, as a share of the range; and half of the least range, for a single accuracy.
 BELOW, LEAST_HALF = 0.15, 0.005
 
 
 def terraces(usable: pd.DataFrame, carriers: pd.DataFrame, latency: str = MEDIAN) -> dict[str, Any]:
-    """`attainment` on at most `CELLS` by `CELLS` cells. All of a cell is attainable at its height.
+    """`attainment` on at most `CELLS` by `CELLS` cells. The height of a cell is attainable everywhere in it.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def terraces(usable: pd.DataFrame, carriers: pd.DataFrame, latency: str = MEDIAN
     -------
     dict
         `latency` (ms) and `throughput` (items/s): edges, ascending. `accuracy`: a fraction, [throughput][latency], None
-        where nothing will do. `low`, `high`: its least and its most. `floor`: the accuracy at the foot of the box.
+        where nothing is attainable. `low`, `high`: its limits. `floor`: the accuracy at the bottom of the box.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def terraces(usable: pd.DataFrame, carriers: pd.DataFrame, latency: str = MEDIAN
     """
     allowed = _edges(carriers[latency], extent(pd.Index(np.sort(usable[latency]))), "max")
     asked = _edges(carriers[THROUGHPUT], extent(pd.Index(np.sort(usable[THROUGHPUT]))), "min")
-    # A cell has what its most demanding corner has: the least latency at the highest throughput.
+    # A cell has the value of its most demanding corner: the lowest latency and the highest throughput.
     heights = attainment(usable, allowed, asked, latency_column=latency).to_numpy()[1:, :-1]
     worst, best = np.nanmin(heights), np.nanmax(heights)
     half = max((best - worst) / 2, LEAST_HALF)
@@ -72,9 +72,9 @@ def terraces(usable: pd.DataFrame, carriers: pd.DataFrame, latency: str = MEDIAN
 
 
 def _edges(values: pd.Series, ends: tuple[float, float], worst: str) -> np.ndarray:
-    """`ends`, and `values` between them; where they are too many, the worst in each of some even logarithmic steps.
+    """Return `ends` and the `values` between them; if there are too many, the worst in each of equal logarithmic steps.
 
-    The worst, so that all of the step reach the cell beside it: no point's accuracy is lost.
+    With the worst, every point of a step reaches the next cell, so no accuracy is lost.
     """
     low, high = np.log(ends)
     step = np.floor((np.log(values) - low) / (high - low) * (CELLS - 1))

@@ -152,7 +152,8 @@ class Landscape(Still, anywidget.AnyWidget):
         latency, throughput, accuracy = self._places.T
         kept = (latency <= most) & (throughput >= least) & (accuracy >= exact)
         if not kept.any():
-            return f"Nothing measured so far has {self._limits.words}. Loosen a limit, or measure other points."
+            words = self._limits.words
+            return f"No measured point meets these limits: {words}. Loosen a limit, or measure other points."
         # The most accurate; of ties, the fastest.
         best = np.lexsort((latency, -accuracy, ~kept))[0]
         return f"Highest accuracy, {self._limits.words}: {describe_row(self._usable.iloc[best].to_dict())}"

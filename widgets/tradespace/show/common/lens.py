@@ -14,7 +14,7 @@ from tradespace.show.common.filling import Filling, Group, Row, recorded_on, row
 from tradespace.show.common.still import Still
 from tradespace.tasks.task import Task
 
-UNTESTED = "This task has no test set, so no accuracy can be told."
+UNTESTED = "This task has no test set, so its accuracy is not known."
 
 
 class Lens(Still, anywidget.AnyWidget):

@@ -16,7 +16,7 @@ LINES = {"min": "#767676", "p50": "#E69F00", "p90": "#009E73", "p99": "#CC79A7"}
 # What the flags of a Measurement mean for a reader of its latencies.
 MEANING = {
     "few_samples": "too few slices: the median has no 95 % interval yet",
-    "unconverged": "the 95 % interval of the median is still wider than asked: a larger budget_s narrows it",
+    "unconverged": "the 95 % interval of the median is still wider than requested: a larger budget_s narrows it",
     "noisy": "latencies vary widely: look at the percentiles, not only at the median",
     "drifting": "calls became slower or faster during the measurement: measure again",
     "contended": "other programs or a quota took the cores in over a quarter of the slices: close them or lift it",

@@ -25,7 +25,7 @@ from tradespace.surface.solve import Problem, ranked
 from tradespace.text import figures, rate
 
 THROUGHPUT = maximize("throughput_per_s")
-# What a column needs that not every surface has.
+# What a column needs, if not every surface has it.
 TAKES = {
     "accuracy": "labelled test data",
     "energy_delay": "an energy counter",
@@ -193,7 +193,7 @@ def in_words(
     goal : str
         The objective in words.
     unknown : str
-        What to say of a selection without a row.
+        What to say about a selection without a row.
     """
     return f"{_selected(surface, seen, selection, unknown)}\n{_best(surface, seen, limits, goal, objective)}"
 
@@ -221,10 +221,10 @@ def _best(surface: pd.DataFrame, seen: View, limits: Limits, goal: str, objectiv
     for column in (*(limit.column for limit in limits.constraints), objective.column):
         if np.isnan(numbers(timed, column)).all():
             takes = f", which takes {TAKES[column]}" if column in TAKES else ""
-            return f"{goal}: none, since {_name(column)} is not known of any point{takes}."
+            return f"{goal}: none, since {_name(column)} is not known for any point{takes}."
     if seen.feasible:
-        return f"{goal}: none, since {_name(objective.column)} is not known of any point within the limits."
-    return f"Nothing measured so far has {limits.words}. Loosen a limit, or measure other points."
+        return f"{goal}: none, since {_name(objective.column)} is not known for any point within the limits."
+    return f"No measured point meets these limits: {limits.words}. Loosen a limit, or measure other points."
 
 
 def _name(column: str) -> str:

@@ -195,7 +195,7 @@ class Explorer(Still, ipw.VBox):
         self.pin = button("Pin", "thumb-tack", "Pin this point; two pinned points are compared", self._pin)
         self.unpin = button("Unpin", "eraser", "Forget the pinned points", partial(self._set_pins, ()))
         self.cancel.disabled = self.unpin.disabled = True
-        self.projector = ipw.ToggleButton(description="Projector", icon="desktop", tooltip="Large type, for a room")
+        self.projector = ipw.ToggleButton(description="Projector", icon="desktop", tooltip="Large type for a room")
         self.projector.observe(lambda _: self._resize(), "value")
         self.progress = ipw.HTML()
         self.progress.add_class("tradespace-progress")

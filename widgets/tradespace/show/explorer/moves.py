@@ -40,7 +40,7 @@ def in_a_sentence(before: Row, after: Row, measured: tuple[Measurement, Measurem
     if after["status"] != "ok" and not scored:
         return f"{what} gives no number: {after['reason'].removesuffix('.')}."
     if not _timed(after):
-        return f"{what} here: {_accuracy(before, after, measured)}; no time of it is known." if scored else ""
+        return f"{what} here: {_accuracy(before, after, measured)}; its time is not known." if scored else ""
     parts = [_speed(before, after)] if _timed(before) else []
     if scored and any(before[knob] != after[knob] for knob in VARIANT):
         parts.append(_accuracy(before, after, measured))

@@ -50,7 +50,7 @@ class State:
     max_cost : float, optional
         Limit on the cost of all items of the mission.
     latency : str
-        The latency column that is shown, limited and minimized.
+        The latency column that is shown, limited and minimised.
     objective : str
         A key of `GOALS`.
     pins : tuple of Config
@@ -106,7 +106,7 @@ class State:
 
     @property
     def goal(self) -> Goal:
-        """The objective. The latency to minimize is the one that is shown."""
+        """The objective. The latency to minimise is the one that is shown."""
         goal = GOALS[self.objective]
         return replace(goal, objective=minimize(self.latency)) if self.objective == "latency" else goal
 
