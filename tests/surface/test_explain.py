@@ -359,7 +359,7 @@ def test_a_limit_that_nothing_can_reach_is_relaxed_to_what_there_is(surface):
 
 @pytest.mark.parametrize("lost", [pd.DataFrame({"ms": [1.0]}), pd.DataFrame()])
 def test_a_frame_that_carries_no_problem_is_refused(lost):
-    with pytest.raises(ValueError, match=r"^choice: wanted what ts\.solve\(\) returned; got a frame that carries no"):
+    with pytest.raises(ValueError, match=r"^choice: wanted what ts\.solve\(\) returned; got a DataFrame that does not"):
         explain(lost)
 
 

@@ -257,7 +257,7 @@ def test_a_damaged_file_is_moved_aside_with_a_word_of_where_and_work_goes_on(tmp
     ) as seen:
         _, slices = requests(path)
     assert slices > 0
-    aside = re.search(r"moved to (\S+);", str(seen[0].message))[1]
+    aside = re.search(r"moved to (\S+),", str(seen[0].message))[1]
     assert Path(aside).read_bytes().startswith(b"no database")
     assert requests(path)[1] == 0
 

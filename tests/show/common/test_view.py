@@ -142,7 +142,7 @@ def test_a_percentile_that_nobody_knows_has_no_frontier_and_meets_no_limit(surfa
     words = in_words(surface, view(surface, config(), limits), config(), limits)
     assert words.splitlines()[1] == (
         "Highest throughput, at most 5 ms at the 99th percentile: none, since the 99th percentile of latency is not "
-        "known of any point, which takes 662 samples of a point."
+        "known for any point, which takes 662 samples of a point."
     )
 
 
