@@ -12,12 +12,14 @@ MARKED = ".tradespace:not(.tradespace-controls, .tradespace-predict)::after"
 LOOK = "display: block; font-size: 0.8em; color: var(--faint)"
 
 
-def assets(name: str) -> tuple[str, str]:
+def assets(name: str, *kind: str) -> tuple[str, str]:
     """Return the bundled JavaScript of the widget in folder `name`, and the shared style followed by its own.
 
-    In recorded mode, the style adds a line that says so below each widget with measured numbers.
+    Widgets of a `kind`, such as `lens`, share a style besides that of all. In recorded mode, a line below each widget
+    with measured numbers says so.
     """
-    style = "".join(path.read_text() for path in (SHOW / "common" / "live.css", SHOW / name / "widget.css"))
+    shared = [SHOW / "common" / f"{sheet}.css" for sheet in ("live", *kind)]
+    style = "".join(path.read_text() for path in [*shared, SHOW / name / "widget.css"])
     if recording():
         style += f"{MARKED} {{ content: {json.dumps(f'{machine()}; nothing is measured here')}; {LOOK} }}"
     return (SHOW / "bundle" / f"{name}.js").read_text(), style

@@ -21,7 +21,10 @@ const X_LABEL = "latency of a batch, ms",
 const LEFT_OUT = "Grey: calls disturbed by other programs, left out of the statistics";
 
 function render({ model, el }) {
-  const root = select(el).append("div").attr("class", "tradespace tradespace-latency-meter").attr("role", "group");
+  const root = select(el)
+    .append("div")
+    .attr("class", "tradespace tradespace-latency-meter tradespace-measuring")
+    .attr("role", "group");
   const drawHead = addHead(root, model, "Measure afresh");
   const svg = root.append("svg").attr("role", "img");
   const legend = root.append("p").attr("class", "legend");

@@ -61,7 +61,7 @@ class LatencyMeter(MeasuringWidget):
     'ok'
     """
 
-    _esm, _css = assets("latency")
+    _esm, _css = assets("latency", "measuring")
     measurement: Measurement
 
     @renamed(ci="max_width")

@@ -55,7 +55,7 @@ function cellsPath(cells, stays) {
 }
 
 function render({ model, el }) {
-  const root = select(el).append("div").attr("class", "tradespace tradespace-pruning-lens");
+  const root = select(el).append("div").attr("class", "tradespace tradespace-pruning-lens tradespace-lens");
   const id = `pruning-lens-${Math.random().toString(36).slice(2)}`;
   const bar = root.append("div").attr("class", "controls");
   const panels = root.append("div").attr("class", "panels");

@@ -63,7 +63,7 @@ class PruningLens(Lens):
     >>> lens.close()
     """
 
-    _esm, _css = assets("pruning")
+    _esm, _css = assets("pruning", "lens")
     kind = traitlets.Enum(tuple(SHARES), "weights").tag(sync=True)
     share = traitlets.Int(50).tag(sync=True)
     shares: "traitlets.Dict[str, Any]" = traitlets.Dict(dict(SHARES)).tag(sync=True)

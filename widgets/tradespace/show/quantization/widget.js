@@ -36,7 +36,7 @@ const COLUMNS = [
 ];
 
 function render({ model, el }) {
-  const root = select(el).append("div").attr("class", "tradespace tradespace-quantization-lens");
+  const root = select(el).append("div").attr("class", "tradespace tradespace-quantization-lens tradespace-lens");
   const id = `quantization-lens-${Math.random().toString(36).slice(2)}`;
   const bar = root.append("div").attr("class", "controls");
   const panels = root.append("div").attr("class", "panels");

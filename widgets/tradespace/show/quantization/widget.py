@@ -55,7 +55,7 @@ class QuantizationLens(Lens):
     >>> lens.close()
     """
 
-    _esm, _css = assets("quantization")
+    _esm, _css = assets("quantization", "lens")
     bits = traitlets.Enum(BITS, 4).tag(sync=True)
     per_channel = traitlets.Bool(True).tag(sync=True)
     channel = traitlets.Enum(tuple(CHANNELS), "typical").tag(sync=True)

@@ -29,7 +29,10 @@ const USUAL_MARGIN = 0.02,
   NARROW = 42;
 
 function render({ model, el }) {
-  const root = select(el).append("div").attr("class", "tradespace tradespace-verdict").attr("role", "group");
+  const root = select(el)
+    .append("div")
+    .attr("class", "tradespace tradespace-verdict tradespace-measuring")
+    .attr("role", "group");
   const drawHead = addHead(root, model, "Measure both afresh");
   const legend = root.append("div").attr("class", "legend");
   const svg = root.append("svg").attr("role", "img");

@@ -68,7 +68,7 @@ class Verdict(MeasuringWidget):
     'faster'
     """
 
-    _esm, _css = assets("verdict")
+    _esm, _css = assets("verdict", "measuring")
     a: Measurement
     b: Measurement
 
