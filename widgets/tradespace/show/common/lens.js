@@ -3,11 +3,11 @@ import { extent } from "d3-array";
 import { axisBottom, axisLeft } from "d3-axis";
 import { scaleLinear } from "d3-scale";
 import { area, curveStep } from "d3-shape";
-import { addAxis, labelAxes, ticked } from "./frame.js";
+import { addAxis, emOf, labelAxes, listen, ticked } from "./frame.js";
 import { known, percent, plain } from "./pure/numbers.js";
 import { symbolPath } from "./pure/symbols.js";
 import { percents } from "./pure/ticks.js";
-import { addLine, addRect, addText } from "./shapes.js";
+import { addLine, addRect, addText, say } from "./shapes.js";
 
 const HEIGHT_EM = 17;
 export const MARGIN_EM = { top: 0.8, right: 1, bottom: 3.3, left: 4.2 };
@@ -41,6 +41,12 @@ export function addChoice(bar, id, legend, title, kinds) {
   return radios;
 }
 
+/** Tells the kernel, and the charts, what was chosen. */
+export function write(model, changes) {
+  for (const [name, value] of Object.entries(changes)) model.set(name, value);
+  model.save_changes();
+}
+
 /** A menu, without options. */
 export function addMenu(bar, id, label, title) {
   const box = bar.append("div").attr("class", "control menu");
@@ -48,15 +54,56 @@ export function addMenu(bar, id, label, title) {
   return box.append("select").attr("id", id).attr("title", title);
 }
 
-/** The menu of the layers. */
-export function drawLayers(menu, model) {
-  menu
-    .selectAll("option")
-    .data(model.get("layers"))
-    .join("option")
-    .attr("value", (_, place) => place)
-    .text((name) => name);
-  menu.property("value", model.get("layer"));
+/** The menu of the layers; returns what brings it up to date. */
+export function addLayers(bar, id, model) {
+  const menu = addMenu(bar, id, "layer", "Whose weights are shown");
+  menu.on("change", () => write(model, { layer: +menu.property("value") }));
+  return () => {
+    menu
+      .selectAll("option")
+      .data(model.get("layers"))
+      .join("option")
+      .attr("value", (_, place) => place)
+      .text((name) => name);
+    menu.property("value", model.get("layer"));
+  };
+}
+
+/** Words on what is shown, and a button that stops and resumes measuring; returns what brings them up to date. */
+export function addFoot(root, model) {
+  const status = root.append("p").attr("role", "status");
+  const foot = root.append("div").attr("class", "foot");
+  const note = foot.append("span"),
+    button = foot.append("button").attr("type", "button");
+  button.on("click", () => write(model, { measuring: !model.get("measuring") }));
+  return (words) => {
+    say(status, words);
+    note.text(model.get("note"));
+    button
+      .attr("hidden", model.get("unfinished") ? null : true)
+      .text(model.get("measuring") ? "Stop measuring" : "Measure the rest");
+  };
+}
+
+/**
+ * Draws a lens, whose parts are there, at each change and new size, until what it returns is called.
+ * @param {any} model
+ * @param {any} root
+ * @param {number[][]} columns from how many em of width there are how many panels in a row
+ * @param {(view: any, em: number) => void} drawParts
+ */
+export function drawLens(model, root, columns, drawParts) {
+  // JupyterLab takes the arrow keys for itself, unless the very element that has the focus says that it wants them.
+  root.selectAll("input, select, button").attr("data-lm-suppress-shortcuts", "true");
+  function draw() {
+    const view = model.get("view"),
+      width = root.node().clientWidth;
+    if (!view.words || !width) return;
+    const em = emOf(root);
+    root.select(".panels").attr("data-columns", columns.find(([least]) => width >= least * em)[1]);
+    drawParts(view, em);
+  }
+  return listen(model, { change: draw }, root, draw);
 }
 
 /** A title and words that wrap, over a chart of its own width. */

@@ -7,23 +7,25 @@
 import { least, max } from "d3-array";
 import { scaleLinear } from "d3-scale";
 import { select } from "d3-selection";
-import { emOf, labelAxes, listen } from "../common/frame.js";
+import { labelAxes } from "../common/frame.js";
 import {
   addChoice,
-  addMenu,
+  addFoot,
+  addLayers,
   addPanel,
   addSlider,
   axes,
   clear,
   drawAccuracy,
   drawKey,
-  drawLayers,
+  drawLens,
   drawPoints,
   MARGIN_EM,
   outline,
+  write,
 } from "../common/lens.js";
 import { known, percent, plain } from "../common/pure/numbers.js";
-import { addRect, addText, say } from "../common/shapes.js";
+import { addRect, addText } from "../common/shapes.js";
 
 const KINDS = [
   { kind: "weights", name: "weights to zero", symbol: "symbolCircle" },
@@ -64,16 +66,7 @@ function render({ model, el }) {
   const accuracy = addPanel(panels, "accuracy", "Accuracy of the whole model");
   const latency = addPanel(panels, "latency", "Latency of the whole model");
   const meters = root.append("div").attr("class", "meters");
-  const status = root.append("p").attr("role", "status");
-  const foot = root.append("div").attr("class", "foot");
-  const note = foot.append("span"),
-    button = foot.append("button").attr("type", "button");
-
-  function write(changes) {
-    for (const [name, value] of Object.entries(changes)) model.set(name, value);
-    model.save_changes();
-    draw();
-  }
+  const drawFoot = addFoot(root, model);
 
   const kind = () => model.get("kind");
   const there = () => model.get("shares")[kind()];
@@ -81,19 +74,14 @@ function render({ model, el }) {
 
   const tooltip = "What share of the weights is set to zero, or of the channels taken out";
   const { box, slider, ticks } = addSlider(bar, `${id}-share`, "share pruned", tooltip);
-  slider.on("input", () => write({ share: there()[+slider.property("value")] }));
+  slider.on("input", () => write(model, { share: there()[+slider.property("value")] }));
   const output = box.append("b").attr("aria-hidden", true);
   const radios = addChoice(bar, `${id}-kind`, "what", "What is pruned", KINDS);
   radios.on("change", (_, one) => {
     const share = least(model.get("shares")[one.kind], (some) => Math.abs(some - model.get("share")));
-    write({ kind: one.kind, share });
+    write(model, { kind: one.kind, share });
   });
-  const layer = addMenu(bar, `${id}-layer`, "layer", "Whose weights are shown");
-  layer.on("change", () => write({ layer: +layer.property("value") }));
-  button.on("click", () => write({ measuring: !model.get("measuring") }));
-
-  // JupyterLab takes the arrow keys for itself, unless the very element that has the focus says that it wants them.
-  root.selectAll("input, select, button").attr("data-lm-suppress-shortcuts", "true");
+  const drawLayers = addLayers(bar, `${id}-layer`, model);
 
   function drawControls() {
     const last = there().length - 1,
@@ -109,7 +97,7 @@ function render({ model, el }) {
       .attr("class", (tick) => (tick === share ? "on" : null))
       .style("left", (tick) => `${(100 * there().indexOf(tick)) / last}%`);
     radios.property("checked", (one) => one.kind === kind());
-    drawLayers(layer, model);
+    drawLayers();
   }
 
   function drawWeights(view, em) {
@@ -228,7 +216,7 @@ function render({ model, el }) {
       xTicks: [0, 25, 50, 75, 100],
       here: model.get("share"),
       across: (point) => x(point.share) + (point.kind === "weights" ? -0.25 : 0.25) * em,
-      choose: (point) => write({ kind: point.kind, share: point.share }),
+      choose: (point) => write(model, { kind: point.kind, share: point.share }),
     };
   }
 
@@ -260,28 +248,17 @@ function render({ model, el }) {
     else if (!share) parts.push(model.get("whole").words);
     else parts.push(`Accuracy and latency are measured at ${measured.join(", ")}%, not at ${share}%.`);
     if (model.get("untested")) parts.push(model.get("untested"));
-    say(status, parts.join(" "));
-    note.text(model.get("note"));
-    button
-      .attr("hidden", model.get("unfinished") ? null : true)
-      .text(model.get("measuring") ? "Stop measuring" : "Measure the rest");
+    drawFoot(parts.join(" "));
   }
 
-  function draw() {
-    const view = model.get("view");
-    if (!view.words || !root.node().clientWidth) return;
-    const em = emOf(root),
-      wide = root.node().clientWidth / em;
-    panels.attr("data-columns", COLUMNS.find(([least]) => wide >= least)[1]);
+  return drawLens(model, root, COLUMNS, (view, em) => {
     drawControls();
     drawWeights(view, em);
     drawPicture(view, em);
     drawMeters();
     drawWholeModel(em);
     drawWords(view);
-  }
-
-  return listen(model, { change: draw }, root, draw);
+  });
 }
 
 export default { render };

@@ -7,20 +7,21 @@
 import { max } from "d3-array";
 import { scaleLinear, scalePoint } from "d3-scale";
 import { select } from "d3-selection";
-import { emOf, listen } from "../common/frame.js";
 import {
   addChoice,
+  addFoot,
+  addLayers,
   addMenu,
   addPanel,
   addSlider,
   axes,
   drawAccuracy,
   drawKey,
-  drawLayers,
+  drawLens,
   outline,
+  write,
 } from "../common/lens.js";
 import { percent } from "../common/pure/numbers.js";
-import { say } from "../common/shapes.js";
 
 const BITS = [8, 6, 5, 4, 3, 2];
 const STEPS = [
@@ -43,51 +44,37 @@ function render({ model, el }) {
   const weights = addPanel(panels, "weights", "Weights and their levels");
   const errors = addPanel(panels, "errors", "Rounding error");
   const accuracy = addPanel(panels, "accuracy", "Accuracy of the whole model");
-  const status = root.append("p").attr("role", "status");
-  const foot = root.append("div").attr("class", "foot");
-  const note = foot.append("span"),
-    button = foot.append("button").attr("type", "button");
-
-  function write(changes) {
-    for (const [name, value] of Object.entries(changes)) model.set(name, value);
-    model.save_changes();
-    draw();
-  }
+  const drawFoot = addFoot(root, model);
 
   const precision = () => `w${model.get("bits")}${STEPS.find((one) => one.own === model.get("per_channel")).suffix}`;
 
   const tooltip = "How many bits a weight is rounded to: fewer to the right";
   const { slider, ticks } = addSlider(bar, `${id}-bits`, "bits of a weight", tooltip);
-  slider.attr("max", BITS.length - 1).on("input", () => write({ bits: BITS[+slider.property("value")] }));
+  slider.attr("max", BITS.length - 1).on("input", () => write(model, { bits: BITS[+slider.property("value")] }));
   const bitTicks = ticks
     .selectAll("span")
     .data(BITS)
     .join("span")
     .text((bits) => bits);
   const radios = addChoice(bar, `${id}-step`, "step", "What shares a step: the distance of two levels", STEPS);
-  radios.on("change", (_, one) => write({ per_channel: one.own }));
-  const layer = addMenu(bar, `${id}-layer`, "layer", "Whose weights are shown");
-  layer.on("change", () => write({ layer: +layer.property("value") }));
+  radios.on("change", (_, one) => write(model, { per_channel: one.own }));
+  const drawLayers = addLayers(bar, `${id}-layer`, model);
   const reach = "One channel of the layer, by how far its weights reach";
   const channel = addMenu(bar, `${id}-channel`, "channel shown", reach);
-  channel.on("change", () => write({ channel: channel.property("value") }));
+  channel.on("change", () => write(model, { channel: channel.property("value") }));
   channel
     .selectAll("option")
     .data(CHANNELS)
     .join("option")
     .attr("value", (kind) => kind)
     .text((kind) => kind);
-  button.on("click", () => write({ measuring: !model.get("measuring") }));
-
-  // JupyterLab takes the arrow keys for itself, unless the very element that has the focus says that it wants them.
-  root.selectAll("input, select, button").attr("data-lm-suppress-shortcuts", "true");
 
   function drawControls() {
     const bits = model.get("bits");
     slider.property("value", BITS.indexOf(bits)).attr("aria-valuetext", `${bits} bits, ${2 ** bits - 1} levels`);
     bitTicks.attr("class", (one) => (one === bits ? "on" : null));
     radios.property("checked", (one) => one.own === model.get("per_channel"));
-    drawLayers(layer, model);
+    drawLayers();
     channel.property("value", model.get("channel"));
   }
 
@@ -169,7 +156,7 @@ function render({ model, el }) {
       xTicks: BITS,
       xFormat: String,
       across: (point) => x(point.bits) + (point.own ? -0.45 : 0.45) * em,
-      choose: (point) => write({ bits: point.bits, per_channel: point.own }),
+      choose: (point) => write(model, { bits: point.bits, per_channel: point.own }),
     });
     if (model.get("untested")) return;
     accuracy.svg.attr("aria-label", `Accuracy of the whole model. ${points.map((point) => point.words).join(" ")}`);
@@ -181,27 +168,16 @@ function render({ model, el }) {
     const parts = [view.words[now], view.channel_words[model.get("channel")][now]];
     if (model.get("untested")) parts.push(model.get("untested"));
     else parts.push(...[all[now], all.fp32].filter(Boolean).map((point) => point.words));
-    say(status, parts.join(" "));
-    note.text(model.get("note"));
-    button
-      .attr("hidden", model.get("unfinished") ? null : true)
-      .text(model.get("measuring") ? "Stop measuring" : "Measure the rest");
+    drawFoot(parts.join(" "));
   }
 
-  function draw() {
-    const view = model.get("view");
-    if (!view.words || !root.node().clientWidth) return;
-    const em = emOf(root),
-      wide = root.node().clientWidth / em;
-    panels.attr("data-columns", COLUMNS.find(([least]) => wide >= least)[1]);
+  return drawLens(model, root, COLUMNS, (view, em) => {
     drawControls();
     drawWeights(view, em);
     drawErrors(view, em);
     drawWholeModel(em);
     drawWords(view);
-  }
-
-  return listen(model, { change: draw }, root, draw);
+  });
 }
 
 export default { render };
