@@ -12,7 +12,7 @@ import { addAxis, addClipped, labelAxes, listen, ticked, twoPanels } from "../co
 import { addTip, choose, nameRows } from "../common/hover.js";
 import { addEntry, addRings, drawMarks } from "../common/legend.js";
 import { known, plain, within } from "../common/pure/numbers.js";
-import { symbolPath } from "../common/pure/symbols.js";
+import { symbolPath, uprightBar } from "../common/pure/symbols.js";
 import { decades, roundTicks, spaced } from "../common/pure/ticks.js";
 import { addLine, addRect, addText, stretch } from "../common/shapes.js";
 
@@ -216,13 +216,7 @@ function render({ model, el }) {
         .attr("d", line()(curve.rows.map(place)));
       const bars = curve.rows
         .filter((row) => known(at(spec.low, row)) && known(at(spec.high, row)))
-        .map((row) => {
-          const across = x(at(X, row)),
-            low = y(at(spec.low, row)),
-            high = y(at(spec.high, row)),
-            cap = 5 * type;
-          return `M${across - cap},${low}h${2 * cap}M${across - cap},${high}h${2 * cap}M${across},${low}V${high}`;
-        });
+        .map((row) => uprightBar(x(at(X, row)), [y(at(spec.low, row)), y(at(spec.high, row))], 5 * type));
       group.select("path.bars").attr("stroke", colour).attr("d", bars.join(""));
       group
         .selectAll("path.point")

@@ -5,7 +5,7 @@ import { scaleLinear } from "d3-scale";
 import { area, curveStep } from "d3-shape";
 import { addAxis, emOf, labelAxes, listen, ticked } from "./frame.js";
 import { known, percent, plain } from "./pure/numbers.js";
-import { symbolPath } from "./pure/symbols.js";
+import { symbolPath, uprightBar } from "./pure/symbols.js";
 import { percents } from "./pure/ticks.js";
 import { addLine, addRect, addText, say } from "./shapes.js";
 
@@ -205,10 +205,7 @@ export function drawPoints(panel, em, how) {
     .filter((point) => known(point[low]))
     .append("path")
     .attr("class", "interval")
-    .attr("d", (point) => {
-      const [up, down] = [high, low].map((end) => y(point[end]) - y(point[value]));
-      return `M0,${up}V${down}M-4,${up}H4M-4,${down}H4`;
-    });
+    .attr("d", (point) => uprightBar(0, [y(point[low]) - y(point[value]), y(point[high]) - y(point[value])], 4));
   drawn
     .append("path")
     .attr("class", "symbol")

@@ -12,10 +12,10 @@ import { addAxis, addClipped, labelAxes, listen, ticked, twoPanels } from "../co
 import { addTip, nameRows } from "../common/hover.js";
 import { addEntry, addRings, addStar, drawMarks } from "../common/legend.js";
 import { known, plain, short, within } from "../common/pure/numbers.js";
-import { symbolPath } from "../common/pure/symbols.js";
+import { levelBar, symbolPath, uprightBar } from "../common/pure/symbols.js";
 import { decades, logTicks, percents } from "../common/pure/ticks.js";
 import { download, downloadPng, standalone } from "../common/save.js";
-import { addLine, addRect, addText, cover, stretch } from "../common/shapes.js";
+import { addRect, addText, cover, stretch } from "../common/shapes.js";
 
 const PANELS = [
   {
@@ -198,7 +198,7 @@ function render({ model, el }) {
       lines = inside.append("g");
     const frontier = inside.append("path").attr("class", "frontier");
     const limits = [0, 1].map(() => inside.append("line").attr("class", "limit"));
-    const bars = inside.append("g").attr("class", "bars");
+    const bars = inside.append("path").attr("class", "bars");
     const choice = inside.append("path").attr("class", "choice").attr("d", symbolPath("symbolStar", 340));
     const current = inside.append("circle").attr("class", "current").attr("r", 11);
     const area = addRect(g, "hover", left, top, right - left, bottom - top);
@@ -329,7 +329,7 @@ function render({ model, el }) {
       const point = predicted ?? (row === null ? null : { [X]: at(X, row), [spec.y]: at(spec.y, row) });
       const visible = point !== null && known(point[X]) && known(point[spec.y]);
       current.attr("display", visible ? null : "none").attr("class", predicted ? "current predicted" : "current");
-      bars.selectAll("line").remove();
+      bars.attr("d", null);
       if (!visible) return;
       const cx = x(point[X]),
         cy = y(point[spec.y]);
@@ -339,15 +339,7 @@ function render({ model, el }) {
         known(at(low, row)) && known(at(high, row)) ? [scale(at(low, row)), scale(at(high, row))] : null;
       const across = X === MEDIAN ? ends(X_LOW, X_HIGH, x) : null,
         along = spec.low ? ends(spec.low, spec.high, y) : null;
-      const bar = (x1, y1, x2, y2) => addLine(bars, null, x1, y1, x2, y2);
-      if (across) {
-        bar(across[0], cy, across[1], cy);
-        for (const end of across) bar(end, cy - 6, end, cy + 6);
-      }
-      if (along) {
-        bar(cx, along[0], cx, along[1]);
-        for (const end of along) bar(cx - 6, end, cx + 6, end);
-      }
+      bars.attr("d", (across ? levelBar(cy, across, 6) : "") + (along ? uprightBar(cx, along, 6) : ""));
     }
 
     const words = (row) => at("text", row);

@@ -9,7 +9,7 @@ import { select } from "d3-selection";
 import { addAxis, emOf, labelAxes, listen, ticked } from "../common/frame.js";
 import { addHead, drawDoubts } from "../common/measuring.js";
 import { known, plain, within } from "../common/pure/numbers.js";
-import { symbolPath } from "../common/pure/symbols.js";
+import { levelBar, symbolPath } from "../common/pure/symbols.js";
 import { ratioTicks, roundTicks } from "../common/pure/ticks.js";
 import { addLine, addRect, addText, say } from "../common/shapes.js";
 
@@ -167,9 +167,8 @@ function render({ model, el }) {
       if (!told) return;
       const words = svg.append("g").attr("class", "ratio");
       if (known(told.low)) {
-        const cap = 0.45 * em;
-        addLine(words, null, x(told.low), middle, x(told.high), middle);
-        for (const end of [told.low, told.high]) addLine(words, null, x(end), middle - cap, x(end), middle + cap);
+        const bar = levelBar(middle, [x(told.low), x(told.high)], 0.45 * em);
+        words.append("path").attr("class", "interval").attr("d", bar);
       }
       words
         .append("path")
