@@ -1,4 +1,5 @@
 import math
+import threading
 
 import pytest
 import torch
@@ -39,3 +40,17 @@ def surface():
     broken = dict.fromkeys(["latency_p50_ms", "latency_p50_lo_ms", "latency_p50_hi_ms", "throughput_per_s"], math.nan)
     unsupported = toy_row("small", "int8", 8, status="unsupported", reason="no calibration inputs", **broken)
     return table([*rows, unsupported])
+
+
+@pytest.fixture
+def wait_until_measured():
+    """Waits for the end of what is measured in the background; the test itself ends no sooner."""
+
+    def wait():
+        for thread in threading.enumerate():
+            if thread.name == "tradespace-background":
+                thread.join(60)
+                assert not thread.is_alive()
+
+    yield wait
+    wait()

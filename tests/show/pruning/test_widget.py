@@ -24,18 +24,9 @@ def finished(inline):
     return [request[2].pruning for request in inline.requests if request[0] == "finish"]
 
 
-def wait_until_measured():
-    for thread in threading.enumerate():
-        if thread.name == "tradespace-background":
-            thread.join(LIMIT_S)
-            assert not thread.is_alive()
-
-
 @pytest.fixture(autouse=True)
-def quick(monkeypatch):
+def quick(monkeypatch, wait_until_measured):
     monkeypatch.setattr(widget, "SCHEDULE", Schedule(0.02, 0.01))
-    yield
-    wait_until_measured()
 
 
 @pytest.fixture
@@ -84,7 +75,7 @@ def test_what_is_sent_has_no_nan(tiny, complete, inline):
     assert lens.points["weights-50"]["accuracy"] is None
 
 
-def test_each_pruning_is_measured_in_turns_with_the_unpruned_model(tiny, inline):
+def test_each_pruning_is_measured_in_turns_with_the_unpruned_model(tiny, inline, wait_until_measured):
     lens = PruningLens(tiny, "wide", batch_size=2, executor=inline)
     wait_until_measured()
     assert not lens.measuring
@@ -101,7 +92,7 @@ def test_each_pruning_is_measured_in_turns_with_the_unpruned_model(tiny, inline)
     assert lens.whole["words"].startswith("Unpruned: accuracy ")
 
 
-def test_what_the_slider_comes_to_is_measured_next(tiny, inline, monkeypatch):
+def test_what_the_slider_comes_to_is_measured_next(tiny, inline, monkeypatch, wait_until_measured):
     held, go = threading.Event(), threading.Event()
     monkeypatch.setattr(inline, "interrupted", lambda: held.set() or not go.wait(LIMIT_S))
     lens = PruningLens(tiny, executor=inline)
@@ -115,7 +106,7 @@ def test_what_the_slider_comes_to_is_measured_next(tiny, inline, monkeypatch):
     assert set(done[2:4]) == {"none", "channels-75"}
 
 
-def test_an_interrupt_stops_it_and_it_can_go_on(tiny, inline):
+def test_an_interrupt_stops_it_and_it_can_go_on(tiny, inline, wait_until_measured):
     inline.interrupted = lambda: True
     lens = PruningLens(tiny, executor=inline)
     wait_until_measured()
@@ -184,7 +175,7 @@ def test_rows_of_another_machine_are_shown_and_not_added_to(tiny, complete, inli
     assert len(lens.surface) == 4
 
 
-def test_a_linear_model_of_ones_own_without_a_test_set_has_latency_alone(inline):
+def test_a_linear_model_of_ones_own_without_a_test_set_has_latency_alone(inline, wait_until_measured):
     mine = Task.from_model(nn.Linear(4, 2), example=torch.zeros(1, 4))
     lens = PruningLens(mine, executor=inline)
     wait_until_measured()

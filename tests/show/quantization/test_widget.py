@@ -25,18 +25,9 @@ def finished(inline):
     return [request[2].precision for request in inline.requests if request[0] == "finish"]
 
 
-def wait_until_measured():
-    for thread in threading.enumerate():
-        if thread.name == "tradespace-background":
-            thread.join(LIMIT_S)
-            assert not thread.is_alive()
-
-
 @pytest.fixture(autouse=True)
-def quick(monkeypatch):
+def quick(monkeypatch, wait_until_measured):
     monkeypatch.setattr(widget, "SCHEDULE", Schedule(0.05, 0.01))
-    yield
-    wait_until_measured()
 
 
 @pytest.fixture
@@ -79,7 +70,7 @@ def test_what_is_sent_has_no_nan(tiny, complete):
     assert lens.accuracy["w4"]["low"] is None
 
 
-def test_what_is_not_known_is_measured_the_width_that_is_shown_first(tiny, inline):
+def test_what_is_not_known_is_measured_the_width_that_is_shown_first(tiny, inline, wait_until_measured):
     lens = QuantizationLens(tiny, executor=inline)
     assert lens._model == "narrow"
     wait_until_measured()
@@ -96,7 +87,7 @@ def test_what_is_not_known_is_measured_the_width_that_is_shown_first(tiny, inlin
     assert again.accuracy == lens.accuracy
 
 
-def test_what_the_slider_comes_to_is_measured_next(tiny, inline, monkeypatch):
+def test_what_the_slider_comes_to_is_measured_next(tiny, inline, monkeypatch, wait_until_measured):
     go = threading.Event()
     monkeypatch.setattr(inline, "interrupted", lambda: not go.wait(LIMIT_S))
     lens = QuantizationLens(tiny, "wide", surface=None, executor=inline)  # fp32 waits for `go`, w4 needs no slice
@@ -107,7 +98,7 @@ def test_what_the_slider_comes_to_is_measured_next(tiny, inline, monkeypatch):
     assert asked.index("w2-tensor") < asked.index("w8")
 
 
-def test_measuring_can_be_stopped_and_goes_on(tiny, inline, monkeypatch):
+def test_measuring_can_be_stopped_and_goes_on(tiny, inline, monkeypatch, wait_until_measured):
     held, go = threading.Event(), threading.Event()
 
     def hold():
@@ -133,7 +124,7 @@ def test_measuring_can_be_stopped_and_goes_on(tiny, inline, monkeypatch):
     assert lens.accuracy["fp32"]["state"] == "known"
 
 
-def test_an_interrupt_stops_it(tiny, inline, monkeypatch):
+def test_an_interrupt_stops_it(tiny, inline, monkeypatch, wait_until_measured):
     monkeypatch.setattr(inline, "interrupted", lambda: True)
     lens = QuantizationLens(tiny, "wide", executor=inline)
     wait_until_measured()
@@ -142,7 +133,7 @@ def test_an_interrupt_stops_it(tiny, inline, monkeypatch):
     assert lens.note == "Stopped: 1 of 13 measured"
 
 
-def test_an_error_stops_it_and_is_told(tiny, inline, monkeypatch):
+def test_an_error_stops_it_and_is_told(tiny, inline, monkeypatch, wait_until_measured):
     def fail(*_):
         raise TypeError("cannot pickle that")
 
@@ -153,7 +144,7 @@ def test_an_error_stops_it_and_is_told(tiny, inline, monkeypatch):
     assert (lens.measuring, lens.unfinished) == (False, True)
 
 
-def test_closed_it_measures_no_more(tiny, inline, monkeypatch):
+def test_closed_it_measures_no_more(tiny, inline, monkeypatch, wait_until_measured):
     held, go = threading.Event(), threading.Event()
     monkeypatch.setattr(inline, "interrupted", lambda: held.set() or not go.wait(LIMIT_S))
     lens = QuantizationLens(tiny, "wide", executor=inline)
