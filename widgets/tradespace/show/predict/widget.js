@@ -8,7 +8,7 @@ import { scaleLinear, scaleLog } from "d3-scale";
 import { select } from "d3-selection";
 import { addAxis, emOf, listen, ticked } from "../common/frame.js";
 import { known, plain } from "../common/pure/numbers.js";
-import { symbolPath } from "../common/pure/symbols.js";
+import { levelBar, symbolPath } from "../common/pure/symbols.js";
 import { decades, roundTicks } from "../common/pure/ticks.js";
 import { addLine, addText } from "../common/shapes.js";
 
@@ -204,8 +204,8 @@ function render({ model, el }) {
     addText(svg, "axis-label", width / 2, bottom + 2.8 * em, label);
     if (known(guess)) mark("guess", GUESS, guess, first, above, `your guess ${plain(guess)}`);
     if (known(low) && known(high)) {
-      const bar = svg.append("path").attr("class", "interval");
-      bar.attr("d", `M${x(low)},${second - 6}v12m0,-6H${x(high)}m0,-6v12`);
+      const bar = levelBar(second, [x(low), x(high)], 6);
+      svg.append("path").attr("class", "interval").attr("d", bar);
     }
     mark("answer", ANSWER, value, second, below, `measured ${plain(value)}`);
 
