@@ -133,7 +133,8 @@ def test_what_cannot_run_is_skipped_and_says_why(explorer):
     # Which precisions there are then is for the kernel to say.
     refused = explorer.root.locator(".ticks .off[title*=OpenVINO i]")
     expect(refused.first).to_be_attached()
-    explorer.press("precision", "ArrowRight", "ArrowRight", "ArrowRight")
+    # Rounded weights, at the end, have no kernels in OpenVINO on any processor.
+    explorer.press("precision", "End")
     note = explorer.root.locator(".tradespace-controls .why:visible")
     expect(note).to_have_text(re.compile(r"^\S+: .*openvino", re.IGNORECASE))
     # Not Playwright's click, which would wait for a button that is disabled once the point is measured.

@@ -111,7 +111,7 @@ def test_weights_of_seven_bits_are_that_small(images, precision, most):
 @pytest.mark.parametrize("precision", ["int8", "int8-dynamic"])
 def test_floating_point_without_optimisations_is_what_the_reference_of_onnx_computes(case, precision):
     inputs, model = case.inputs(5), case.source.onnx(precision)
-    [expected] = ReferenceEvaluator(onnx.load_from_string(model)).run(None, {export.INPUT: inputs.numpy()})
+    [expected] = ReferenceEvaluator(onnx.load_from_string(model)).run(None, export.as_named([inputs]))
     assert departure(onnxruntime.float_call(model)(inputs), torch.from_numpy(expected)) < 1e-5
 
 

@@ -98,8 +98,8 @@ def test_layers_are_called_what_openvino_calls_them(images):
 
 
 def layers(module: nn.Module, example: Tensor) -> list[Layer]:
-    model = export.to_onnx(module.eval(), example, ())
-    return openvino.layers_of(openvino._compiled(model, tuple(example.shape), "f32", 1))
+    model = export.to_onnx(module.eval(), (example,), ((),))
+    return openvino.layers_of(openvino._compiled(model, [tuple(example.shape)], "f32", 1))
 
 
 def test_a_convolution_in_groups_is_counted_as_what_it_multiplies():

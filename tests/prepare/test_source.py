@@ -79,14 +79,14 @@ def test_a_runtime_gets_a_copy_that_it_may_change(tiny):
 
 
 def test_images_all_have_one_shape(images):
-    assert images.source.varying == ()
-    assert torch.equal(images.source.example, images.task.example)
+    assert images.source.varying == ((),)
+    assert torch.equal(*images.source.example, images.task.example)
 
 
 def test_the_length_of_texts_varies(texts):
-    assert texts.source.varying == (1,)
-    assert texts.source.example.shape == (1, 5)
-    assert all((batch != 0).any(0).all() for batch in texts.source.calibration)
+    assert texts.source.varying == ((1,),)
+    assert [tensor.shape for tensor in texts.source.example] == [(1, 5)]
+    assert all((batch != 0).any(0).all() for (batch,) in texts.source.calibration)
 
 
 def text_task(ids: Tensor, calibrated: bool, trim) -> Task:
@@ -100,21 +100,21 @@ def text_task(ids: Tensor, calibrated: bool, trim) -> Task:
 def test_the_length_of_texts_varies_though_they_fill_one_batch_or_none(calibrated):
     ids = torch.ones(20, 6, dtype=torch.int64).tril()
     trimmed = text_task(ids, calibrated, lambda batch: batch[:, : int((batch != 0).any(0).sum())])
-    assert Source(trimmed, "model", "none").varying == (1,)
+    assert Source(trimmed, "model", "none").varying == ((1,),)
 
 
 def test_the_length_of_texts_varies_though_each_batch_of_them_holds_a_long_one():
     ids = torch.ones(400, 6, dtype=torch.int64)
     ids[1::2, 2:] = 0
     trimmed = text_task(ids, True, lambda batch: batch[:, : int((batch != 0).any(0).sum())])
-    assert Source(trimmed, "model", "none").varying == (1,)
+    assert Source(trimmed, "model", "none").varying == ((1,),)
 
 
 def test_calibration_is_a_few_hundred_items_in_batches():
     items = torch.arange(4_800.0).reshape(1200, 4)
     made = Source(Task.from_model(nn.Linear(4, 2), example=items[:1], calibration=items), "model", "none")
-    assert [len(batch) for batch in made.calibration] == [source.CALIBRATION_BATCH] * 5
-    assert torch.equal(torch.cat(made.calibration), items[: source.CALIBRATION_ITEMS])
+    assert [len(batch) for (batch,) in made.calibration] == [source.CALIBRATION_BATCH] * 5
+    assert torch.equal(torch.cat([batch for (batch,) in made.calibration]), items[: source.CALIBRATION_ITEMS])
 
 
 def test_a_task_without_calibration_inputs_has_none_here():

@@ -154,7 +154,7 @@ def test_weights_that_are_zero_from_the_start_are_counted_as_what_they_are():
 @pytest.mark.parametrize(
     ("module", "example"),
     [
-        (nn.Sequential(nn.LSTM(4, 6)), torch.zeros(1, 5, 4)),
+        (nn.Sequential(nn.LSTM(4, 6, batch_first=True)), torch.zeros(1, 5, 4)),
         (nn.Sequential(nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)), torch.zeros(1, 5, 4)),
     ],
 )

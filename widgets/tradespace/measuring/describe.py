@@ -6,14 +6,14 @@ from concurrent.futures import Executor
 from dataclasses import asdict
 
 import pandas as pd
-import torch
 
 from tradespace.config import Config, check
 from tradespace.measuring import worker
 from tradespace.measuring.engine import Engine
 from tradespace.measuring.measurement import Failure
 from tradespace.prepare import Layer, load, untimed
-from tradespace.prepare.eager import FLOATS, layers_of
+from tradespace.prepare.eager import layers_of
+from tradespace.prepare.types import FLOATS
 from tradespace.tasks.task import Task
 from tradespace.text import counted
 
@@ -68,14 +68,14 @@ def _row(engine: Engine, task: Task, config: Config) -> dict[str, object]:
     if isinstance(layers, Failure):
         return {**knobs, "reason": layers.reason}
     module = load(task, config.model, config.pruning)
-    weights = torch.cat([torch.empty(0), *(values.flatten() for values in module.parameters())])
-    macs = sum(layer.macs for layer in layers_of(module, task.trim(task.example)))
+    weights = list(module.parameters())
+    macs = sum(layer.macs for layer in layers_of(module, *task.fed(task.example)))
     layers = _with_rest(layers, macs)
     quantized = [layer for layer in layers if layer.precision not in (*FLOATS, "?")]
     return {
         **knobs,
-        "parameters": len(weights),
-        "nonzero": int(weights.count_nonzero()),
+        "parameters": sum(values.numel() for values in weights),
+        "nonzero": sum(int(values.count_nonzero()) for values in weights),
         "macs": macs,
         "model_mb": facts.model_mb,
         "prepare_s": facts.prepare_s,

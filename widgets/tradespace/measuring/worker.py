@@ -9,7 +9,7 @@ import pickle
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import wraps
 from itertools import count
@@ -26,10 +26,18 @@ from tradespace.measuring.energy import energy_j_per_item, find_counter
 from tradespace.measuring.loop import LONG_CALL_S, WARM_UP_CAP_S, time_slice, warm_up
 from tradespace.measuring.measurement import Facts, Failure, Slice
 from tradespace.prepare import Layer, Prepared, Session, Source, prepare, unsupported
+from tradespace.prepare.quiet import quiet
+from tradespace.prepare.refusal import out_of_memory, said
+from tradespace.prepare.session import Call
+from tradespace.prepare.types import inputs_in_fp32
+from tradespace.tasks.inputs import items_in
 from tradespace.tasks.task import Task, scoring_order, whole
+from tradespace.tasks.trial import error
 
 WATCH_S = 2.0
 CHECKED_ITEMS = 32
+# A large model is run on fewer items.
+REFERENCE_S = 2.0
 ROTATED_BATCHES = 4
 # If items differ in length, and so in cost, a few of them represent the others badly.
 ROTATED_LENGTHS, ROTATED_VARYING_BATCHES = 256, 16
@@ -37,7 +45,6 @@ ROTATED_LENGTHS, ROTATED_VARYING_BATCHES = 256, 16
 # are quick to make again.
 KEPT_BATCHES_BYTES = 2**20
 SCORE_BATCH = 100
-OUT_OF_MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
 
 UNKNOWN_TASK = Failure("failed", "the measuring process was not given this task")
 
@@ -49,8 +56,8 @@ _scoring: dict[tuple[str, Config], Session] = {}
 # Variant -> number of a batch's first item in the order of scoring -> results of that batch.
 _scored: dict[tuple[str, Config], dict[int, np.ndarray]] = {}
 _truth_errors: dict[tuple[str, Config], float] = {}
-# Outputs of Configs in fp32 and eager PyTorch, with which others are compared.
-_expected: dict[tuple[str, Config], torch.Tensor] = {}
+# Outputs of each model as the task has it, pruned, for one item after another: what others are compared with.
+_expected: dict[tuple[str, str, str], list[torch.Tensor]] = {}
 
 
 @dataclass
@@ -68,7 +75,7 @@ class Running:
         Whether it has been warmed up.
     call_s : float
         Median of its first slice.
-    batches : list of Tensor
+    batches : list of tuple of Tensor
         Its inputs, if they are small enough to keep from slice to slice.
     """
 
@@ -77,7 +84,7 @@ class Running:
     turns: Iterator[int] = field(default_factory=count)
     warm: bool = False
     call_s: float = 0.0
-    batches: list[torch.Tensor] = field(default_factory=list)
+    batches: list[tuple[torch.Tensor, ...]] = field(default_factory=list)
 
 
 def end_with(kernel: int) -> None:
@@ -109,14 +116,32 @@ def _failing_softly(function: Callable[..., Any]) -> Callable[..., Any]:
         except Unsupported as error:
             return Failure("unsupported", str(error))
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            memory = isinstance(error, MemoryError) or any(word in reason.lower() for word in OUT_OF_MEMORY_WORDS)
-            return Failure("out_of_memory" if memory else "failed", reason)
+            status = "out_of_memory" if out_of_memory(error) else "failed"
+            return Failure(status, f"{type(error).__name__}: {error}")
 
     return guarded
 
 
+def _with_log(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the last lines that were printed to what `function` raises, and print nothing."""
+
+    @wraps(function)
+    def listening(*args: Any) -> Any:
+        try:
+            with quiet() as log:
+                return function(*args)
+        except Unsupported:
+            raise
+        except Exception as error:
+            if not log.tail():
+                raise
+            raise RuntimeError(f"{said(error)} | {log.tail()}") from error
+
+    return listening
+
+
 @_failing_softly
+@_with_log
 def make_ready(key: str, config: Config) -> Facts | Failure:
     """Prepare the model of `config`, unless it is ready already, and check its outputs."""
     task = _tasks[key]
@@ -124,59 +149,79 @@ def make_ready(key: str, config: Config) -> Facts | Failure:
     if reason:
         return Failure("unsupported", reason)
     finish(key, config)  # a cancelled one would count as warm
+    one_at_a_time = _source(key, config).traits.one_at_a_time
+    if one_at_a_time and config.batch_size > 1:
+        return Failure("unsupported", one_at_a_time)
     session = _session(key, config).session
-    # Pruned alike: the check is about the effect of rounding and runtime on the outputs, not that of pruning.
-    exact = replace(config, precision="fp32", runtime="eager")
-    # In batches of the requested size, since a model may accept no other.
-    starts = range(0, CHECKED_ITEMS, config.batch_size)
-    batches = [_batch(task, config, start) for start in starts]
-    outputs = _checked_outputs(session, batches)
-    if (key, exact) not in _expected:
-        _expected[key, exact] = _checked_outputs(_ready(key, exact).session(exact.threads, exact.batch_size), batches)
+    # In batches of the requested size, since a runtime may be right for others only.
+    batches = [_batch(task, config, start) for start in range(0, CHECKED_ITEMS, config.batch_size)]
+    outputs = _outputs(session.call, batches, config.batch_size)
     name = key, config.variant
     if name not in _truth_errors:
-        _truth_errors[name] = _truth_error(_ready(key, config), batches, outputs)
-    facts = _ready(key, config).model_mb, _session(key, config).prepare_s, output_error(outputs, _expected[key, exact])
-    return Facts(*facts, _truth_errors[name])
+        _truth_errors[name] = _truth_error(_ready(key, config), batches, outputs, config.batch_size)
+    error = output_error(outputs, _expected_outputs(key, config))
+    return Facts(_ready(key, config).model_mb, _session(key, config).prepare_s, error, _truth_errors[name])
 
 
-def _truth_error(ready: Prepared, batches: list[torch.Tensor], outputs: torch.Tensor) -> float:
+def _expected_outputs(key: str, config: Config) -> list[torch.Tensor]:
+    """The outputs of the model itself, in its own data type. Pruned alike: the check is not about pruning."""
+    name = key, config.model, config.pruning
+    if name not in _expected:
+        module, end = _source(key, config).reference(), time.perf_counter() + REFERENCE_S
+        found: list[torch.Tensor] = []
+        while len(found) < CHECKED_ITEMS and (not found or time.perf_counter() < end):
+            found.append(module(*_tasks[key].batch(_numbers(_tasks[key], len(found), 1))))
+        _expected[name] = found
+    return _expected[name]
+
+
+def _truth_error(
+    ready: Prepared, batches: list[tuple[torch.Tensor, ...]], outputs: list[torch.Tensor], batch_size: int
+) -> float:
     """Error of `outputs` against those of the same rounded model in floating point; NaN if that cannot be run."""
     if ready.in_float is None:
         return math.nan
     try:
-        in_float = ready.in_float()
-        return output_error(outputs, torch.cat([in_float(batch.clone()) for batch in batches]))
+        return output_error(outputs, _outputs(ready.in_float(), batches, batch_size))
     except Exception:  # a check that cannot run says nothing about the model
         return math.nan
 
 
-def _checked_outputs(session: Session, batches: list[torch.Tensor]) -> torch.Tensor:
-    found = []
+def _outputs(call: Call, batches: list[tuple[torch.Tensor, ...]], batch_size: int) -> list[torch.Tensor]:
+    """The output for each item, with a batch axis of length 1."""
+    found: list[torch.Tensor] = []
     for batch in batches:
-        outputs = session.call(batch.clone())
-        if outputs.shape[:1] != (len(batch),):
-            wanted = f"wanted one output per item, {len(batch)} in all"
+        outputs = call(*(tensor.clone() for tensor in batch))
+        if outputs.shape[:1] != (batch_size,):
+            wanted = f"wanted one output per item, {batch_size} in all"
             raise ValueError(f"outputs: {wanted}; got shape {tuple(outputs.shape)}")
-        found.append(outputs)
-    return torch.cat(found)
+        found += outputs.cpu().split(1)
+    return found
 
 
-def output_error(outputs: torch.Tensor, expected: torch.Tensor) -> float:
-    """Root mean square of the difference, over that of the expected outputs.
+def output_error(outputs: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]) -> float:
+    """Root mean square of the differences, over that of the expected outputs, for the items that both have.
 
     Raises
     ------
     ValueError
-        If the outputs have another shape or are not finite.
+        If an output has another shape, or is NaN or infinite where the expected one is not.
     """
-    if outputs.shape != expected.shape:
-        raise ValueError(f"outputs: wanted shape {tuple(expected.shape)}, as in fp32; got {tuple(outputs.shape)}")
-    if not torch.isfinite(outputs).all():
-        raise ValueError("outputs: wanted finite numbers; got NaN or infinity")
-    outputs, expected = outputs.double(), expected.double()
-    scale = expected.square().mean().sqrt()
-    return float((outputs - expected).square().mean().sqrt() / scale) if scale > 0 else float(outputs.abs().max())
+    pairs = list(zip(outputs, expected, strict=False))
+    for one, wanted in pairs:
+        # A batch may be padded where a single item is not.
+        if one.ndim != wanted.ndim or any(a < b for a, b in zip(one.shape, wanted.shape, strict=True)):
+            raise ValueError(f"outputs: wanted shape {tuple(wanted.shape)}, as in fp32; got {tuple(one.shape)}")
+    flat = [torch.cat([part.flatten() for part in parts]) for parts in zip(*map(_alike, pairs), strict=True)]
+    departure = error(*flat)
+    if math.isinf(departure):
+        raise ValueError("outputs: wanted finite numbers, or infinity where the model itself has it; got other ones")
+    return departure
+
+
+def _alike(pair: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    one, wanted = pair
+    return one[tuple(map(slice, wanted.shape))], wanted
 
 
 @_failing_softly
@@ -213,17 +258,17 @@ def score_slice(key: str, config: Config, seconds: float, known: int) -> np.ndar
     Items are scored in the order of `scoring_order`, for about `seconds` and at least one batch.
     """
     task, name = _tasks[key], (key, config.variant)
-    inputs, labels = task.test or (torch.empty(0), torch.empty(0))
+    labels = task.test[1] if task.test else torch.empty(0)
+    one_at_a_time = _source(key, config).traits.one_at_a_time
     order, end = torch.from_numpy(scoring_order(len(labels))), time.perf_counter() + seconds
     torch.set_num_threads(config.threads)
     scored, found = _scored.setdefault(name, {}), [np.empty(0, bool)]
     while known < len(labels) and (len(found) == 1 or time.perf_counter() < end):
         if known not in scored:
             if name not in _scoring:
-                _scoring[name] = _ready(key, config).session(config.threads, None)
-            # Indexing copies the items: an in-place model would otherwise change the test set itself.
-            items = order[known : known + SCORE_BATCH]
-            outputs = _scoring[name].call(task.trim(inputs[items]).to(config.device))
+                _scoring[name] = _ready(key, config).session(config.threads, 1 if one_at_a_time else None)
+            items = order[known : known + (1 if one_at_a_time else SCORE_BATCH)]
+            outputs = _scoring[name].call(*_fed(task, items, config.device))
             scored[known] = task.correct(outputs.cpu(), labels[items]).numpy()
         found.append(scored[known])
         known += len(found[-1])
@@ -244,13 +289,21 @@ def finish(key: str, config: Config) -> None:
     _scoring.pop((key, config.variant), None)
 
 
+def _source(key: str, config: Config) -> Source:
+    name = key, config.model, config.pruning
+    if name not in _sources:
+        with torch.inference_mode(False), torch.no_grad():
+            _sources[name] = Source(_tasks[key], config.model, config.pruning)
+    return _sources[name]
+
+
 def _ready(key: str, config: Config) -> Prepared:
     name = key, config.variant
     if name not in _prepared:
-        source = key, config.model, config.pruning
-        if source not in _sources:
-            _sources[source] = Source(_tasks[key], config.model, config.pruning)
-        _prepared[name] = prepare(_sources[source], config)
+        source = _source(key, config)
+        # A module made in inference mode could neither be traced nor compute gradients.
+        with torch.inference_mode(False), torch.no_grad():
+            _prepared[name] = prepare(source, config)
     return _prepared[name]
 
 
@@ -269,21 +322,28 @@ def _caller(key: str, config: Config) -> Callable[[int], object]:
     torch.set_num_threads(config.threads)
     running = _session(key, config)
     call, turns, batches = running.session.call, running.turns, running.batches or _batches(_tasks[key], config)
-    if sum(batch.nbytes for batch in batches) <= KEPT_BATCHES_BYTES:
+    if sum(tensor.nbytes for batch in batches for tensor in batch) <= KEPT_BATCHES_BYTES:
         running.batches = batches
-    return lambda _: call(batches[next(turns) % len(batches)])
+    return lambda _: call(*batches[next(turns) % len(batches)])
 
 
-def _batches(task: Task, config: Config) -> list[torch.Tensor]:
+def _batches(task: Task, config: Config) -> list[tuple[torch.Tensor, ...]]:
     """Different batches on the device, spread evenly over the inputs: no timing depends on one lucky input."""
     varying = task.trim is not whole
     number = max(ROTATED_VARYING_BATCHES, ROTATED_LENGTHS // config.batch_size) if varying else ROTATED_BATCHES
-    items = len(task.load_data().inputs)
+    items = items_in(task.load_data().inputs, task.batch_axis)
     return [_batch(task, config, i * items // number) for i in range(number)]
 
 
-def _batch(task: Task, config: Config, start: int) -> torch.Tensor:
-    """The batch of items from `start` on, trimmed as for a call, on the device."""
-    inputs = task.load_data().inputs
-    items = (start + torch.arange(config.batch_size)) % len(inputs)
-    return task.trim(inputs[items]).contiguous().to(config.device)
+def _batch(task: Task, config: Config, start: int) -> tuple[torch.Tensor, ...]:
+    """The batch of items from `start` on, as a call gets it."""
+    return _fed(task, _numbers(task, start, config.batch_size), config.device)
+
+
+def _numbers(task: Task, start: int, items: int) -> torch.Tensor:
+    return (start + torch.arange(items)) % items_in(task.load_data().inputs, task.batch_axis)
+
+
+def _fed(task: Task, items: torch.Tensor, device_name: str) -> tuple[torch.Tensor, ...]:
+    """The tensors for these items on the device, with floating-point numbers in fp32."""
+    return tuple(tensor.to(device_name) for tensor in inputs_in_fp32(task.batch(items)))

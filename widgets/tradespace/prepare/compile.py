@@ -1,6 +1,5 @@
 """torch.compile: kernels generated and fused for one model and one shape, at the cost of compiling them."""
 
-import copy
 import os
 import shutil
 import sys
@@ -10,13 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from tradespace.config import Config
-from tradespace.errors import Unsupported
-from tradespace.prepare.eager import FLOATS, InFloat, layers_of
-from tradespace.prepare.fold import fold
+from tradespace.prepare.eager import in_float, layers_of
+from tradespace.prepare.fused import fused
 from tradespace.prepare.quiet import quiet
+from tradespace.prepare.refusal import refusing
 from tradespace.prepare.runtime import Runtime
 from tradespace.prepare.session import Call, Converted, Session
 from tradespace.prepare.source import Source
+from tradespace.prepare.types import FLOATS
+from tradespace.tasks.parcel import pack, unpack
 
 PRECISIONS = tuple(FLOATS)
 FIRST_CALLS = 3
@@ -33,36 +34,35 @@ def unsupported(config: Config, calibrated: bool) -> str | None:
 
 def convert(source: Source, config: Config) -> Converted:
     """Compile the model of `source` separately for each batch size and number of threads, and once for any size."""
-    module = InFloat(fold(source.module()), source.example, FLOATS[config.precision], config.device).eval()
-    example = source.example.to(config.device)
+    model, layout = fused(source)
+    module = in_float(model, FLOATS[config.precision], config.device, layout).eval()
+    packed, example = pack(module), [tensor.to(config.device) for tensor in source.example]
+    varying = any(source.varying)
 
     def open_session(threads: int, batch_size: int | None) -> Session:
-        call = _compiled(copy.deepcopy(module), example, batch_size, bool(source.varying), config.device)
-        return Session(call, lambda: layers_of(module, example))
+        # A size that stands for any size must not be 1, which torch.compile treats as a constant.
+        items = 1 if source.traits.one_at_a_time else batch_size or 3
+        batch = tuple(tensor.to(config.device) for tensor in source.batched(items))
+        call = _compiled(unpack(packed), batch, varying or batch_size is None, config.device)
+        return Session(call, lambda: layers_of(module, *example))
 
     weights = sum(value.numel() * value.element_size() for value in module.state_dict().values())
     return Converted(open_session, weights / 1e6)
 
 
-def _compiled(module: nn.Module, example: Tensor, batch_size: int | None, varying: bool, device: str) -> Call:
-    """Compile `module` and make its first calls."""
+def _compiled(module: nn.Module, batch: tuple[Tensor, ...], dynamic: bool, device: str) -> Call:
+    """Compile `module` and call it on the batch some times; with `dynamic`, for other shapes too."""
     import torch._inductor.config as inductor
 
     # CUDA graphs need fixed shapes, and do not exist on a CPU.
-    mode = "reduce-overhead" if device == "cuda" and not varying and batch_size is not None else None
-    call = torch.compile(_of_its_own(module), dynamic=varying or batch_size is None, mode=mode, fullgraph=True)
-    # A size that stands for any size must not be 1, which torch.compile treats as a constant.
-    batch = example.expand(batch_size or 3, *example.shape[1:]).clone()
+    mode = "reduce-overhead" if device == "cuda" and not dynamic else None
+    call = torch.compile(_of_its_own(module), dynamic=dynamic, mode=mode, fullgraph=True)
     # Nothing is cached, so `prepare_s` is the cost of compiling; one thread compiles in this process only.
-    try:
-        with quiet() as log, inductor.patch(force_disable_caches=True, compile_threads=1):
-            for _ in range(FIRST_CALLS):
-                call(batch)
-    except Exception as error:
-        reason = (str(error) or repr(error)).strip().splitlines()[0]
-        raise Unsupported(f"torch.compile failed: {reason} {log.tail()}") from error
+    with refusing("torch.compile failed"), inductor.patch(force_disable_caches=True, compile_threads=1):
+        for _ in range(FIRST_CALLS):
+            call(*(tensor.clone() for tensor in batch))
     # The next call overwrites the output memory of a CUDA graph.
-    return call if mode is None else lambda batch: call(batch).clone()
+    return call if mode is None else lambda *batch: call(*batch).clone()
 
 
 def _of_its_own(module: nn.Module) -> Call:
@@ -71,8 +71,8 @@ def _of_its_own(module: nn.Module) -> Call:
     torch.compile counts how often it compiles a code object; past a limit, it silently runs the code uncompiled.
     """
 
-    def call(batch: Tensor) -> Tensor:
-        outputs: Tensor = module(batch)
+    def call(*batch: Tensor) -> Tensor:
+        outputs: Tensor = module(*batch)
         return outputs
 
     call.__code__ = call.__code__.replace()

@@ -19,13 +19,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from tradespace.config import WEIGHTS, Config
 from tradespace.errors import Unsupported
 from tradespace.prepare import cuda, weights
-from tradespace.prepare.fold import fold
+from tradespace.prepare.fused import fused, laid_out
 from tradespace.prepare.quiet import quiet
+from tradespace.prepare.refusal import refusing
 from tradespace.prepare.runtime import Runtime
 from tradespace.prepare.session import UNCALIBRATED, Call, Converted, Layer, Session, noted
 from tradespace.prepare.source import Source
+from tradespace.prepare.types import FLOATS, converted
 
-FLOATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 PRECISIONS = (*FLOATS, "int8", "int8-dynamic", *WEIGHTS, "fp8", "int4")
 # The other CPU engines of torch 2.13 warn hundreds of times and have twice oneDNN's error.
 INT8_ENGINE = "onednn"
@@ -63,20 +64,23 @@ def untimed(config: Config) -> str | None:
 def convert(source: Source, config: Config) -> Converted:
     """Convert the model of `source` to the precision of `config`, on its device."""
     if config.precision in WEIGHTS:
-        module = fold(source.module())
+        module, layout = fused(source)
         model_mb = weights.round_weights(module, config.precision)
-        return _converted(InFloat(module, source.example, torch.float32, config.device), source, config, model_mb)
+        return _converted(in_float(module, torch.float32, config.device, layout), source, config, model_mb)
     if config.precision in FLOATS:
-        module = InFloat(fold(source.module()), source.example, FLOATS[config.precision], config.device)
+        module, layout = fused(source)
+        module = in_float(module, FLOATS[config.precision], config.device, layout)
+        if config.precision != "fp32":
+            _try(module, source, f"this model cannot run in {config.precision}", config.device)
     elif config.device == "cuda":
-        module = InFloat(source.module(), source.example, torch.bfloat16, config.device)
+        module = in_float(source.module(), torch.bfloat16, config.device)
         cuda.quantize(module, config.precision)
     elif config.precision == "int8-dynamic":
-        module = _dynamic_int8(source.module())
+        module = _dynamic_int8(source)
         return _converted(module, source, config, _saved_mb(module), lambda: _dynamic_in_float(module), SEVEN_BITS)
     else:
-        module, in_float = _static_int8(source)
-        return _converted(module, source, config, _saved_mb(module), in_float, SEVEN_BITS if overflows() else "")
+        module, twin = _static_int8(source)
+        return _converted(module, source, config, _saved_mb(module), twin, SEVEN_BITS if overflows() else "")
     return _converted(module, source, config, _saved_mb(module))
 
 
@@ -109,64 +113,71 @@ def _converted(
     source: Source,
     config: Config,
     model_mb: float,
-    in_float: Callable[[], Call] | None = None,
+    twin: Callable[[], Call] | None = None,
     note: str = "",
 ) -> Converted:
-    example = source.example.to(config.device)
+    example = [tensor.to(config.device) for tensor in source.example]
 
     def layers() -> list[Layer]:
-        return noted(layers_of(module, example), note)
+        return noted(layers_of(module, *example), note)
 
     # The number of threads is torch's own setting, and any batch size works.
     session = Session(module.eval(), layers)
-    return Converted(lambda threads, batch_size: session, model_mb, in_float)
+    return Converted(lambda threads, batch_size: session, model_mb, twin)
+
+
+def in_float(
+    module: nn.Module, dtype: torch.dtype, device: str, layout: torch.memory_format = torch.contiguous_format
+) -> nn.Module:
+    """Convert `module` to a floating-point type, memory layout and device, in place; its inputs and outputs stay fp32.
+
+    If there is nothing to convert at each call, the result is `module` itself.
+    """
+    module = converted(module, dtype).to(device)
+    if dtype == torch.float32 and layout == torch.contiguous_format:
+        return module
+    return InFloat(module.to(memory_format=layout), dtype, layout)  # type: ignore[call-overload]  # not in its stub
 
 
 class InFloat(nn.Module):
-    """A module that computes in one floating-point type; its inputs and outputs stay fp32.
+    """Calls a module that computes in another floating-point type or memory layout, with inputs and outputs in fp32."""
 
-    Images are laid out channels last, as PyTorch's own guide to CPU performance advises: bf16 convolutions need it, and
-    fp32 ones gain from it at every batch size. A model that views its activations in the contiguous layout keeps that.
-    """
-
-    def __init__(self, model: nn.Module, example: Tensor, dtype: torch.dtype, device: str) -> None:
+    def __init__(self, model: nn.Module, dtype: torch.dtype, layout: torch.memory_format) -> None:
         super().__init__()
-        self.dtype = dtype
-        self.layout = torch.channels_last if example.ndim == 4 else torch.contiguous_format
-        self.model = model.to(device, dtype).to(memory_format=self.layout)  # type: ignore[call-overload]  # not in its stub
-        if example.ndim == 4 and not self._runs_on(example.to(device)):
-            self.layout = torch.contiguous_format
-            self.model = self.model.to(memory_format=self.layout)
+        self.model, self.dtype, self.layout = model, dtype, layout
 
-    def _runs_on(self, example: Tensor) -> bool:
-        try:
-            with torch.inference_mode():
-                self.eval()(example)
-        except RuntimeError:
-            return False
-        return True
+    def forward(self, *tensors: Tensor) -> Tensor:
+        outputs: Tensor = self.model(*map(self._converted, tensors))
+        return outputs.float() if outputs.is_floating_point() else outputs
 
-    def forward(self, x: Tensor) -> Tensor:
-        if x.is_floating_point():
-            x = x.to(self.dtype)
-        if self.layout == torch.channels_last:
-            x = x.contiguous(memory_format=self.layout)
-        outputs: Tensor = self.model(x)
-        return outputs.float()
+    def _converted(self, tensor: Tensor) -> Tensor:
+        if tensor.is_floating_point():
+            tensor = tensor.to(self.dtype)
+        return laid_out(tensor, self.layout)
 
 
-def _dynamic_int8(model: nn.Module) -> nn.Module:
+def _dynamic_int8(source: Source) -> nn.Module:
     """Quantize linear and recurrent layers only: weights to int8, activations at each call."""
+    model = source.module()
     layers = {nn.Linear, nn.LSTM, nn.GRU}
     if not any(isinstance(module, tuple(layers)) for module in model.modules()):
         raise Unsupported("int8-dynamic quantizes linear and recurrent layers, and this model has none")
     torch.backends.quantized.engine = INT8_ENGINE
-    with warnings.catch_warnings():
-        # torch.ao.quantization is deprecated in favour of torchao, whose CPU kernels do not load with this torch.
-        warnings.simplefilter("ignore")
+    refused = "PyTorch's dynamic int8 cannot convert this model"
+    # torch.ao.quantization is deprecated in favour of torchao, whose CPU kernels do not load with this torch.
+    with refusing(refused, model), warnings.catch_warnings(action="ignore"):
         # Wrapped, since a model that is itself such a layer would not be converted.
         converted: nn.Module = torch.ao.quantization.quantize_dynamic(nn.Sequential(model), layers, torch.qint8)
+    for layer in converted.modules():
+        if isinstance(layer, nn.TransformerEncoderLayer):
+            layer.activation_relu_or_gelu = 0  # its fused kernel reads the weights of linear layers that are now int8
+    _try(converted, source, refused)
     return converted
+
+
+def _try(module: nn.Module, source: Source, refused: str, device: str = "cpu") -> None:
+    with refusing(refused, module), torch.inference_mode():
+        module(*(tensor.clone().to(device) for tensor in source.example))
 
 
 class _LinearInFloat(nn.Module):
@@ -209,6 +220,8 @@ def _static_int8(source: Source) -> tuple[nn.Module, Callable[[], Call]]:
     Ranges are observed on the calibration inputs (Jacob et al., 2018). Where sums of bytes would overflow, activations
     have seven bits, which torch itself uses for its other x86 engine.
     """
+    if len(source.example) > 1:
+        raise Unsupported("PyTorch's static int8 (torch.fx) takes models with one input tensor, and this one has more")
     from torch.ao.quantization import get_default_qconfig_mapping
     from torch.ao.quantization.quantize_fx import convert_fx, convert_to_reference_fx, prepare_fx
 
@@ -216,19 +229,17 @@ def _static_int8(source: Source) -> tuple[nn.Module, Callable[[], Call]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         mapping = get_default_qconfig_mapping("x86" if overflows() else INT8_ENGINE)
-        try:
-            with _without_stack_traces():
-                observed = prepare_fx(nn.Sequential(source.module()), mapping, example_inputs=(source.example,))
-            with torch.inference_mode():
-                for batch in source.calibration:
-                    observed(batch.clone())  # an in-place model would change the next one's inputs
+        # Wrapped, since a model that is itself a layer would not be converted.
+        wrapped, refused = nn.Sequential(source.module()), "PyTorch's static int8 (torch.fx) cannot convert this model"
+        with refusing(refused, wrapped[0]), _without_stack_traces():
+            observed = prepare_fx(wrapped, mapping, example_inputs=source.example)
+        with refusing(refused, observed), torch.inference_mode():
+            for batch in source.calibration:
+                observed(*(tensor.clone() for tensor in batch))  # a model may write into its inputs
+        with refusing(refused, observed):
             twin = copy.deepcopy(observed)
             converted = convert_fx(observed)
-            with torch.inference_mode():
-                converted(source.example.clone())
-        except Exception as error:
-            reason = (str(error) or repr(error)).strip().splitlines()[0]
-            raise Unsupported(f"PyTorch's static int8 (torch.fx) cannot convert this model: {reason}") from error
+        _try(converted, source, refused)
     if not any(weight.dtype == torch.qint8 for weight in map(_weight, converted.modules()) if weight is not None):
         raise Unsupported("int8 quantizes layers that multiply by weights, and found none in this model")
 
@@ -252,23 +263,25 @@ def _without_stack_traces() -> Iterator[None]:
         torch.fx.config.do_not_emit_stack_traces = before
 
 
-def layers_of(module: nn.Module, example: Tensor) -> list[Layer]:
-    """List the layers that multiply, with the type of their weights; products of activations form one last layer."""
+def layers_of(module: nn.Module, *example: Tensor) -> list[Layer]:
+    """List the layers that multiply for one item, with the type of their weights; products of activations come last."""
     layers: list[Layer] = []
 
-    def note(layer: nn.Module, inputs: tuple[Tensor, ...], outputs: Tensor) -> None:
+    def note(layer: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor], outputs: Tensor) -> None:
         weight = _weight(layer)
         assert weight is not None, "only layers with weights are watched"
         # Each output is a sum over the weights of its channel; a transposed convolution spreads each input over them.
-        items = inputs[0] if "Transpose" in type(layer).__name__ else outputs
-        layers.append(Layer(type(layer).__name__, _name(weight.dtype), items[0].numel() * weight[0].numel()))
+        transposed = "Transpose" in type(layer).__name__
+        numbers = (*inputs, *named.values())[0] if transposed else outputs
+        layers.append(Layer(type(layer).__name__, _name(weight.dtype), numbers.numel() * weight[0].numel()))
 
-    watched = [layer.register_forward_hook(note) for layer in module.modules() if _weight(layer) is not None]
+    layers_with_weights = (layer for layer in module.modules() if _weight(layer) is not None)
+    watched = [layer.register_forward_hook(note, with_kwargs=True) for layer in layers_with_weights]
     # The counter sees only the arithmetic of floating-point kernels.
     fast, attention = torch.backends.mha.get_fastpath_enabled(), sdpa_kernel(SDPBackend.MATH)
     torch.backends.mha.set_fastpath_enabled(False)  # it cannot see into fused attention
     with FlopCounterMode(display=False) as counter, torch.inference_mode(), attention:
-        outputs = module(example)
+        outputs = module(*example)
     torch.backends.mha.set_fastpath_enabled(fast)
     for hook in watched:
         hook.remove()

@@ -1,7 +1,7 @@
 """Export a PyTorch module to ONNX, and quantize it to int8, for both ONNX Runtime and OpenVINO."""
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,48 +10,60 @@ import torch
 from torch import Tensor, nn
 
 from tradespace.errors import Unsupported
-from tradespace.prepare.quiet import quiet
+from tradespace.prepare.refusal import refusing
+from tradespace.tasks.called import Called
 
-INPUT, OUTPUT = "input", "output"
+OUTPUT = "output"
+ELSEWHERE = " (runtime 'eager' needs no export)"
 MULTIPLY = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 # Operations between the layers that multiply; they pass integers on to the next layer.
 BETWEEN = ("Add", "Relu", "MaxPool", "AveragePool", "GlobalAveragePool", "ReduceMean")
 
 
-def to_onnx(module: nn.Module, example: Tensor, varying: tuple[int, ...]) -> bytes:
-    """Export `module` to ONNX for any batch size and any length of the `varying` axes, with BatchNorm folded.
+def input_names(number: int) -> list[str]:
+    """Names of the inputs of an exported model.
+
+    Examples
+    --------
+    >>> input_names(2)
+    ['input', 'input_1']
+    """
+    return ["input", *(f"input_{i}" for i in range(1, number))]
+
+
+def to_onnx(module: nn.Module, batch: tuple[Tensor, ...], dynamic: tuple[tuple[int, ...], ...]) -> bytes:
+    """Export `module` to ONNX, with BatchNorm folded, for any length of the `dynamic` axes of each input.
 
     Raises
     ------
     Unsupported
         If the exporter refuses the module; the message names a runtime that needs no export.
     """
-    # Two items, since the exporter treats an axis of length 1 as a constant.
-    batch = example.expand(2, *example.shape[1:]).clone()
-    axes = {axis: torch.export.Dim.DYNAMIC for axis in (0, *varying)}
-    try:
-        with quiet() as log:
-            program = torch.onnx.export(
-                module,
-                (batch,),
-                dynamo=True,
-                dynamic_shapes=(axes,),
-                input_names=[INPUT],
-                output_names=[OUTPUT],
-                verbose=False,
-            )
-    except Exception as error:
-        reason = next((str(one).strip() for one in (error.__cause__, error) if one and str(one).strip()), repr(error))
-        raise Unsupported(
-            f"the model cannot be exported to ONNX for any batch size: {' '.join(reason.splitlines()[:2])} "
-            f"{log.tail()} (runtime 'eager' needs no export)"
-        ) from error
+    projected = [name for name, layer in module.named_modules() if isinstance(layer, nn.LSTM) and layer.proj_size]
+    if projected:
+        raise Unsupported(f"ONNX has no LSTM with projections (proj_size), as in layer {projected[0]!r}{ELSEWHERE}")
+    shapes = tuple(dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in dynamic)
+    with refusing(f"this model cannot be exported to ONNX for any batch size{ELSEWHERE}"):
+        program = torch.onnx.export(
+            module,
+            batch,
+            dynamo=True,
+            dynamic_shapes=_for_arguments(module, shapes),
+            input_names=input_names(len(batch)),
+            output_names=[OUTPUT],
+            verbose=False,
+        )
     assert program is not None
     model: bytes = program.model_proto.SerializeToString()
     return model
 
 
-def to_static_int8(model: bytes, calibration: tuple[Tensor, ...], reduce_range: bool = False) -> bytes:
+def _for_arguments(module: nn.Module, shapes: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Arrange the shapes as the arguments of `module.forward` are: `Called` takes all but the first as `*others`."""
+    return (shapes[0], shapes[1:]) if isinstance(module, Called) else shapes
+
+
+def to_static_int8(model: bytes, calibration: tuple[tuple[Tensor, ...], ...], reduce_range: bool = False) -> bytes:
     """Quantize an ONNX `model` to int8 weights (one step per channel) and unsigned 8-bit activations.
 
     The result has pairs of QuantizeLinear and DequantizeLinear, which a runtime fuses with the layers between them.
@@ -67,7 +79,7 @@ def to_static_int8(model: bytes, calibration: tuple[Tensor, ...], reduce_range: 
 
     nodes = onnx.load_from_string(model).graph.node
     normalises = any(node.op_type == "LayerNormalization" for node in nodes)
-    with quiet(), tempfile.TemporaryDirectory() as folder:
+    with refusing("ONNX Runtime's quantizer cannot convert this model"), tempfile.TemporaryDirectory() as folder:
         plain, prepared, quantized = (Path(folder) / f"{name}.onnx" for name in ("plain", "prepared", "quantized"))
         plain.write_bytes(model)
         quant_pre_process(plain, prepared, skip_symbolic_shape=True)
@@ -79,7 +91,7 @@ def to_static_int8(model: bytes, calibration: tuple[Tensor, ...], reduce_range: 
             activation_type=q.QuantType.QUInt8,
             weight_type=q.QuantType.QInt8,
             op_types_to_quantize=[*MULTIPLY, *(() if normalises else BETWEEN)],
-            nodes_to_exclude=_behind_maxima(nodes),
+            nodes_to_exclude=[*_behind_maxima(nodes), *_grouped_transposed(nodes)],
             per_channel=True,
             reduce_range=reduce_range,
         )
@@ -100,7 +112,7 @@ def to_dynamic_int8(model: bytes) -> bytes:
     proto = onnx.load_from_string(model)
     kinds = ["MatMul", "Gemm"]
     del proto.graph.value_info[:]  # the exporter's shapes, which the quantizer would trust even if they are stale
-    with quiet(), tempfile.TemporaryDirectory() as folder:
+    with refusing("ONNX Runtime's quantizer cannot convert this model"), tempfile.TemporaryDirectory() as folder:
         plain, quantized = Path(folder) / "plain.onnx", Path(folder) / "quantized.onnx"
         onnx.save(proto, plain)
         q.quantize_dynamic(plain, quantized, op_types_to_quantize=kinds, weight_type=q.QuantType.QInt8)
@@ -155,12 +167,25 @@ def _behind_maxima(nodes: Iterable[Any]) -> list[str]:
     return [node.name for node in nodes if node.op_type in MULTIPLY and maxima.intersection(node.input)]
 
 
+def _grouped_transposed(nodes: Iterable[Any]) -> list[str]:
+    """Names of the transposed convolutions in groups, for whose weights the quantizer finds the wrong channels."""
+    return [
+        node.name
+        for node in nodes
+        if node.op_type == "ConvTranspose" and any(one.name == "group" and one.i > 1 for one in node.attribute)
+    ]
+
+
 class _Reader:
     """Calibration inputs in the form that ONNX Runtime's quantizer expects."""
 
-    def __init__(self, calibration: tuple[Tensor, ...]) -> None:
-        self._batches: Iterator[np.ndarray] = (batch.numpy() for batch in calibration)
+    def __init__(self, calibration: tuple[tuple[Tensor, ...], ...]) -> None:
+        self._batches: Iterator[dict[str, np.ndarray]] = (as_named(batch) for batch in calibration)
 
     def get_next(self) -> dict[str, np.ndarray] | None:
-        batch = next(self._batches, None)
-        return None if batch is None else {INPUT: batch}
+        return next(self._batches, None)
+
+
+def as_named(batch: Sequence[Tensor]) -> dict[str, np.ndarray]:
+    """The tensors of a batch as arrays, by the name of the input that takes them."""
+    return {name: tensor.numpy() for name, tensor in zip(input_names(len(batch)), batch, strict=True)}

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tradespace.config import Config
 from tradespace.prepare import export
+from tradespace.prepare.refusal import refusing
 from tradespace.prepare.runtime import Runtime
 from tradespace.prepare.session import UNCALIBRATED, Call, Converted, Layer, Session
 from tradespace.prepare.source import Source
@@ -41,7 +42,10 @@ def convert(source: Source, config: Config) -> Converted:
 
     @cache
     def with_threads(threads: int) -> Session:
-        return Session(_call(model, threads), lambda: layers_of(model, source.example))
+        with refusing(f"ONNX Runtime cannot run this model in {config.precision}"):
+            call = _call(model, threads)
+            call(*source.example)
+        return Session(call, lambda: layers_of(model, *source.example))
 
     in_float = None if config.precision == "fp32" else lambda: float_call(model)
     return Converted(lambda threads, batch_size: with_threads(threads), len(model) / 1e6, in_float)
@@ -74,14 +78,14 @@ def float_call(model: bytes) -> Call:
 def _call(model: bytes, threads: int, **options: Any) -> Call:
     session = _session(model, threads, **options)
 
-    def call(batch: Tensor) -> Tensor:
-        return torch.from_numpy(session.run(None, {export.INPUT: batch.contiguous().numpy()})[0])
+    def call(*batch: Tensor) -> Tensor:
+        return torch.from_numpy(session.run(None, export.as_named([tensor.contiguous() for tensor in batch]))[0])
 
     return call
 
 
-def layers_of(model: bytes, example: Tensor) -> list[Layer]:
-    """List the layers that multiply, from the runtime's own profile of one call and its optimised graph."""
+def layers_of(model: bytes, *example: Tensor) -> list[Layer]:
+    """List the layers that multiply for one item, from the runtime's profile of a call and its optimised graph."""
     import onnx
 
     with tempfile.TemporaryDirectory() as folder:
@@ -94,7 +98,7 @@ def layers_of(model: bytes, example: Tensor) -> list[Layer]:
             profile_file_prefix=str(Path(folder) / "profile"),
             optimized_model_filepath=optimised,
         )
-        session.run(None, {export.INPUT: example.numpy()})
+        session.run(None, export.as_named(example))
         events = json.loads(Path(session.end_profiling()).read_text())
         graph = onnx.load(optimised).graph
     weights = {value.name: tuple(value.dims) for value in graph.initializer}

@@ -1,6 +1,7 @@
 """OpenVINO: a graph compiled for this processor and one batch size, and run without Python."""
 
 import math
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -9,7 +10,9 @@ import torch
 from torch import Tensor
 
 from tradespace.config import Config
+from tradespace.prepare.export import input_names
 from tradespace.prepare.onnxruntime import float_call
+from tradespace.prepare.refusal import refusing
 from tradespace.prepare.runtime import Runtime
 from tradespace.prepare.session import UNCALIBRATED, Call, Converted, Layer, Session, noted
 from tradespace.prepare.source import Source
@@ -43,19 +46,30 @@ def convert(source: Source, config: Config) -> Converted:
     integers = config.precision == "int8"
     narrow = integers and overflows()
     model = source.onnx("int8-7bit" if narrow else "int8" if integers else "fp32")
-    example = tuple(source.example.shape)
-    lengths = tuple(-1 if axis in source.varying else length for axis, length in enumerate(example))
+    one = [tuple(tensor.shape) for tensor in source.example]
 
     def open_session(threads: int, batch_size: int | None) -> Session:
-        compiled = _compiled(model, (batch_size or -1, *lengths[1:]), HINTS[config.precision], threads)
+        with refusing(f"OpenVINO cannot run this model in {config.precision}"):
+            compiled = _compiled(model, _shapes(source, batch_size), HINTS[config.precision], threads)
 
         def layers() -> list[Layer]:
-            found = layers_of(_compiled(model, example, HINTS[config.precision], threads))
+            found = layers_of(_compiled(model, one, HINTS[config.precision], threads))
             return noted(found, SEVEN_BITS) if narrow else found
 
         return Session(_call(compiled), layers)
 
     return Converted(open_session, len(model) / 1e6, (lambda: float_call(model)) if integers else None)
+
+
+def _shapes(source: Source, batch_size: int | None) -> list[tuple[int, ...]]:
+    """The shape of each input for batches of a size, or of any size; -1 stands for any length."""
+    shapes = []
+    for tensor, varying in zip(source.example, source.varying, strict=True):
+        lengths = {axis: -1 for axis in varying}
+        if not source.traits.one_at_a_time:
+            lengths[source.batch_axis] = batch_size or -1
+        shapes.append(tuple(lengths.get(axis, length) for axis, length in enumerate(tensor.shape)))
+    return shapes
 
 
 def begin(config: Config) -> None:
@@ -82,10 +96,10 @@ def overflows() -> bool:
     return bool((call(torch.full((1, terms), unsigned)) < 0.99 * unsigned * signed * terms).any())
 
 
-def _compiled(model: bytes, shape: tuple[int, ...], hint: str, threads: int) -> Any:
-    """Compile `model` for inputs of `shape`, in which -1 stands for any length."""
+def _compiled(model: bytes, shapes: Sequence[tuple[int, ...]], hint: str, threads: int) -> Any:
+    """Compile `model` for inputs of these shapes, in which -1 stands for any length."""
     read = _core().read_model(model)
-    read.reshape(list(shape))
+    read.reshape({name: list(shape) for name, shape in zip(input_names(len(shapes)), shapes, strict=True)})
     options = {
         "INFERENCE_PRECISION_HINT": hint,
         "INFERENCE_NUM_THREADS": threads,
@@ -100,24 +114,26 @@ def _call(compiled: Any) -> Call:
 
     request = compiled.create_infer_request()
 
-    def call_any(batch: Tensor) -> Tensor:
-        # Named, since OpenVINO's tensor does not keep the memory that it shares alive.
-        array = batch.contiguous().numpy()
-        request.set_input_tensor(openvino.Tensor(array, shared_memory=True))
+    def call_any(*batch: Tensor) -> Tensor:
+        # Named, since OpenVINO's tensors do not keep the memory that they share alive.
+        arrays = [tensor.contiguous().numpy() for tensor in batch]
+        for place, array in enumerate(arrays):
+            request.set_input_tensor(place, openvino.Tensor(array, shared_memory=True))
         request.infer()
         # A copy, since the next call writes to the same memory.
-        return torch.tensor(request.get_output_tensor().data)
+        return torch.tensor(request.get_output_tensor(0).data)
 
-    port = compiled.input(0)
-    if port.get_partial_shape().is_dynamic or math.prod(port.get_shape()) > MOST_COPIED:
+    ports = compiled.inputs
+    if any(port.get_partial_shape().is_dynamic or math.prod(port.get_shape()) > MOST_COPIED for port in ports):
         return call_any
-    # A small input is copied into the request's own memory: passing a tensor takes longer.
+    # Small inputs are copied into the request's own memory: passing tensors takes longer.
     with torch.inference_mode(False):  # else they could not be written to outside inference mode
-        inputs = torch.from_numpy(request.get_input_tensor().data)
-        outputs = torch.from_numpy(request.get_output_tensor().data)
+        inputs = [torch.from_numpy(request.get_input_tensor(place).data) for place in range(len(ports))]
+        outputs = torch.from_numpy(request.get_output_tensor(0).data)
 
-    def call(batch: Tensor) -> Tensor:
-        inputs.copy_(batch)
+    def call(*batch: Tensor) -> Tensor:
+        for own, tensor in zip(inputs, batch, strict=True):
+            own.copy_(tensor)
         request.infer()
         return outputs.clone()
 

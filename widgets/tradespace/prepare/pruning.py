@@ -1,6 +1,5 @@
 """Prune weights after training: set the smallest to zero, or take whole channels out."""
 
-import copy
 import warnings
 
 import torch
@@ -13,13 +12,15 @@ from tradespace.config import PRUNINGS, pruned_share
 from tradespace.errors import Unsupported, choose
 from tradespace.prepare.quiet import quiet
 from tradespace.prepare.weights import weights_of
+from tradespace.tasks.inputs import Inputs, items_in, take, tensors
+from tradespace.tasks.parcel import pack, unpack
 
 # Layers that are pruned. Embeddings and normalisation layers are not, as in Han et al.
 LAYERS = (_ConvNd, nn.Linear, nn.MultiheadAttention, nn.RNNBase)
 ESTIMATION_ITEMS, ESTIMATION_BATCH = 1000, 100
 
 
-def prune(module: nn.Module, pruning: str, inputs: Tensor | None, example: Tensor) -> nn.Module:
+def prune(module: nn.Module, pruning: str, inputs: Inputs | None, example: Inputs, batch_axis: int = 0) -> nn.Module:
     """Return a pruned copy of `module` in evaluation mode. Nothing is trained.
 
     Parameters
@@ -28,10 +29,12 @@ def prune(module: nn.Module, pruning: str, inputs: Tensor | None, example: Tenso
         `weights-P` sets the smallest P % of all weights to zero (Han et al., 2015) and keeps their shapes. `channels-P`
         takes out the P % of each layer's channels with the smallest L2 norm, together with everything that depends on
         them (Fang et al., 2023), and keeps the inputs and outputs of the model.
-    inputs : Tensor or None
+    inputs : Inputs or None
         A few hundred inputs, without labels, to re-estimate the running statistics of BatchNorm.
-    example : Tensor
+    example : Inputs
         One input, batch size 1.
+    batch_axis : int
+        That of the inputs.
 
     Raises
     ------
@@ -47,7 +50,7 @@ def prune(module: nn.Module, pruning: str, inputs: Tensor | None, example: Tenso
     """
     kind, percent = pruned_share(choose("pruning", pruning, PRUNINGS))
     with torch.inference_mode(False):  # a copy made in inference mode cannot be traced
-        pruned = copy.deepcopy(module).eval()
+        pruned: nn.Module = unpack(pack(module)).eval()
         if kind == "none":
             return pruned
         if not any(isinstance(layer, LAYERS) for layer in pruned.modules()):
@@ -55,9 +58,9 @@ def prune(module: nn.Module, pruning: str, inputs: Tensor | None, example: Tenso
         if kind == "weights":
             zero_smallest(pruned, percent / 100)
         else:
-            remove_channels(pruned, percent / 100, example)
+            remove_channels(pruned, percent / 100, example, batch_axis)
         if inputs is not None:
-            estimate_batch_norm(pruned, inputs)
+            estimate_batch_norm(pruned, inputs, batch_axis)
     return pruned
 
 
@@ -78,7 +81,7 @@ def zero_smallest(module: nn.Module, share: float) -> None:
             weight.mul_(mask.view_as(weight))
 
 
-def remove_channels(module: nn.Module, share: float, example: Tensor) -> None:
+def remove_channels(module: nn.Module, share: float, example: Inputs, batch_axis: int = 0) -> None:
     """Take the `share` of channels with the smallest L2 norm out of each group of interdependent layers."""
     try:
         with quiet():
@@ -86,13 +89,14 @@ def remove_channels(module: nn.Module, share: float, example: Tensor) -> None:
     except ImportError as error:
         reason = "taking channels out of a model without a shipped pruned version needs torch-pruning"
         raise Unsupported(f"{reason}: pip install torch-pruning") from error
-    pair = torch.cat([example, example])
+    one = tensors(example)
+    pair = tuple(torch.cat([tensor, tensor], batch_axis) for tensor in one)
     before = _weights(module), _output_shape(module, pair)
     # torch-pruning prints, warns, and follows the autograd graph: parameters must require gradients.
     with quiet(), warnings.catch_warnings(action="ignore"), torch.enable_grad():
         module.requires_grad_(True)
         try:
-            graph = tp.DependencyGraph().build_dependency(module, (example.clone(),))
+            graph = tp.DependencyGraph().build_dependency(module, tuple(tensor.clone() for tensor in one))
             # A layer whose channels reach the end of the graph decides the shape of the output.
             outputs = [
                 group[0].dep.target.module
@@ -101,7 +105,7 @@ def remove_channels(module: nn.Module, share: float, example: Tensor) -> None:
             ]
             tp.pruner.BasePruner(
                 module,
-                (example.clone(),),
+                tuple(tensor.clone() for tensor in one),
                 importance=tp.importance.GroupMagnitudeImportance(p=2),
                 pruning_ratio=share,
                 ignored_layers=outputs,
@@ -120,12 +124,12 @@ def remove_channels(module: nn.Module, share: float, example: Tensor) -> None:
         raise Unsupported("this model has no channels but those of its inputs and outputs, and these must stay")
 
 
-def estimate_batch_norm(module: nn.Module, inputs: Tensor) -> None:
+def estimate_batch_norm(module: nn.Module, inputs: Inputs, batch_axis: int = 0) -> None:
     """Replace the running statistics of BatchNorm layers with their averages over `inputs`, in place."""
     norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
-    if not norms or len(inputs) < 2:  # one item has no variance
+    items = min(ESTIMATION_ITEMS, items_in(inputs, batch_axis))
+    if not norms or items < 2:  # one item has no variance
         return
-    items = inputs[:ESTIMATION_ITEMS]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
@@ -133,8 +137,8 @@ def estimate_batch_norm(module: nn.Module, inputs: Tensor) -> None:
         norm.train()
     with torch.no_grad():
         # Batches of equal size, since a last batch of one item would have no variance either.
-        for batch in items.tensor_split(-(-len(items) // ESTIMATION_BATCH)):
-            module(batch.clone())  # an in-place model would change the caller's inputs
+        for numbers in torch.arange(items).tensor_split(-(-items // ESTIMATION_BATCH)):
+            module(*tensors(take(inputs, numbers, batch_axis)))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()
@@ -144,7 +148,7 @@ def _weights(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def _output_shape(module: nn.Module, inputs: Tensor) -> torch.Size:
+def _output_shape(module: nn.Module, inputs: tuple[Tensor, ...]) -> torch.Size:
     with torch.no_grad():
-        outputs: Tensor = module(inputs.clone())
+        outputs: Tensor = module(*(tensor.clone() for tensor in inputs))
     return outputs.shape

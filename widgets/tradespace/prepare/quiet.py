@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import logging
 import os
+import re
 import sys
 import tempfile
 import warnings
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 LINES_KEPT = 3
+COLOURS = re.compile(r"\x1b\[[\d;]*m")
 
 
 class Log:
@@ -20,7 +22,7 @@ class Log:
 
     def tail(self) -> str:
         """Join its last lines into one."""
-        return " | ".join(self.text.strip().splitlines()[-LINES_KEPT:])
+        return " | ".join(COLOURS.sub("", self.text).strip().splitlines()[-LINES_KEPT:])
 
 
 @contextlib.contextmanager

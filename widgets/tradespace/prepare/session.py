@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-Call = Callable[[Tensor], Tensor]
+# The tensors of a batch -> the outputs, batch first.
+Call = Callable[..., Tensor]
 
 UNCALIBRATED = "static int8 learns its ranges from calibration inputs, and this task has none"
 
@@ -42,7 +43,7 @@ class Session:
     Parameters
     ----------
     call : callable
-        A batch on the Config's device -> outputs in fp32.
+        The tensors of a batch, on the Config's device, with floating-point numbers in fp32 -> outputs in fp32.
     layers : callable
         () -> the layers of the compiled model that do its arithmetic, read from the runtime itself.
     """

@@ -1,6 +1,5 @@
 """Task: a family of models, labelled data to test them on, and their score."""
 
-import copy
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -9,28 +8,35 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from tradespace.errors import whole_number
+from tradespace.tasks.called import Output
+from tradespace.tasks.inputs import Inputs, items_in, mapped, named, take, tensors
+from tradespace.tasks.parcel import pack, unpack
+from tradespace.tasks.trial import tried
 
 
 @dataclass(frozen=True)
 class Data:
-    """The tensors of a task. The first axis of each is the batch axis.
+    """The items of a task. Inputs are a tensor, or tensors in tuples, lists and dicts, as the models take them.
 
     Parameters
     ----------
-    example : Tensor
+    example : Inputs
         One item: batch size 1.
-    calibration : Tensor or None
+    calibration : Inputs or None
         Inputs from which static quantization learns the range of each activation; none is a test item.
-    test : (Tensor, Tensor) or None
-        Inputs and labels on which accuracy is measured.
+    test : (Inputs, Tensor) or None
+        Inputs, and the labels on which accuracy is measured; the first axis of the labels is the batch axis.
     """
 
-    example: Tensor
-    calibration: Tensor | None = None
-    test: tuple[Tensor, Tensor] | None = None
+    example: Inputs
+    calibration: Inputs | None = None
+    test: tuple[Inputs, Tensor] | None = None
 
     @property
-    def inputs(self) -> Tensor:
+    def inputs(self) -> Inputs:
         """Inputs for the timing loops: those of the test set, else those for calibration, else the example."""
         if self.test is not None:
             return self.test[0]
@@ -58,7 +64,7 @@ def scoring_order(items: int) -> np.ndarray:
     return order
 
 
-def whole(batch: Tensor) -> Tensor:
+def whole(batch: Inputs) -> Inputs:
     """Return the batch unchanged: it has no padding."""
     return batch
 
@@ -79,7 +85,8 @@ class Task:
     models : tuple of str
         Model names, cheapest first.
     load_model : callable
-        Name -> module in evaluation mode, a new one for each call.
+        Name -> module in evaluation mode, a new one for each call. It takes the tensors of a batch, in order, and
+        returns one tensor, the batch first.
     load_data : callable
         () -> `Data`.
     correct : callable
@@ -90,6 +97,8 @@ class Task:
         Batch of inputs -> the batch to feed, without the padding that none of its items needs.
     classes : tuple of str
         Class names in the order of the labels; empty if the classes have no names.
+    batch_axis : int
+        The batch axis of the inputs.
     """
 
     name: str
@@ -98,8 +107,9 @@ class Task:
     load_data: Callable[[], Data]
     correct: Callable[[Tensor, Tensor], Tensor] = top_1
     load_pruned: Callable[[str, str], nn.Module | None] = none_shipped
-    trim: Callable[[Tensor], Tensor] = whole
+    trim: Callable[[Inputs], Inputs] = whole
     classes: tuple[str, ...] = ()
+    batch_axis: int = 0
 
     def __repr__(self) -> str:
         return f"Task({self.name!r}, models={', '.join(self.models)})"
@@ -108,8 +118,8 @@ class Task:
         """Hash of what a result on `model` depends on: its layers, its weights and the task's data."""
         module = self.load_pruned(model, pruning) or self.load_model(model)
         data = self.load_data()
-        tensors = [*module.state_dict().values(), data.example, data.calibration, *(data.test or ())]
-        return _digest(repr(module), tensors)
+        given = data.example, data.calibration, data.test
+        return _digest(repr(module), [*module.state_dict().values(), *tensors(given)])
 
     def data_fingerprint(self) -> str:
         """Hash of the data on which all models are timed and scored: the inputs, and the labels if there are any.
@@ -122,51 +132,86 @@ class Task:
         True
         """
         data = self.load_data()
-        return _digest("", [data.inputs, data.test and data.test[1]])
+        return _digest("", tensors((data.inputs, data.test and data.test[1])))
 
     @property
-    def example(self) -> Tensor:
+    def example(self) -> Inputs:
         """One input, batch size 1."""
         return self.load_data().example
 
     @property
-    def calibration(self) -> Tensor | None:
+    def calibration(self) -> Inputs | None:
         """Inputs for static quantization, or None."""
         return self.load_data().calibration
 
     @property
-    def test(self) -> tuple[Tensor, Tensor] | None:
+    def test(self) -> tuple[Inputs, Tensor] | None:
         """Inputs and labels of the test set, or None."""
         return self.load_data().test
+
+    def batch(self, items: Tensor, inputs: Inputs | None = None) -> tuple[Tensor, ...]:
+        """The tensors that a call gets for the items of these numbers, by default of those to time and to score.
+
+        Examples
+        --------
+        >>> mine = Task.from_model(nn.Linear(4, 2), example=torch.zeros(1, 4))
+        >>> [tensor.shape for tensor in mine.batch(torch.tensor([0, 0, 0]))]
+        [torch.Size([3, 4])]
+        """
+        given = self.load_data().inputs if inputs is None else inputs
+        # Taking copies the items: a model that works in place would otherwise change the data itself.
+        return self.fed(take(given, items, self.batch_axis))
+
+    def fed(self, inputs: Inputs) -> tuple[Tensor, ...]:
+        """The tensors of a batch as a call gets them: without superfluous padding."""
+        return tuple(tensor.contiguous() for tensor in tensors(self.trim(inputs)))
 
     @classmethod
     def from_model(
         cls,
         model: nn.Module | Mapping[str, nn.Module],
         *,
-        example: Tensor,
-        calibration: Tensor | None = None,
-        test: tuple[Tensor, Tensor] | None = None,
+        example: Inputs,
+        calibration: Inputs | None = None,
+        test: tuple[Inputs, Tensor] | None = None,
         name: str = "mine",
         correct: Callable[[Tensor, Tensor], Tensor] = top_1,
+        output: Output = None,
+        batch_axis: int = 0,
+        trim: Callable[[Inputs], Inputs] = whole,
     ) -> "Task":
-        """Make a Task of your own model: any module that maps one tensor to one tensor, batch first.
+        """Make a Task of your own model.
+
+        Before any work, a copy of each module runs on a few items, one by one and together, as it is and in its own
+        data type. What it returns then is what every runtime and precision is compared with.
 
         Parameters
         ----------
         model : nn.Module or mapping of str to nn.Module
-            A single module is named "model". It is copied, so yours does not change; tensors are not copied.
-        example : Tensor
-            One input, batch size 1.
-        calibration : Tensor, optional
+            A single module is named "model". It is copied, with its code, and put into evaluation mode; yours does not
+            change. Tensors of data are not copied.
+        example : Tensor, tuple or dict
+            One input, batch size 1: a tensor, a tuple of positional arguments, or a dict of keyword arguments. These
+            may contain further tuples, lists and dicts. What is not a tensor is passed on as it is.
+        calibration : like `example`, optional
             A few hundred inputs; static int8 needs them.
-        test : (Tensor, Tensor), optional
+        test : (like `example`, Tensor), optional
             Inputs and labels. Without them accuracy is unknown, hence NaN.
+        correct : callable
+            (outputs, labels) -> one bool per item.
+        output : str, int or callable, optional
+            Which output to score: a key or a field, an index, or a function of all that the model returns. Not needed
+            if it returns a single tensor of floating-point numbers.
+        batch_axis : int
+            The batch axis of all input tensors. That of the output is the same or the first.
+        trim : callable, optional
+            Batch of inputs -> the same, without the padding that none of its items needs; called for every batch.
 
         Raises
         ------
         ValueError
-            If an argument has the wrong type or shape, or if a model does not run on the example.
+            If an argument has the wrong type or shape, or if a model cannot be measured: it does not run on the
+            example, is not deterministic, or its output for an item depends on the rest of the batch.
 
         Examples
         --------
@@ -174,58 +219,109 @@ class Task:
         >>> mine = Task.from_model(torch.nn.Linear(4, 2), example=torch.zeros(1, 4))
         >>> mine
         Task('mine', models=model)
+        >>> pair = {"input1": torch.zeros(1, 2), "input2": torch.zeros(1, 3)}
+        >>> Task.from_model({"bilinear": torch.nn.Bilinear(2, 3, 4)}, example=pair)
+        Task('mine', models=bilinear)
         """
         modules = dict(model) if isinstance(model, Mapping) else {"model": model}
-        _check_tensors(example, calibration, test)
-        outputs = _check_modules(modules, example)
+        _check_inputs(example, calibration, test, batch_axis)
+        _check_modules(modules)
+        data = _on_cpu(Data(example, calibration, test))
+        callers = {}
+        for key, module in modules.items():
+            own = _copy(key, module)
+            callers[key], outputs = tried(key, own, data.example, data.inputs, output, batch_axis, trim)
         if test is not None:
-            _check_score(correct, outputs, test[1])
-        modules = {key: copy.deepcopy(module).eval() for key, module in modules.items()}
-        data = Data(example, calibration, test)
-        return cls(name, tuple(modules), partial(_copy_of, modules), partial(_given, data), correct)
+            _check_score(correct, outputs[0], test[1])
+        packed = {key: pack(caller) for key, caller in callers.items()}
+        return cls(
+            name, tuple(modules), partial(_loaded, packed), partial(_given, data), correct, trim=trim,
+            batch_axis=batch_axis,
+        )  # fmt: skip
 
 
-def _digest(text: str, tensors: Iterable[object]) -> str:
+def _digest(text: str, given: Iterable[object]) -> str:
     digest = hashlib.sha256(text.encode())
-    for tensor in tensors:
+    for tensor in given:
         if isinstance(tensor, Tensor):
             digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
             digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
-def _copy_of(modules: dict[str, nn.Module], name: str) -> nn.Module:
-    return copy.deepcopy(modules[name])
+def _copy(name: str, module: nn.Module) -> nn.Module:
+    try:
+        copied: nn.Module = unpack(pack(module))
+    except Exception as error:
+        raise ValueError(f"model: {name!r} cannot be copied to the measuring process: {error}") from error
+    return copied.cpu().eval()
+
+
+def _loaded(packed: dict[str, bytes], name: str) -> nn.Module:
+    # A module made in inference mode could neither be traced nor changed.
+    with torch.inference_mode(False):
+        module: nn.Module = unpack(packed[name])
+    return module
 
 
 def _given(data: Data) -> Data:
     return data
 
 
-def _check_tensors(example: Tensor, calibration: Tensor | None, test: tuple[Tensor, Tensor] | None) -> None:
-    if not isinstance(example, Tensor) or example.ndim == 0 or example.shape[0] != 1:
-        shape = f"shape {tuple(example.shape)}" if isinstance(example, Tensor) else repr(type(example))
-        raise ValueError(f"example: wanted a tensor whose first axis, the batch, is 1; got {shape}")
+def _on_cpu(data: Data) -> Data:
+    return Data(*mapped(lambda tensor: tensor.detach().cpu(), (data.example, data.calibration, data.test)))
+
+
+def _check_inputs(
+    example: Inputs, calibration: Inputs | None, test: tuple[Inputs, Tensor] | None, batch_axis: int
+) -> None:
+    whole_number("batch_axis", batch_axis, least=0)
+    parts = dict(named(example))
+    which = f"axis {batch_axis}" if batch_axis else "first axis"
+    wanted = f"example: wanted a tensor whose {which}, the batch, is 1, or tuples or dicts of such tensors"
+    if not parts:
+        raise ValueError(f"{wanted}; got {type(example).__name__}")
+    for place, tensor in parts.items():
+        if tensor.ndim <= batch_axis or tensor.shape[batch_axis] != 1:
+            raise ValueError(f"{wanted}; got shape {tuple(tensor.shape)}{f' for {place}' if place else ''}")
     if calibration is not None:
-        _check_items("calibration", calibration, example)
+        _check_items("calibration", calibration, parts, batch_axis)
     if test is not None:
         if not (isinstance(test, tuple | list) and len(test) == 2):
             raise ValueError(f"test: wanted a pair (inputs, labels); got {type(test).__name__}")
-        _check_items("test inputs", test[0], example)
+        _check_items("test inputs", test[0], parts, batch_axis)
         if not isinstance(test[1], Tensor) or test[1].ndim == 0:
             raise ValueError(f"test: wanted labels as a tensor, one per input; got {test[1]!r}")
-        if len(test[0]) != len(test[1]):
-            raise ValueError(f"test: wanted one label per input; got {len(test[0])} inputs and {len(test[1])} labels")
+        items = items_in(test[0], batch_axis)
+        if items != len(test[1]):
+            raise ValueError(f"test: wanted one label per input; got {items} inputs and {len(test[1])} labels")
 
 
-def _check_items(argument: str, items: Tensor, example: Tensor) -> None:
-    if not isinstance(items, Tensor) or items.ndim == 0 or len(items) == 0 or items.shape[1:] != example.shape[1:]:
-        shape = f"shape {tuple(items.shape)}" if isinstance(items, Tensor) else repr(type(items))
-        raise ValueError(f"{argument}: wanted a tensor of shape (n, *{tuple(example.shape[1:])}); got {shape}")
+def _check_items(argument: str, inputs: Inputs, example: dict[str, Tensor], axis: int) -> None:
+    parts = dict(named(inputs))
+    if parts.keys() != example.keys():
+        wanted = ", ".join(filter(None, example)) or "a tensor"
+        raise ValueError(f"{argument}: wanted {wanted}, as in the example; got {', '.join(parts) or type(inputs)}")
+    items = {tensor.shape[axis] if tensor.ndim > axis else 0 for tensor in parts.values()}
+    for place, tensor in parts.items():
+        own, about = example[place], f"{argument} {place}".strip()
+        wanted = ", ".join("n" if i == axis else str(length) for i, length in enumerate(own.shape))
+        if tensor.ndim != own.ndim or not tensor.shape[axis] or _item_shape(tensor, axis) != _item_shape(own, axis):
+            raise ValueError(f"{about}: wanted shape ({wanted}), as in the example; got {tuple(tensor.shape)}")
+        if tensor.dtype != own.dtype:
+            raise ValueError(
+                f"{about}: wanted dtype {own.dtype}, as in the example; got {tensor.dtype}. Convert one of them: "
+                f"{about.split()[0]}.to({own.dtype})"
+            )
+    if len(items) > 1:
+        raise ValueError(f"{argument}: wanted as many items in each tensor; got {', '.join(map(str, sorted(items)))}")
 
 
-def _check_modules(modules: Mapping[str, nn.Module], example: Tensor) -> Tensor:
-    """Return the outputs of the last module on the example, if every module runs on it."""
+def _item_shape(tensor: Tensor, axis: int) -> tuple[int, ...]:
+    return (*tensor.shape[:axis], *tensor.shape[axis + 1 :])
+
+
+def _check_modules(modules: Mapping[str, nn.Module]) -> None:
     if not modules:
         raise ValueError("model: wanted at least one module; got an empty mapping")
     for key, module in modules.items():
@@ -233,14 +329,12 @@ def _check_modules(modules: Mapping[str, nn.Module], example: Tensor) -> Tensor:
             raise ValueError(f"model: wanted a name for each module; got {key!r}")
         if not isinstance(module, nn.Module):
             raise ValueError(f"model: wanted a torch.nn.Module; got {module!r}")
-        try:
-            with torch.inference_mode():
-                output: Tensor = copy.deepcopy(module).eval()(example.clone())
-        except Exception as error:
-            raise ValueError(f"model: {key!r} does not run on the example: {error}") from error
-        if not isinstance(output, Tensor) or output.shape[:1] != (1,):
-            raise ValueError(f"model: {key!r} must return one tensor with the batch first; got {type(output)}")
-    return output
+        lazy = [name for name, value in (*module.named_parameters(), *module.named_buffers()) if is_lazy(value)]
+        if lazy:
+            raise ValueError(
+                f"model: {key!r} has lazy layers that have not seen an input yet ({', '.join(lazy[:3])}): "
+                "call it once on the example, so that its weights exist"
+            )
 
 
 def _check_score(correct: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, labels: Tensor) -> None:

@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tradespace.errors import Unsupported
 from tradespace.prepare.pruning import LAYERS, prune
 from tradespace.show.common.layers import named_weights
+from tradespace.tasks.inputs import Inputs, tensors
 from tradespace.tasks.task import Task
 
 PRUNINGS = ("channels-25", "channels-50", "channels-75")
@@ -22,7 +23,7 @@ Lines = tuple[list[bool], list[bool]]
 Found = Mapping[str, Mapping[str, Any]]
 
 
-def channels_left(module: nn.Module, example: Tensor) -> dict[str, dict[str, Any]]:
+def channels_left(module: nn.Module, example: Inputs) -> dict[str, dict[str, Any]]:
     """Return what each of `PRUNINGS` leaves of `module`, without training, or the reason why it cannot be pruned so.
 
     Call this in another process: whatever hides the output of torch-pruning would also hide that of other threads.
@@ -44,11 +45,11 @@ def channels_left(module: nn.Module, example: Tensor) -> dict[str, dict[str, Any
 def with_shipped(task: Task, model: str, found: Found) -> Found:
     """Return `found` with the sizes of the versions that the task ships. Channels are known if the shapes are equal."""
     return {
-        pruning: _with(task.load_pruned(model, pruning), one, task.trim(task.example)) for pruning, one in found.items()
+        pruning: _with(task.load_pruned(model, pruning), one, task.fed(task.example)) for pruning, one in found.items()
     }
 
 
-def _with(shipped: nn.Module | None, one: Mapping[str, Any], example: Tensor) -> Mapping[str, Any]:
+def _with(shipped: nn.Module | None, one: Mapping[str, Any], example: Inputs) -> Mapping[str, Any]:
     if shipped is None:
         return one
     kept = one["kept"] if one.get("shapes") == shapes_of(shipped) else {}
@@ -60,7 +61,7 @@ def shapes_of(module: nn.Module) -> dict[str, tuple[int, ...]]:
     return {name: tuple(weight.shape) for name, weight in named_weights(module, LAYERS).items()}
 
 
-def size_of(module: nn.Module, example: Tensor) -> dict[str, Any]:
+def size_of(module: nn.Module, example: Inputs) -> dict[str, Any]:
     """Count the nonzero parameters, and the multiply-accumulates per item, of the model and by layer name.
 
     Examples
@@ -72,7 +73,7 @@ def size_of(module: nn.Module, example: Tensor) -> dict[str, Any]:
     torch.backends.mha.set_fastpath_enabled(False)  # the counter cannot see into fused attention kernels
     try:
         with FlopCounterMode(display=False) as counter, torch.inference_mode(), sdpa_kernel(SDPBackend.MATH):
-            module(example.clone())
+            module(*(tensor.clone() for tensor in tensors(example)))
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
     counts = {path: sum(flops.values()) // 2 for path, flops in counter.get_flop_counts().items()}

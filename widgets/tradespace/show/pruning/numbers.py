@@ -31,7 +31,8 @@ class Cut:
     ----------
     module : nn.Module
         The unpruned model.
-    example : Tensor
+    example : tuple of Tensor
+        The tensors of one input.
     stays : dict of str to Tensor
         By layer, the number of shares at which each weight is not zero. A weight that is zero at one share is zero at
         all larger ones.
@@ -44,7 +45,7 @@ class Cut:
     """
 
     module: nn.Module
-    example: Tensor
+    example: tuple[Tensor, ...]
     stays: dict[str, Tensor]
     cut_offs: list[float]
     zeros: list[dict[str, int]]
@@ -64,7 +65,7 @@ class Cut:
             stays, cut_offs = _survivals(module)
         except Unsupported as refusal:
             raise ValueError(f"model: {model!r} cannot be pruned: {refusal}{others(task, model)}") from refusal
-        example = task.trim(task.example)
+        example = task.fed(task.example)
         return cls(module, example, stays, cut_offs, _sizes(size_of(module, example), stays), found)
 
     def weights(self) -> dict[str, nn.Parameter]:

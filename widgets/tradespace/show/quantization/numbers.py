@@ -10,8 +10,8 @@ from torch import Tensor
 
 from tradespace.config import WEIGHTS
 from tradespace.errors import Unsupported
-from tradespace.prepare.fold import fold
-from tradespace.prepare.source import load
+from tradespace.prepare.fused import fused
+from tradespace.prepare.source import Source
 from tradespace.prepare.weights import ROUNDED, quantized, round_weights
 from tradespace.show.common.layers import (
     BINS,
@@ -37,14 +37,14 @@ CHANNELS = {
 def rounded_weights(task: Task, model: str) -> tuple[dict[str, Tensor], str]:
     """Return the weights that `w8` ... `w2` round, by layer, and the name of the layer to show first.
 
-    BatchNorm is folded in, as it is when the model runs.
+    BatchNorm is folded in where it is when the model runs.
 
     Raises
     ------
     ValueError
         If the model has no such weights, or some that are not finite.
     """
-    module = fold(load(task, model, "none"))
+    module, _ = fused(Source(task, model, "none"))
     try:
         round_weights(copy.deepcopy(module), "w8")
     except Unsupported as refusal:

@@ -1,0 +1,85 @@
+"""What a library raises when it is given a model that it cannot convert or run becomes a refusal with the reason."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
+
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+from tradespace.errors import Unsupported
+from tradespace.prepare.quiet import Log, quiet
+
+LINES_KEPT = 2
+OUT_OF_MEMORY = (
+    "out of memory", "allocate memory", "not enough memory", "bad_alloc", "bad allocation", "unable to allocate",
+    "failed to allocate",
+)  # fmt: skip
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error of any of the runtimes means that there is not enough memory.
+
+    Examples
+    --------
+    >>> out_of_memory(RuntimeError("Failed to allocate memory for requested buffer of size 256"))
+    True
+    """
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in OUT_OF_MEMORY)
+
+
+@contextmanager
+def refusing(what: str, module: nn.Module | None = None) -> Iterator[None]:
+    """Turn an error in this block into `Unsupported`: `what`, the layer of `module` that was running, the error.
+
+    Without a `module`, what is printed in the block is captured, and its last lines are part of the reason. A lack of
+    memory stays an error: it is no property of the model.
+
+    Examples
+    --------
+    >>> model = nn.Sequential(nn.ReLU(), nn.Linear(4, 2))
+    >>> with refusing("cannot run this model", model):
+    ...     model("text")
+    Traceback (most recent call last):
+    ...
+    tradespace.errors.Unsupported: cannot run this model, in its layer '0' (ReLU): relu(): argument 'input' ...
+    """
+    running: list[str] = []
+    hooks = [] if module is None else list(_followed(module, running))
+    log = Log()
+    try:
+        with quiet() if module is None else nullcontext(log) as log:
+            yield
+    except Unsupported:
+        raise
+    except Exception as error:
+        if out_of_memory(error):
+            raise
+        layer = f", in its layer {running[-1]}" if running else ""
+        raise Unsupported(f"{what}{layer}: {said(error)} {log.tail()}".strip()) from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def said(error: BaseException) -> str:
+    """The first lines of an error's words, or of those of its cause if it has any."""
+    words = next((str(one).strip() for one in (error.__cause__, error) if one and str(one).strip()), repr(error))
+    return " ".join(words.splitlines()[:LINES_KEPT])
+
+
+def _followed(module: nn.Module, running: list[str]) -> Iterator[RemovableHandle]:
+    """Keep the names of the layers that are being run in `running`, the innermost one last."""
+    for name, layer in module.named_modules():
+        if name.removeprefix("module"):
+            words = f"{name.removeprefix('module.')!r} ({type(layer).__name__})"
+            yield layer.register_forward_pre_hook(partial(_entered, running, words))
+            yield layer.register_forward_hook(partial(_left, running))
+
+
+def _entered(running: list[str], words: str, *_: object) -> None:
+    running.append(words)
+
+
+def _left(running: list[str], *_: object) -> None:
+    running.pop()
