@@ -3,10 +3,13 @@
 Each function returns a `Failure` rather than raising: whatever a model does becomes a row of the surface.
 """
 
+import ctypes
+import gc
 import math
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -46,8 +49,14 @@ ROTATED_LENGTHS, ROTATED_VARYING_BATCHES = 256, 16
 KEPT_BATCHES_BYTES = 2**20
 SCORE_BATCH = 100
 
-UNKNOWN_TASK = Failure("failed", "the measuring process was not given this task")
+# Tasks that are kept: those asked for last. A notebook may show several at once.
+TASKS_KEPT = 3
+# Models that are prepared and not in use are kept up to this share of the machine's memory.
+KEPT_SHARE = 1 / 16
 
+UNKNOWN_TASK = Failure("failed", "the measuring process does not have this task")
+
+# The last one asked for is the last in each of these three.
 _tasks: dict[str, Task] = {}
 _sources: dict[tuple[str, str, str], Source] = {}
 _prepared: dict[tuple[str, Config], Prepared] = {}
@@ -101,8 +110,36 @@ def end_with(kernel: int) -> None:
 
 
 def learn(key: str, pickled_task: bytes) -> None:
-    """Keep a task for later requests."""
+    """Keep a task for later requests, and forget the one that nobody has asked for the longest."""
     _tasks[key] = pickle.loads(pickled_task)
+    for old in list(_tasks)[:-TASKS_KEPT]:
+        del _tasks[old]
+        for kept in (_sources, _prepared, _running, _scoring, _scored, _truth_errors, _expected):
+            for name in [name for name in kept if name[0] == old]:
+                del kept[name]
+        _give_back()
+
+
+def _give_back() -> None:
+    """Return freed memory to the system: the C library is set up to keep it for the next call (`ENVIRONMENT`)."""
+    gc.collect()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _forget_unused(needed: tuple[str, Config]) -> None:
+    """Forget the models that were asked for the longest ago, if all of them take too much memory."""
+    used = {(key, config.variant) for key, config in _running} | set(_scoring) | {needed}
+    sources = {(key, config.model, config.pruning) for key, config in used}
+    most_mb = KEPT_SHARE * psutil.virtual_memory().total / 1e6
+    prepared_mb = sum(one.model_mb for one in _prepared.values())
+    sources_mb = sum(one.size_mb for one in _sources.values())
+    for name in [name for name in _prepared if name not in used]:
+        if prepared_mb + sources_mb > most_mb:
+            prepared_mb -= _prepared.pop(name).model_mb
+    for source in [name for name in _sources if name not in sources]:
+        if prepared_mb + sources_mb > most_mb:
+            sources_mb -= _sources.pop(source).size_mb
 
 
 def _failing_softly(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -110,6 +147,7 @@ def _failing_softly(function: Callable[..., Any]) -> Callable[..., Any]:
     def guarded(key: str, *args: Any) -> Any:
         if key not in _tasks:
             return UNKNOWN_TASK
+        _tasks[key] = _tasks.pop(key)
         try:
             with torch.inference_mode():
                 return function(key, *args)
@@ -294,6 +332,7 @@ def _source(key: str, config: Config) -> Source:
     if name not in _sources:
         with torch.inference_mode(False), torch.no_grad():
             _sources[name] = Source(_tasks[key], config.model, config.pruning)
+    _sources[name] = _sources.pop(name)
     return _sources[name]
 
 
@@ -304,6 +343,8 @@ def _ready(key: str, config: Config) -> Prepared:
         # A module made in inference mode could neither be traced nor compute gradients.
         with torch.inference_mode(False), torch.no_grad():
             _prepared[name] = prepare(source, config)
+        _forget_unused(name)
+    _prepared[name] = _prepared.pop(name)
     return _prepared[name]
 
 

@@ -223,6 +223,7 @@ def _static_int8(source: Source) -> tuple[nn.Module, Callable[[], Call]]:
     if len(source.example) > 1:
         raise Unsupported("PyTorch's static int8 (torch.fx) takes models with one input tensor, and this one has more")
     from torch.ao.quantization import get_default_qconfig_mapping
+    from torch.ao.quantization.fx.utils import assert_and_get_unique_device
     from torch.ao.quantization.quantize_fx import convert_fx, convert_to_reference_fx, prepare_fx
 
     torch.backends.quantized.engine = INT8_ENGINE
@@ -240,6 +241,8 @@ def _static_int8(source: Source) -> tuple[nn.Module, Callable[[], Call]]:
             twin = copy.deepcopy(observed)
             converted = convert_fx(observed)
         _try(converted, source, refused)
+    # torch's cache would keep every model that was ever converted.
+    assert_and_get_unique_device.cache_clear()
     if not any(weight.dtype == torch.qint8 for weight in map(_weight, converted.modules()) if weight is not None):
         raise Unsupported("int8 quantizes layers that multiply by weights, and found none in this model")
 
@@ -247,6 +250,7 @@ def _static_int8(source: Source) -> tuple[nn.Module, Callable[[], Call]]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             reference: Call = convert_to_reference_fx(twin).eval()
+        assert_and_get_unique_device.cache_clear()
         return reference
 
     return converted, in_float

@@ -60,6 +60,12 @@ class Source:
     def made_s(self) -> float:
         return sum(self._seconds.values())
 
+    @property
+    def size_mb(self) -> float:
+        """Memory that it takes, in 10^6 bytes."""
+        exports = sum(len(one) for one in self._exports.values() if isinstance(one, bytes))
+        return (len(self._packed) + exports) / 1e6
+
     def module(self) -> nn.Module:
         """Copy the model in fp32; the runtime may keep and change the copy."""
         return in_fp32(self.reference())
