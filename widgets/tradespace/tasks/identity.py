@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedTensorMixin
 
 from tradespace.tasks.origin import is_own
 
@@ -182,7 +181,7 @@ def _slots(kind: type) -> tuple[str, ...]:
 
 
 def _tensor(hashing: _Hashing, obj: Tensor) -> bytes:
-    if isinstance(obj, UninitializedTensorMixin):
+    if nn.parameter.is_lazy(obj):
         return hashing.parts("lazy", type(obj).__name__)
     if type(obj) not in TENSORS and hasattr(obj, "__tensor_flatten__"):
         names, context = obj.__tensor_flatten__()

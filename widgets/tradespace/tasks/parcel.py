@@ -52,7 +52,7 @@ def pack(obj: object, argument: str = "model") -> bytes:
     Raises
     ------
     ValueError
-        If it is compiled by `torch.compile`, or holds something that has no copy, such as an open file.
+        If it is compiled by `torch.compile`, or holds something that has no copy, such as a generator.
 
     Examples
     --------
@@ -155,6 +155,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
             return _script, (_saved(obj),)
         if isinstance(obj, torch.fx.GraphModule):
             return _graph(obj)
+        if isinstance(obj, nn.Module) and hasattr(obj, "parametrizations"):
+            # torch asks for its weights to be saved instead of it.
+            return _new, (type(obj),), vars(obj), None, None, _fill
         if isinstance(obj, torch._ops.OpOverload):
             return getattr, (obj.overloadpacket, obj._overloadname)
         if isinstance(obj, torch._ops.OpOverloadPacket):
@@ -233,7 +236,8 @@ def _meet(process: int, paths: list[str], references: list[tuple[str, str, str]]
     """Make importable what the other process could import, and check that it is the same."""
     if process == os.getpid():
         return
-    sys.path.extend(path for path in paths if path not in sys.path)
+    # In its order, too: two folders may have modules of the same name.
+    sys.path[:] = [*paths, *(path for path in sys.path if path not in paths)]
     if all(_same(*reference) for reference in references):
         return
     # Another version was imported here before. What uses it keeps it.
@@ -250,7 +254,12 @@ def _meet(process: int, paths: list[str], references: list[tuple[str, str, str]]
 
 def _same(name: str, qualname: str, code: str) -> bool:
     before = set(sys.modules)
-    found: Any = importlib.import_module(name)
+    # Bytecode would be taken for that of a file that was changed within the same second.
+    usual, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        found: Any = importlib.import_module(name)
+    finally:
+        sys.dont_write_bytecode = usual
     _imported.update(new for new in set(sys.modules) - before if is_own(new))
     for part in qualname.split("."):
         found = getattr(found, part, None)
@@ -316,8 +325,12 @@ def _itself(obj: Any) -> Any:
     return obj
 
 
-def _fill(module: types.ModuleType, names: dict[str, Any]) -> None:
-    vars(module).update(names)
+def _new(kind: Any) -> Any:
+    return kind.__new__(kind)
+
+
+def _fill(obj: Any, names: dict[str, Any]) -> None:
+    vars(obj).update(names)
 
 
 def _inside_dynamo(obj: Any) -> Any:
