@@ -368,11 +368,28 @@ def test_a_class_that_is_changed_later_is_not_changed_back_and_is_new_where_it_w
 
 
 def test_what_is_packed_apart_still_knows_its_class():
-    class Known:
-        pass
+    answer, is_answer = unpack(pack(Answer(INPUT))), unpack(pack(lambda one: isinstance(one, Answer)))
+    assert type(answer) is not Answer
+    assert is_answer(answer)
 
-    one, is_known = unpack(pack(Known())), unpack(pack(lambda one: isinstance(one, Known)))
-    assert is_known(one)
+
+def test_a_class_of_a_file_that_is_changed_in_place_is_another_from_then_on(monkeypatch, elsewhere):
+    first = pack(Chooses(Kind.SUM))
+    assert elsewhere(first, INPUT).shape == (3,)
+    monkeypatch.setattr(Chooses, "forward", lambda self, x: x)
+    assert elsewhere(pack(Chooses(Kind.SUM)), INPUT).shape == (3, 4)
+    assert elsewhere(first, INPUT).shape == (3,)
+    assert Chooses(Kind.SUM)(INPUT).shape == (3, 4)
+
+
+def test_two_unpacked_modules_have_nothing_in_common():
+    packed = pack(nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)))
+    one, other = unpack(packed), unpack(packed)
+    before = one(INPUT)
+    with torch.no_grad():
+        for weight in other.parameters():
+            weight.zero_()
+    assert torch.equal(one(INPUT), before)
 
 
 def test_a_module_that_was_edited_and_reloaded_is_what_runs_elsewhere(module, elsewhere):

@@ -32,8 +32,9 @@ INCIDENTAL = {
 # They are what they are by their class: what else they hold belongs to the process.
 OF_THE_PROCESS = (
     logging.Logger, logging.Handler, io.IOBase, types.GeneratorType, types.FrameType, weakref.ReferenceType,
-    types.MemberDescriptorType, types.GetSetDescriptorType,
+    torch.utils.hooks.RemovableHandle,
 )  # fmt: skip
+SLOTS = (types.MemberDescriptorType, types.GetSetDescriptorType)
 COMPILER = ("_torchdynamo", "_isolate", "_is_torch_compile", "get_compiler_config", "aot_compile")
 # torch numbers the classes that it compiles in the order of the process.
 MANGLED = re.compile(r"___torch_mangle_\d+\.")
@@ -165,6 +166,8 @@ def _instance(hashing: _Hashing, obj: Any) -> bytes:
     if isinstance(made, str):
         return hashing.parts("global", type(obj), made)
     make, arguments, state, items, pairs = (*made, None, None, None)[:5]
+    if isinstance(state, tuple) and len(state) == 2 and isinstance(state[1], dict):
+        state = {**(state[0] or {}), **state[1]}  # attributes, and those in slots
     inside = [list(some) for some in (items, pairs) if some is not None]
     if isinstance(state, dict) and all(isinstance(name, str) for name in state):
         return hashing.names("object", state, type(obj), make, arguments, *inside)
@@ -241,6 +244,8 @@ def _graph(hashing: _Hashing, obj: torch.fx.GraphModule) -> bytes:
 
 
 def _script(hashing: _Hashing, obj: Any) -> bytes:
+    if isinstance(obj, torch.jit.ScriptFunction):
+        obj = torch.jit.load(io.BytesIO(obj.save_to_buffer({})))
     found = []
     for name, layer in obj.named_modules():
         methods = {method: layer._c._get_method(method) for method in layer._c._method_names()}
@@ -374,11 +379,14 @@ def _inner(code: types.CodeType) -> list[types.CodeType]:
 
 
 def _class(hashing: _Hashing, obj: type) -> bytes:
-    followed = _is_followed(obj.__module__)
     made_in_c = not obj.__flags__ & HEAP_TYPE
-    if made_in_c or (not followed and _is_there(obj)):
+    if made_in_c or _is_there(obj):
         return hashing.parts("library", obj.__module__, obj.__qualname__, _version(obj.__module__))
-    own = {name: value for name, value in vars(obj).items() if name not in INCIDENTAL and not hashing.may_change(value)}
+    own = {
+        name: value
+        for name, value in vars(obj).items()
+        if name not in INCIDENTAL and not isinstance(value, SLOTS) and not hashing.may_change(value)
+    }
     return hashing.names("class", own, obj.__name__, type(obj), obj.__bases__)
 
 
@@ -422,7 +430,9 @@ def _is_followed(name: str | None) -> bool:
 
 
 def _is_there(obj: Any) -> bool:
-    """Whether importing its module and asking for its name gives it."""
+    """Whether it is a library's, and importing that and asking for its name gives it."""
+    if _is_followed(obj.__module__):
+        return False
     found: object = sys.modules.get(obj.__module__ or "")
     for part in obj.__qualname__.split("."):
         found = getattr(found, part, None)

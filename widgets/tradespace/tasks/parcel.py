@@ -129,9 +129,10 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
         reduced = super().reducer_override(obj)
         if isinstance(obj, type) and isinstance(reduced, tuple) and len(reduced) == 6:
             # cloudpickle's id stands for the class as it first was. Where that was unpacked once, a class that was
-            # changed since would stay as it was.
+            # changed since would stay as it was. A class inside a function may hold an object, and is new each time.
             make, (*arguments, _id, extra), *state = reduced
-            return make, (*arguments, digest(obj), extra), *state
+            shared = is_own(obj.__module__) and "<locals>" not in obj.__qualname__
+            return make, (*arguments, digest(obj) if shared else None, extra), *state
         if reduced is NotImplemented:
             self._see(obj)
         elif isinstance(obj, types.FunctionType):

@@ -1,7 +1,6 @@
 """Task: a family of models, labelled data to test them on, and their score."""
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,10 +11,10 @@ from torch.nn.parameter import is_lazy
 
 from tradespace.errors import whole_number
 from tradespace.tasks.called import Output
+from tradespace.tasks.identity import digest
 from tradespace.tasks.inputs import Inputs, items_in, mapped, named, take, tensors
 from tradespace.tasks.parcel import pack, unpack
 from tradespace.tasks.trial import tried
-
 
 @dataclass(frozen=True)
 class Data:
@@ -115,11 +114,16 @@ class Task:
         return f"Task({self.name!r}, models={', '.join(self.models)})"
 
     def fingerprint(self, model: str, pruning: str = "none") -> str:
-        """Hash of what a result on `model` depends on: its layers, its weights and the task's data."""
+        """Hash of what a result on `model` depends on: its code, its weights, and the task's score, trim and data.
+
+        Examples
+        --------
+        >>> three = Task.from_model({"a": nn.ReLU(), "b": nn.ReLU(), "c": nn.GELU()}, example=torch.zeros(1, 4))
+        >>> three.fingerprint("a") == three.fingerprint("b"), three.fingerprint("a") == three.fingerprint("c")
+        (True, False)
+        """
         module = self.load_pruned(model, pruning) or self.load_model(model)
-        data = self.load_data()
-        given = data.example, data.calibration, data.test
-        return _digest(repr(module), [*module.state_dict().values(), *tensors(given)])
+        return digest(module, self.correct, self.trim, self.load_data())
 
     def data_fingerprint(self) -> str:
         """Hash of the data on which all models are timed and scored: the inputs, and the labels if there are any.
@@ -132,7 +136,7 @@ class Task:
         True
         """
         data = self.load_data()
-        return _digest("", tensors((data.inputs, data.test and data.test[1])))
+        return digest(data.inputs, data.test and data.test[1])
 
     @property
     def example(self) -> Inputs:
@@ -240,27 +244,13 @@ class Task:
         )  # fmt: skip
 
 
-def _digest(text: str, given: Iterable[object]) -> str:
-    digest = hashlib.sha256(text.encode())
-    for tensor in given:
-        if isinstance(tensor, Tensor):
-            digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
-            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
 def _copy(name: str, module: nn.Module) -> nn.Module:
-    try:
-        copied: nn.Module = unpack(pack(module))
-    except Exception as error:
-        raise ValueError(f"model: {name!r} cannot be copied to the measuring process: {error}") from error
+    copied: nn.Module = unpack(pack(module, f"model {name!r}"))
     return copied.cpu().eval()
 
 
 def _loaded(packed: dict[str, bytes], name: str) -> nn.Module:
-    # A module made in inference mode could neither be traced nor changed.
-    with torch.inference_mode(False):
-        module: nn.Module = unpack(packed[name])
+    module: nn.Module = unpack(packed[name])
     return module
 
 
