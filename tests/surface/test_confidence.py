@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -6,7 +7,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 from tradespace.config import Config
 from tradespace.measuring.measurement import Failure, Measurement, Slice
-from tradespace.surface.columns import row, table
+from tradespace.surface.columns import load_surface, row, save_surface, table
 from tradespace.surface.confidence import frontier_confidence, worth_measuring
 from tradespace.surface.derived import with_cost
 from tradespace.surface.frontier import pareto
@@ -252,6 +253,39 @@ def test_the_raw_data_of_another_task_is_not_taken():
     ]
     surface = table(row(m) for m in here)
     assert probabilities(surface, RIGHT, measurements=[*here, *elsewhere], draws=20) == [1, 0]
+
+
+def test_the_raw_data_of_older_weights_is_not_taken():
+    # A store keeps both, under one name, one machine and one Config.
+    old, new = (
+        replace(measured(jittered(ms, seed=seed), scored(share, seed=seed), batch_size=b), measured_at=when)
+        for ms, share, seed, b, when in ((1.0, 0.9, 1, 1, "2026-01-01"), (1.001, 0.5, 2, 1, "2026-01-02"))
+    )
+    other = replace(measured(jittered(1.0, seed=3), scored(0.5, seed=2), model="n"), measured_at="2026-01-02")
+    surface = table(row(m) for m in (new, other))
+    for goal in (FAST, RIGHT):
+        without = probabilities(surface, goal, measurements=[other], draws=50)
+        assert probabilities(surface, goal, measurements=[old, other], draws=50) == without
+        own = probabilities(surface, goal, measurements=[new, other], draws=50)
+        assert own != without
+        assert probabilities(surface, goal, measurements=[new, old, other], draws=50) == own
+        assert probabilities(surface, goal, measurements=[old, new, other], draws=50) == own
+
+
+def test_raw_data_is_found_again_for_a_surface_from_a_file_but_not_for_changed_numbers(tmp_path):
+    raw = [measured(jittered(1 + b / 100, seed=b), batch_size=b) for b in (1, 2)]
+    surface = table(row(m) for m in raw)
+    save_surface(surface, tmp_path / "surface.csv")
+    own = probabilities(surface, FAST, measurements=raw, draws=50)
+    assert probabilities(load_surface(tmp_path / "surface.csv"), FAST, measurements=raw, draws=50) == own
+    rounded = surface.round({"latency_p50_ms": 2})
+    assert probabilities(rounded, FAST, measurements=raw, draws=50) == probabilities(rounded, FAST, draws=50)
+
+
+def test_a_surface_without_the_time_of_its_rows_has_no_raw_data():
+    raw = [measured(jittered(1 + b / 100, seed=b), batch_size=b) for b in (1, 2)]
+    surface = table(row(m) for m in raw).drop(columns="measured_at")
+    assert probabilities(surface, FAST, measurements=raw, draws=50) == probabilities(surface, FAST, draws=50)
 
 
 def test_a_median_without_an_interval_is_not_taken_as_certain(surface_of):

@@ -18,8 +18,11 @@ from tradespace.measuring.measurement import Facts, Failure, Measurement, Score,
 from tradespace.measuring.schedule import Schedule
 from tradespace.surface import sweep as sweep_module
 from tradespace.surface.columns import row
+from tradespace.surface.confidence import frontier_confidence
+from tradespace.surface.objectives import maximize, minimize
 from tradespace.surface.store import FORMAT, Store
 from tradespace.surface.sweep import sweep
+from tradespace.tasks import Task
 
 QUICK = {"max_width": 0.9, "budget_s": 0.02, "progress": False}
 PATIENCE_S = 120
@@ -331,3 +334,41 @@ def count(path):
             return connection.execute("SELECT COUNT(*) FROM point").fetchone()[0]
     except sqlite3.OperationalError:
         return 0
+
+
+def test_raw_data_of_older_weights_stays_in_the_store_and_is_not_taken_for_that_of_the_new(tiny, requests, tmp_path):
+    path = tmp_path / "points.sqlite"
+    module = tiny.load_model("narrow")
+    tasks = []
+    for sign in (1, -1):
+        with torch.no_grad():
+            module[-1].weight.mul_(sign)
+        tasks.append(Task.from_model({"narrow": module}, example=tiny.example, test=tiny.test, name="tiny"))
+    before, taken = requests(path, tasks[0])
+    after, taken_again = requests(path, tasks[1])
+    assert min(taken, taken_again) > 0
+    old, new = (list(Store(path).measurements())[part] for part in (slice(2), slice(2, None)))
+    assert sorted(m.latency_p50_ms for m in old) == sorted(before["latency_p50_ms"])
+    goals = minimize("latency_p50_ms"), maximize("accuracy")
+    own = frontier_confidence(after, goals, measurements=new, draws=50)
+    assert frontier_confidence(after, goals, measurements=[*old, *new], draws=50).equals(own)
+    assert frontier_confidence(after, goals, measurements=[*new, *old], draws=50).equals(own)
+    alone = frontier_confidence(after, goals, draws=50)
+    assert frontier_confidence(after, goals, measurements=old, draws=50).equals(alone)
+
+
+def test_a_point_is_measured_again_if_the_score_or_the_forward_is_another(tiny, requests, tmp_path):
+    class Other(type(tiny.load_model("narrow"))):
+        def forward(self, x):
+            return -super().forward(x)
+
+    path = tmp_path / "points.sqlite"
+    first, _ = requests(path)
+    negative = Other(*tiny.load_model("narrow")).eval()
+    task = Task.from_model({"narrow": negative}, example=tiny.example, test=tiny.test, name="tiny")
+    assert requests(path, task)[1] > 0
+    wrong = replace(tiny, correct=lambda outputs, labels: outputs.argmax(1) != labels)
+    surface, taken = requests(path, wrong)
+    assert taken > 0
+    assert surface["accuracy"].tolist() == pytest.approx((1 - first["accuracy"]).tolist())
+    assert requests(path)[1] == 0

@@ -1,4 +1,5 @@
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -232,3 +233,55 @@ def test_a_module_for_other_inputs_is_refused():
 def test_a_module_must_return_one_tensor_with_the_batch_first(function):
     with pytest.raises(ValueError, match=r"^model: 'model' must return one tensor with the batch first; got "):
         Task.from_model(Returns(function), example=EXAMPLE)
+
+
+def fingerprints(**changes):
+    task = Task.from_model(linear(), example=EXAMPLE, calibration=INPUTS[:3], test=(INPUTS, LABELS))
+    changed = replace(task, **changes)
+    return changed.fingerprint("model"), changed.data_fingerprint()
+
+
+def wrong(outputs, labels):
+    return outputs.argmax(1) != labels
+
+
+def first_half(batch):
+    return batch[:, :2]
+
+
+def data(**changes):
+    return lambda: replace(Data(EXAMPLE, INPUTS[:3], (INPUTS, LABELS)), **changes)
+
+
+def scaled():
+    module = linear()
+    with torch.no_grad():
+        module.weight.mul_(2)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("changes", "of_the_data"),
+    [
+        ({"load_model": lambda name: scaled()}, False),
+        ({"load_model": lambda name: nn.Sequential(linear())}, False),
+        ({"load_model": lambda name: linear().eval().double()}, False),
+        ({"load_pruned": lambda name, pruning: scaled()}, False),
+        ({"correct": wrong}, False),
+        ({"trim": first_half}, False),
+        ({"load_data": data(calibration=INPUTS[:4])}, False),
+        ({"load_data": data(test=(INPUTS + 1, LABELS))}, True),
+        ({"load_data": data(test=(INPUTS, LABELS + 1))}, True),
+    ],
+)
+def test_a_fingerprint_changes_with_all_that_a_result_depends_on(changes, of_the_data):
+    before, after = fingerprints(), fingerprints(**changes)
+    assert before == fingerprints()
+    assert before[0] != after[0]
+    assert (before[1] != after[1]) == of_the_data
+
+
+@pytest.mark.parametrize("name", list_tasks())
+def test_the_fingerprint_of_a_shipped_task_is_the_same_each_time(name):
+    one, other = (load_task(name) for _ in range(2))
+    assert one.fingerprint(one.models[0]) == other.fingerprint(other.models[0])

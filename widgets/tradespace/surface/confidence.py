@@ -19,6 +19,8 @@ DRAWS = 500
 SURE = 0.95
 Z = 1.959964
 UNKNOWN_SPREAD = 0.1
+# By these a row and the Measurement that it was made of know each other.
+SAME = ("measured_at", "samples", "latency_p50_ms")
 
 
 def frontier_confidence(
@@ -40,8 +42,9 @@ def frontier_confidence(
     *objectives : Objective, or a list of them
         On latency, throughput, accuracy or any other numeric column; columns without an interval are treated as exact.
     measurements : iterable of Measurement, optional
-        Raw data of the rows, as returned by `Store(path).measurements()`. Rows without raw data are drawn from their
-        intervals, and their accuracies independently of the others.
+        Raw data of the rows, as returned by `Store(path).measurements()`. Those of another time, such as of older
+        weights, are not used. Rows without raw data are drawn from their intervals, and their accuracies independently
+        of the others.
     draws, seed : int
 
     Returns
@@ -99,13 +102,7 @@ class _Draws:
         rng: np.random.Generator,
     ) -> None:
         self._rng = rng
-        known = {(m.task, m.machine, m.config): m for m in measurements if m.status == "ok"}
-        self._raw: list[Measurement | None] = [None] * len(surface)
-        if known:
-            self._raw = [
-                known.get((t, n, config))
-                for t, n, config in zip(surface["task"], surface["machine"], configs_of(surface), strict=True)
-            ]
+        self._raw = _raw_data(surface, [m for m in measurements if m.status == "ok"])
         columns = {objective.column: numbers(surface, objective.column) for objective in objectives}
         self._plain = pd.DataFrame({"status": surface["status"].to_numpy(), **columns})
         self._measured = measured(surface)
@@ -130,6 +127,20 @@ class _Draws:
                 value = self._accuracy.once()
             values[column] = value
         return self._plain.assign(**values)
+
+
+def _raw_data(surface: pd.DataFrame, measurements: "list[Measurement]") -> "list[Measurement | None]":
+    """The Measurement that each row was made of, as far as it is given.
+
+    A store keeps Measurements of one Config before and after its weights, score or data changed. A row has the time and
+    the numbers of the one that it was made of.
+    """
+    if not measurements or not {"task", "machine", *SAME} <= set(surface.columns):
+        return [None] * len(surface)
+    known = {(m.task, m.machine, m.config, *(getattr(m, name) for name in SAME)): m for m in measurements}
+    columns = (surface[name].tolist() for name in SAME)
+    rows = zip(surface["task"], surface["machine"], configs_of(surface), *columns, strict=True)
+    return [known.get(row) for row in rows]
 
 
 class _AccuracyDraws:
