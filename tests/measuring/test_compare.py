@@ -126,6 +126,13 @@ def test_where_the_data_is_not_known_the_name_of_the_task_decides(function):
     assert function(a, replace(a, data="")) == function(replace(a, data=""), a) == function(a, a)
 
 
+def test_test_results_of_another_score_are_refused_and_those_of_an_unknown_one_are_not():
+    a = replace(scored([1, 0]), scored_by="0f")
+    with pytest.raises(ValueError, match=r"^b: wanted test results of the same score as a's"):
+        compare_accuracy(a, replace(a, scored_by="1e"))
+    assert compare_accuracy(a, replace(a, scored_by="")) == compare_accuracy(a, a)
+
+
 def test_tasks_of_one_name_are_told_apart_by_their_data_and_not_by_their_weights(inline):
     def measured_on(items, seed):
         torch.manual_seed(seed)

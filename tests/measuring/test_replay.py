@@ -72,12 +72,14 @@ def test_a_file_gives_back_what_was_written(tmp_path):
     assert (back[1].failure, back[1].correct) == (failed.failure, None)
 
 
-def test_a_file_keeps_the_fingerprint_of_the_data_and_older_files_have_none(tmp_path):
-    write_measurements(tmp_path / "some.zip", [taken(2.0, data="0f")])
+def test_a_file_keeps_the_fingerprints_of_data_and_score_and_older_files_have_none(tmp_path):
+    write_measurements(tmp_path / "some.zip", [taken(2.0, data="0f", scored_by="1e")])
     [label] = read_labels(tmp_path / "some.zip")
-    assert read_measurement(tmp_path / "some.zip", 0, label).data == "0f"
+    back = read_measurement(tmp_path / "some.zip", 0, label)
+    assert (back.data, back.scored_by) == ("0f", "1e")
     older = FOLDER / "measurements.zip"
-    assert read_measurement(older, 0, read_labels(older)[0]).data == ""
+    back = read_measurement(older, 0, read_labels(older)[0])
+    assert (back.data, back.scored_by) == ("", "")
 
 
 def test_it_is_measured_as_it_was_and_each_slice_counts_once(tiny, play):

@@ -29,6 +29,7 @@ def pack(measurement: Measurement) -> bytes:
         "facts": np.array(list(asdict(measurement.facts).values())),
         "ci": np.array(measurement.max_width),
         "data": np.array(measurement.data),
+        "scored_by": np.array(measurement.scored_by),
     }
     if measurement.correct is not None:
         arrays["scored"] = measurement.correct
@@ -64,6 +65,7 @@ def unpack(label: Mapping[str, Any], raw: bytes) -> Measurement:
         max_width=float(arrays["ci"]),
         failure=failure,
         data=str(arrays.get("data", "")),
+        scored_by=str(arrays.get("scored_by", "")),
         machine=str(label["machine"]),
         measured_at=str(label["measured_at"]),
     )

@@ -200,6 +200,8 @@ def compare_accuracy(a: Measurement, b: Measurement, *, margin: float = 0.005) -
         if one.correct is None:
             raise ValueError(f"{name}: wanted a Measurement with test results; got {one!r}")
     _check_comparable(a, b, "test results")
+    if a.scored_by and b.scored_by and a.scored_by != b.scored_by:
+        raise ValueError("b: wanted test results of the same score as a's; got those of another score")
     assert a.correct is not None
     assert b.correct is not None
     n = min(a.accuracy_n, b.accuracy_n)

@@ -29,6 +29,7 @@ from tradespace.measuring.work import STOP_FROM_SLICES, Work
 from tradespace.prepare import untimed
 from tradespace.recording import FOLDER, recording
 from tradespace.spinning import OPENMP, VARIABLE, WAYS, how_threads_wait
+from tradespace.tasks.identity import digest
 from tradespace.tasks.task import Task
 
 # Raise this when a change to the loop makes older timings or accuracies incomparable: stored ones are measured again.
@@ -281,9 +282,10 @@ def measure_rounds(
     shuffle = random.Random(seed).shuffle
     scores, slices = {} if scores is None else scores, slices or {}
     where = machine_of(executor) if where is None else where
-    test_items, data = len(task.test[1]) if task.test else 0, task.data_fingerprint()
+    test_items = len(task.test[1]) if task.test else 0
+    same = {"data": task.data_fingerprint(), "scored_by": digest(task.correct), "machine": where}
     begun = (
-        Measurement(task.name, config, slices.get(config, ()), max_width=schedule.max_width, data=data, machine=where)
+        Measurement(task.name, config, slices.get(config, ()), max_width=schedule.max_width, **same)
         for config in configs
     )
     waiting = [_Point(engine, one, scores, schedule, test_items) for one in begun]

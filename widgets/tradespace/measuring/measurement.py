@@ -153,6 +153,8 @@ class Measurement:
     failure : Failure, optional
     data : str
         The task's `data_fingerprint`, which tells tasks with the same name apart; empty if unknown.
+    scored_by : str
+        Hash of the task's score: test results of two scores have nothing to do with each other. Empty if unknown.
     machine, measured_at : str
         On which machine and when it was measured (ISO 8601, UTC).
 
@@ -175,6 +177,7 @@ class Measurement:
     max_width: float = 0.02
     failure: Failure | None = None
     data: str = ""
+    scored_by: str = ""
     machine: str = ""
     measured_at: str = ""
 

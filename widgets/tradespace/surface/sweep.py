@@ -67,9 +67,9 @@ def sweep(
     store : str or Path, optional
         File in which to save every slice as soon as it is measured, and every finished point with its raw samples
         (`Store(path).measurements()` reads them). A point that is in it already is not measured again, unless something
-        that it depends on has changed: the machine, torch or the runtime, the timing loop, the model's layers or
-        weights, or the task's data. A point that was measured less closely than requested continues from its slices.
-        Accuracy is saved likewise, once for all threads and batch sizes.
+        that it depends on has changed: the machine, torch or the runtime, the timing loop, the model's code or
+        weights, or the task's score or data. A point that was measured less closely than requested continues from its
+        slices. Accuracy is saved likewise, once for all threads and batch sizes.
     max_width, budget_s, score_s : float
         As for `measure`: the requested width of each interval, the maximum seconds of samples per Config, and the
         maximum seconds of scoring per model, precision and runtime.

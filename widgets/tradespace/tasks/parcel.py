@@ -71,10 +71,10 @@ def pack(obj: object, argument: str = "model") -> bytes:
     try:
         return _pack(obj, argument, by_value=False)
     except Exception:
-        where = _where(obj, argument)
+        where, why = _where(obj, argument), str(cause).rstrip(".")
         raise ValueError(
             f"{argument}: wanted what can be sent to the measuring process; got {type(obj).__name__}, {where} "
-            f"cannot: {cause}. Make it in a function when it is needed, or leave it out"
+            f"cannot: {why}. Make it in a function when it is needed, or leave it out"
         ) from cause
 
 
