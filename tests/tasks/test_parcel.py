@@ -1,6 +1,7 @@
 import copy
 import dataclasses
 import enum
+import fnmatch
 import functools
 import gc
 import importlib
@@ -426,6 +427,18 @@ def test_such_a_module_is_refused_if_its_file_is_another_than_what_was_loaded(mo
     (tmp_path / "edited.py").write_text(UNCOPIED + "7")
     with pytest.raises(ValueError, match=r"wanted edited\.f as it is in the notebook.*importlib\.reload"):
         elsewhere(pack(loaded.f), 1)
+
+
+def test_such_a_module_is_not_taken_for_what_it_was_before_it_was_reloaded(module):
+    packed = pack(module(UNCOPIED + "1", "reloaded").f)
+    assert unpack(packed)(1) == 2
+    module(UNCOPIED + "5", "reloaded")
+    with pytest.raises(ValueError, match=r"^model: wanted reloaded\.f as it is in the notebook"):
+        unpack(packed)
+
+
+def test_a_cached_function_of_a_library_is_imported():
+    assert unpack(pack([fnmatch._compile_pattern]))[0] is fnmatch._compile_pattern
 
 
 def test_what_a_function_imports_when_it_runs_is_there_and_as_it_is_now(module, elsewhere):

@@ -164,7 +164,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
         if isinstance(obj, torch._ops.OpOverloadPacket):
             space, _, name = obj._qualified_op_name.partition("::")
             return _operator, (space, name)
-        if isinstance(obj, functools._lru_cache_wrapper):
+        if isinstance(obj, functools._lru_cache_wrapper) and is_own(obj.__module__):
             return _cached, (obj.__wrapped__, obj.cache_parameters())
         if type(obj) in LOCKS:
             return LOCKS[type(obj)], ()
@@ -174,7 +174,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
     def _refuse_compiled(self, obj: Any) -> None:
         if isinstance(obj, nn.Module):
             if type(obj).__module__.startswith(DYNAMO):
-                raise _Refused(f"{self.argument}: wanted {COMPILED}, {type(obj._orig_mod).__name__}")
+                raise _Refused(f"{self.argument}: wanted {COMPILED}, {type(getattr(obj, '_orig_mod', obj)).__name__}")
             if getattr(obj, "_compiled_call_impl", None) is not None:
                 raise _Refused(f"{self.argument}: wanted {COMPILED}, {type(obj).__name__}")
         if _inside_dynamo(obj) is not None and hasattr(obj, "get_compiler_config"):
@@ -235,20 +235,21 @@ def _packed(obj: object, argument: str, by_value: bool) -> tuple[bytes, list[tup
 
 def _meet(process: int, paths: list[str], references: list[tuple[str, str, str]]) -> None:
     """Make importable what the other process could import, and check that it is the same."""
-    if process == os.getpid():
-        return
-    # In its order, too: two folders may have modules of the same name.
-    sys.path[:] = [*paths, *(path for path in sys.path if path not in paths)]
+    elsewhere = process != os.getpid()
+    if elsewhere:
+        # In its order, too: two folders may have modules of the same name.
+        sys.path[:] = [*paths, *(path for path in sys.path if path not in paths)]
     if all(_same(*reference) for reference in references):
         return
-    # Another version was imported here before. What uses it keeps it.
-    for name in _imported & set(sys.modules):
-        del sys.modules[name]
-    importlib.invalidate_caches()
+    if elsewhere:
+        # Another version was imported here before. What uses it keeps it.
+        for name in _imported & set(sys.modules):
+            del sys.modules[name]
+        importlib.invalidate_caches()
     for name, qualname, code in references:
         if not _same(name, qualname, code):
             raise ValueError(
-                f"model: wanted {name}.{qualname} as it is in the notebook; got another version from its file, which "
+                f"model: wanted {name}.{qualname} as it is in the notebook; got another version, since its file "
                 "was changed. Reload the module there (importlib.reload) and make the model again"
             )
 
