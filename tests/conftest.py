@@ -67,7 +67,14 @@ def seeded() -> None:
 @pytest.fixture(scope="session")
 def surface_of() -> Callable[..., pd.DataFrame]:
     """(dict of changes to an ordinary row, ...) -> a complete surface of as many rows."""
-    return lambda *changes: table([ROW | change for change in changes])
+    return lambda *changes: table([ROW | _around(change) | change for change in changes])
+
+
+def _around(change: dict[str, object]) -> dict[str, object]:
+    """Intervals and percentiles that fit the latency and the accuracy of `change`."""
+    latency, accuracy = ("latency_p50_lo_ms", "latency_p50_hi_ms", "latency_p90_ms", "latency_p99_ms"), ("accuracy_lo", "accuracy_hi")
+    around = dict.fromkeys(latency, change.get("latency_p50_ms", 0.5))
+    return around | dict.fromkeys(accuracy, change.get("accuracy", 0.5))
 
 
 @pytest.fixture(scope="session")

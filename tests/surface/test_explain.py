@@ -13,6 +13,7 @@ from tradespace.surface.solve import solve
 
 COLUMNS = ["ms", "mb", "accuracy"]
 VALUES = st.sampled_from([-2.0, -1.0, 0.0, 0.9, 1.0, 1.05, 1.1, 2.0, 10.0])
+SHARES = st.sampled_from([0.0, 0.09, 0.1, 0.105, 0.11, 0.2, 1.0])
 LIMITS = st.sampled_from([-10.0, -2.0, -1.0, 0.0, 1.0, 1.5, 2.0])
 CONSTRAINTS = st.builds(Constraint, st.sampled_from(["ms", "mb"]), LIMITS, st.booleans())
 
@@ -20,7 +21,7 @@ CONSTRAINTS = st.builds(Constraint, st.sampled_from(["ms", "mb"]), LIMITS, st.bo
 @st.composite
 def problems(draw):
     known_or_not = VALUES | st.just(math.nan)
-    rows = st.tuples(known_or_not, known_or_not, VALUES, st.sampled_from(["ok", "ok", "ok", "failed"]))
+    rows = st.tuples(known_or_not, known_or_not, SHARES, st.sampled_from(["ok", "ok", "ok", "failed"]))
     frame = pd.DataFrame(draw(st.lists(rows, max_size=8)), columns=[*COLUMNS, "status"])
     frame = frame.astype(dict.fromkeys(COLUMNS, float)).assign(row=range(len(frame)))
     frame.index = frame.index[::-1] // 2  # not in order, and not unique: nothing may lean on it

@@ -12,8 +12,10 @@ from tradespace.surface.hypervolume import REFERENCE, hypervolume
 from tradespace.surface.objectives import maximize, minimize
 
 COLUMNS = ["latency_p50_ms", "throughput_per_s", "accuracy"]
+OWN = ["delay_ms", "frames_per_s", "gain"]
 LOGARITHMIC = ["latency_p50_ms", "throughput_per_s"]
 VALUES = st.sampled_from([0.01, 0.1, 0.5, 0.9, 1.0, 10.0, 700.0, 1000.0, 2000.0])
+SHARES = st.sampled_from([0.01, 0.1, 0.5, 0.6])
 ODD = st.sampled_from([0.0, -0.0, -1.0, math.inf, -math.inf, math.nan, 1e-320, 1e308]) | VALUES
 STATUSES = st.sampled_from(["ok", "ok", "ok", "failed"])
 
@@ -34,13 +36,13 @@ def nothing_infinite_reaches_moocore():
 
 
 @st.composite
-def surfaces_and_objectives(draw, values=VALUES):
-    columns = draw(st.permutations(COLUMNS))[: draw(st.integers(1, 3))]
-    rows = draw(st.lists(st.tuples(values, values, values, STATUSES), max_size=6))
-    frame = pd.DataFrame(rows, columns=[*COLUMNS, "status"]).astype(dict.fromkeys(COLUMNS, float))
+def surfaces_and_objectives(draw, values=VALUES, shares=SHARES, names=COLUMNS):
+    columns = draw(st.permutations(names))[: draw(st.integers(1, 3))]
+    rows = draw(st.lists(st.tuples(values, values, shares, STATUSES), max_size=6))
+    frame = pd.DataFrame(rows, columns=[*names, "status"]).astype(dict.fromkeys(names, float))
     frame.index = frame.index[::-1] // 2
     objectives = [draw(st.sampled_from([minimize, maximize]))(column) for column in columns]
-    reference = {column: draw(VALUES) for column in COLUMNS}
+    reference = {column: draw(VALUES) for column in names}
     return frame, objectives, reference
 
 
@@ -158,7 +160,7 @@ def test_a_computed_column_may_be_an_objective(surface_of):
     assert hypervolume(surface, maximize("power"), reference={"power": 1.0}) == pytest.approx(4)
 
 
-@given(drawn=surfaces_and_objectives(values=ODD))
+@given(drawn=surfaces_and_objectives(ODD, ODD, OWN))
 def test_nothing_odd_ends_the_process(drawn):
     surface, objectives, reference = drawn
     volume = hypervolume(surface, objectives, reference=reference)
@@ -167,20 +169,21 @@ def test_nothing_odd_ends_the_process(drawn):
 
 @pytest.mark.parametrize(
     ("column", "direction", "value"),
-    [("latency_p50_ms", minimize, 0.0), ("throughput_per_s", maximize, math.inf), ("accuracy", maximize, math.inf)],
+    [("delay_ms", minimize, 0.0), ("frames_per_s", maximize, math.inf), ("gain", maximize, math.inf)],
 )
 def test_a_gain_without_end_is_a_volume_without_end(surface_of, column, direction, value):
-    assert hypervolume(surface_of({column: value}), direction(column)) == math.inf
+    surface = surface_of({}).assign(**{column: value})
+    assert hypervolume(surface, direction(column), reference={column: 1.0}) == math.inf
 
 
 @pytest.mark.parametrize(
     "odd",
     [
-        *({"throughput_per_s": 0.0}, {"latency_p50_ms": math.inf}, {"latency_p50_ms": math.nan}),
-        *({"accuracy": math.nan}, {"accuracy": -math.inf}, {"latency_p50_ms": math.nan, "status": "unsupported"}),
+        *({"latency_p50_ms": math.nan}, {"throughput_per_s": math.nan}, {"accuracy": math.nan}),
+        *({"latency_p50_ms": 1e9}, {"latency_p50_ms": math.nan, "status": "unsupported"}),
     ],
 )
-def test_what_is_infinitely_bad_or_unknown_adds_nothing(surface_of, odd):
+def test_what_is_beyond_the_reference_or_unknown_adds_nothing(surface_of, odd):
     objectives = minimize("latency_p50_ms"), maximize("throughput_per_s"), maximize("accuracy")
     assert hypervolume(surface_of(odd), objectives) == 0
     good = {"latency_p50_ms": 10.0, "throughput_per_s": 100.0, "accuracy": 0.5}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from tradespace.surface.objectives import check_one_machine, measured, numbers
+from tradespace.surface.objectives import check_one_machine, check_possible, measured, numbers
 
 STEPS = 40
 
@@ -46,6 +46,8 @@ def attainment(
     """
     check_one_machine(surface)
     columns = {latency_column: "latency_column", "throughput_per_s": "surface", "accuracy": "surface"}
+    for column, argument in columns.items():
+        check_possible(surface, [column], argument)
     points = np.column_stack([numbers(surface, *column) for column in columns.items()])[measured(surface)]
     points = points[np.isfinite(points).all(axis=1)]
     if not len(points):

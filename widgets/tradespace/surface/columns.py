@@ -1,15 +1,18 @@
 """The surface: a plain DataFrame with fixed columns and one row per Config."""
 
 import csv
+import math
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from tradespace.config import KNOBS, Config
 from tradespace.errors import choose
+from tradespace.surface.reading import STATUSES, check_columns, check_values, floats, words
 
 if TYPE_CHECKING:
     from tradespace.measuring.measurement import Measurement
@@ -23,7 +26,9 @@ WORDS = ("flags", "status", "reason", "machine", "measured_at")
 COLUMNS = ("task", *KNOBS, *NUMBERS, *WORDS)
 WHOLE = ("threads", "batch_size", "accuracy_n", "samples")
 MOST = 2**53  # a float64 represents whole numbers up to this exactly
-STATUSES = ("ok", "unsupported", "out_of_memory", "timeout", "crashed", "failed")
+# What other tools write for a number that is not known.
+UNKNOWN = ("", "NA", "N/A", "#N/A", "<NA>", "None", "null", "NULL")
+SEPARATORS = ",;\t"
 TYPES = dict.fromkeys(COLUMNS, "str") | dict.fromkeys(NUMBERS, "float64") | dict.fromkeys(WHOLE, "int64")
 
 
@@ -38,18 +43,50 @@ def table(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
     return pd.DataFrame(list(rows), columns=list(COLUMNS)).astype(TYPES)
 
 
-def checked(frame: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Select the columns of a surface from a DataFrame that has them all.
+def plain(frame: pd.DataFrame, source: str = "surface") -> pd.DataFrame:
+    """`frame` with those of its columns that every surface has in plain types, whatever tool it came through.
 
     Raises
     ------
     ValueError
-        If columns are missing; the message calls the DataFrame `source`.
+        If a column of numbers holds something else, or a measured row has a value that cannot be; the message calls the
+        DataFrame `source`.
+
+    Examples
+    --------
+    >>> plain(pd.DataFrame({"batch_size": [8.0], "flags": [None]})).to_dict("records")
+    [{'batch_size': 8, 'flags': ''}]
     """
-    missing = [name for name in COLUMNS if name not in frame.columns]
-    if missing:
-        raise ValueError(f"{source}: wanted the columns of a surface; it lacks {', '.join(missing)}")
-    return frame[list(COLUMNS)]
+    known = [name for name in COLUMNS if name in frame]
+    check_columns(frame, known, source)
+    read: dict[str, object] = {}
+    for name in known:
+        if frame[name].dtype == TYPES[name] and not (TYPES[name] == "str" and frame[name].hasnans):
+            continue
+        values = floats(frame, name, source) if name in NUMBERS or name in WHOLE else words(frame, name, source)
+        read[name] = values.astype("int64") if name in WHOLE and _whole(values).all() else values
+    frame = frame.assign(**read)
+    check_values(frame, known, source)
+    return frame
+
+
+def checked(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Select the columns of a surface from a DataFrame that has them all, as `plain` reads them.
+
+    Raises
+    ------
+    ValueError
+        If columns are missing or hold something else; the message calls the DataFrame `source`.
+    """
+    check_columns(frame, COLUMNS, source)
+    frame = plain(frame[list(COLUMNS)], source)
+    for name in WHOLE:
+        values = frame[name].to_numpy(dtype=float)
+        for i in np.flatnonzero(~_whole(values))[:1]:
+            raise ValueError(
+                f"{source}: wanted whole numbers from 0 in {name}; got {values[i]:g} in row {frame.index[i]}"
+            )
+    return frame.astype(TYPES)
 
 
 def check_one(surface: pd.DataFrame, *columns: str) -> None:
@@ -62,7 +99,8 @@ def check_one(surface: pd.DataFrame, *columns: str) -> None:
 
 def configs_of(surface: pd.DataFrame) -> list[Config]:
     """The Config of each row."""
-    return [Config(*knobs) for knobs in surface[list(KNOBS)].itertuples(index=False)]
+    check_columns(surface, KNOBS)
+    return [Config(*knobs) for knobs in plain(surface[list(KNOBS)]).itertuples(index=False)]
 
 
 def save_surface(surface: pd.DataFrame, path: str | Path) -> None:
@@ -71,36 +109,33 @@ def save_surface(surface: pd.DataFrame, path: str | Path) -> None:
     Raises
     ------
     ValueError
-        If columns are missing.
+        If columns are missing or contain invalid values.
     """
-    checked(surface, "surface")
-    surface[[*COLUMNS, *own_columns(surface)]].to_csv(path, index=False, quoting=csv.QUOTE_NONNUMERIC)
+    own = own_columns(surface)
+    check_columns(surface, own)
+    written = checked(surface, "surface").join(surface[own]) if own else checked(surface, "surface")
+    written.to_csv(path, index=False, quoting=csv.QUOTE_NONNUMERIC)
 
 
 def load_surface(path: str | Path) -> pd.DataFrame:
-    """Read a surface that `save_surface` wrote, and check its columns and types.
+    """Read a surface that `save_surface` wrote, perhaps changed by other tools since, and check its columns and types.
 
-    A column of your own becomes numeric if all of its values are numbers, else text.
+    Columns may be in another order, separated by commas, semicolons or tabs, and named in capitals; columns without a
+    name, such as an index, are left out. Numbers have a decimal point. A column of your own becomes numeric if all of
+    its values are numbers, else text.
 
     Raises
     ------
     ValueError
-        If columns are missing or contain invalid values.
+        If columns are missing or contain invalid values; the message names the column and the row, counted from 0.
     """
-    # Read as text first: a model may be named "NA", and pandas must not guess a number where there is none.
-    text = pd.read_csv(path, dtype=str, keep_default_na=False)
-    frame = checked(text, str(path))
-    numeric = [name for name, kind in TYPES.items() if kind != "str"]
-    try:
-        numbers = frame[numeric].replace("", "nan").astype("float64")
-    except ValueError as error:
-        raise ValueError(f"{path}: a column of numbers holds something else: {error}") from error
-    for name in WHOLE:
-        if not (numbers[name].between(0, MOST) & (numbers[name] % 1 == 0)).all():
-            raise ValueError(f"{path}: a column of numbers holds something else: {name} is not whole")
-    frame = frame.assign(**numbers).astype(TYPES)
-    for status in frame["status"].unique():
-        choose(f"{path}: status", status, STATUSES)
+    text = _cells(path)
+    check_columns(text, text.columns, str(path))
+    check_columns(text, COLUMNS, str(path))
+    numeric = {name: _numbers(text[name]) for name, kind in TYPES.items() if kind != "str"}
+    for row, status in text["status"].drop_duplicates().items():
+        choose(f"{path}: row {row}: status", status, STATUSES)
+    frame = checked(text.assign(**numeric), str(path))
     # Config checks each knob by itself: a row whose values have all occurred before needs no check.
     known = pd.concat([frame[name].duplicated() for name in KNOBS], axis="columns").all(axis="columns")
     configs_of(frame[~known])
@@ -110,6 +145,45 @@ def load_surface(path: str | Path) -> pd.DataFrame:
 def own_columns(frame: pd.DataFrame) -> list[str]:
     """The columns that not every surface has, such as a cost."""
     return [name for name in frame.columns if name not in COLUMNS]
+
+
+def _cells(path: str | Path) -> pd.DataFrame:
+    """A file as text, under its header: a model may be named "NA", and pandas must not guess a number there."""
+    form: dict[str, Any] = {"header": None, "dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
+    try:
+        headers = {one: _names(pd.read_csv(path, sep=one, nrows=1, **form).iloc[0]) for one in SEPARATORS}
+        separator = max(SEPARATORS, key=lambda one: len(set(headers[one]) & set(COLUMNS)))
+        cells = pd.read_csv(path, sep=separator, skip_blank_lines=True, **form)
+    except (ValueError, IndexError) as error:
+        raise ValueError(f"{path}: wanted a surface as CSV, in UTF-8; got something else: {error}") from error
+    cells = cells[1:].reset_index(drop=True).set_axis(headers[separator], axis="columns")
+    short = cells.isna().any(axis="columns")
+    if short.any():
+        raise ValueError(f"{path}: wanted a cell for every column; row {short.idxmax()} is shorter than the header")
+    return cells.loc[:, [bool(name) and not name.startswith("Unnamed: ") for name in cells.columns]]
+
+
+def _names(header: pd.Series) -> list[str]:
+    """The names in a header, without blanks around them; those of a surface in small letters."""
+    names = [str(name).strip() for name in header]
+    return [name.lower() if name.lower() in COLUMNS else name for name in names]
+
+
+def _whole(values: np.ndarray) -> np.ndarray:
+    whole: np.ndarray = (values >= 0) & (values <= MOST) & (values % 1 == 0)
+    return whole
+
+
+def _numbers(text: pd.Series) -> list[object]:
+    """Numbers where the text is one, NaN where it says that none is known; other text stays."""
+    return [_number(one) for one in text]
+
+
+def _number(text: str) -> object:
+    try:
+        return math.nan if text.strip() in UNKNOWN else float(text)
+    except ValueError:
+        return text
 
 
 def _numbers_if_all_are(text: pd.Series) -> pd.Series:

@@ -8,9 +8,10 @@ import pandas as pd
 
 from tradespace.config import VARIANT, Config
 from tradespace.errors import whole_number
-from tradespace.surface.columns import configs_of
+from tradespace.surface.columns import configs_of, plain
 from tradespace.surface.frontier import nondominated
-from tradespace.surface.objectives import Objective, as_objectives, check_one_machine, measured, numbers
+from tradespace.surface.objectives import Objective, as_objectives, check_one_machine, check_possible, measured, numbers
+from tradespace.surface.reading import check_columns
 
 if TYPE_CHECKING:
     from tradespace.measuring.measurement import Measurement
@@ -65,8 +66,9 @@ def frontier_confidence(
     check_one_machine(surface)
     draws = whole_number("draws", draws, least=1)
     measured(surface)
+    check_possible(surface, [goal.column for goal in goals])
     rng = np.random.default_rng(seed)
-    drawn = _Draws(surface, goals, list(measurements), rng)
+    drawn = _Draws(plain(surface), goals, list(measurements), rng)
     counts = np.zeros(len(surface))
     for _ in range(draws):
         counts += nondominated(drawn.once(), goals)
@@ -86,6 +88,7 @@ def worth_measuring(judged: pd.DataFrame) -> list[Config]:
     >>> [config.batch_size for config in worth_measuring(judged)]
     [4, 2]
     """
+    check_columns(judged, ("verdict", "on_frontier"), "judged")
     unsure = judged[judged["verdict"] == "can't tell"]
     order = np.argsort((unsure["on_frontier"] - 0.5).abs().to_numpy(), kind="stable")
     return configs_of(unsure.iloc[order])
@@ -149,7 +152,7 @@ class _AccuracyDraws:
     def __init__(self, surface: pd.DataFrame, raw: "list[Measurement | None]", rng: np.random.Generator) -> None:
         self._rng = rng
         self._values = surface["accuracy"].to_numpy(float)
-        self._items = surface["accuracy_n"].to_numpy() if "accuracy_n" in surface else np.zeros(len(surface))
+        self._items = surface["accuracy_n"].to_numpy(float) if "accuracy_n" in surface else np.zeros(len(surface))
         alike = [name for name in VARIANT if name in surface]
         self._variant = surface.groupby(alike, sort=False).ngroup().to_numpy() if alike else np.arange(len(surface))
         self._scored = {

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tradespace.surface.columns import configs_of, table
+from tradespace.surface.columns import COLUMNS, configs_of, table
 from tradespace.surface.columns import row as row_of
 from tradespace.surface.objectives import feasible, numbers
+from tradespace.surface.reading import check_columns
 from tradespace.surface.solve import PROBLEM, Confirmation, Problem, ranked
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def confirmed(problem: Problem, task: "Task | None") -> pd.DataFrame:
     from tradespace.surface.derived import PRODUCTS
 
     surface = problem.surface
+    check_columns(surface, COLUMNS)
     for elsewhere in set(surface["machine"]) - {machine()}:
         raise ValueError(
             f"confirm: wanted a surface of this machine ({machine()}), to measure it again; got one of {elsewhere!r}"

@@ -1,17 +1,20 @@
 """Columns derived from the measured ones: products of two of them, cost, and a drone's speed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
 
 from tradespace.errors import choose, positive
+from tradespace.surface.reading import check_values, floats
 
 Column = Callable[[pd.DataFrame], pd.Series]
 
 MS_PER_S = 1e3
 ITEMS = 1_000_000
 J_PER_WH = 3600.0
+# What a cost is computed from.
+PRICED = ("throughput_per_s", "energy_j_per_item", "latency_p50_ms", "latency_p50_lo_ms", "latency_p50_hi_ms")
 
 
 def power(surface: pd.DataFrame) -> pd.Series:
@@ -37,6 +40,12 @@ PRODUCTS: dict[str, tuple[Column, tuple[str, ...]]] = {
 }
 
 
+def computed(surface: pd.DataFrame, product: str) -> pd.Series:
+    """One of `PRODUCTS`, from the columns that it needs."""
+    compute, needed = PRODUCTS[product]
+    return compute(_in_floats(surface, needed))
+
+
 def with_products(surface: pd.DataFrame) -> pd.DataFrame:
     """`surface` with the columns `power`, `latency_throughput_product` and `energy_delay` added.
 
@@ -46,8 +55,9 @@ def with_products(surface: pd.DataFrame) -> pd.DataFrame:
     >>> with_products(pd.DataFrame(row))[["power", "latency_throughput_product"]].values.tolist()
     [[2000000.0, 8.0]]
     """
-    known = {name: compute(surface) for name, (compute, needed) in PRODUCTS.items() if set(needed) <= set(surface)}
-    return surface.assign(**{name: known.get(name, np.nan) for name in PRODUCTS})
+    known = [name for name, (_, needed) in PRODUCTS.items() if set(needed) <= set(surface)]
+    check_values(surface, {column for name in known for column in PRODUCTS[name][1]})
+    return surface.assign(**{name: computed(surface, name) if name in known else np.nan for name in PRODUCTS})
 
 
 def with_cost(
@@ -75,7 +85,7 @@ def with_cost(
     Raises
     ------
     ValueError
-        If a number is not positive, or the utilisation is above 1.
+        If a number is not positive, the utilisation is above 1, or the surface has a value that cannot be.
 
     Examples
     --------
@@ -90,15 +100,17 @@ def with_cost(
     price_per_hour, utilisation = positive("price_per_hour", price_per_hour), positive("utilisation", utilisation)
     if utilisation > 1:
         raise ValueError(f"utilisation: wanted a share of the time, at most 1; got {utilisation:g}")
-    for column in ("throughput_per_s", "energy_j_per_item", "latency_p50_ms", "latency_p50_lo_ms", "latency_p50_hi_ms"):
+    for column in PRICED:
         choose("surface: column", column, surface.columns)
-    hours = ITEMS / (surface["throughput_per_s"] * utilisation) / 3600
-    measured = surface["energy_j_per_item"] * ITEMS / J_PER_WH
+    read = _in_floats(surface, PRICED)
+    check_values(surface, PRICED)
+    hours = ITEMS / (read["throughput_per_s"] * utilisation) / 3600
+    measured = read["energy_j_per_item"] * ITEMS / J_PER_WH
     assumed = hours * positive("watts", watts) if watts is not None else hours * np.nan
-    energy = measured.fillna(assumed)
+    energy = measured.where(measured.notna(), assumed)
     known = np.where(measured.notna(), "measured", np.where(assumed.notna(), "assumed", ""))
-    low = surface["latency_p50_lo_ms"] / surface["latency_p50_ms"]
-    high = surface["latency_p50_hi_ms"] / surface["latency_p50_ms"]
+    low = read["latency_p50_lo_ms"] / read["latency_p50_ms"]
+    high = read["latency_p50_hi_ms"] / read["latency_p50_ms"]
     cost = hours * price_per_hour
     return surface.assign(
         cost_per_million=cost,
@@ -152,10 +164,13 @@ def with_safe_speed(
     [10.0, 9.51]
     """
     distance, braking = positive("sensing_range_m", sensing_range_m), positive("braking_m_s2", braking_m_s2)
-    choose("latency", latency, surface.select_dtypes("number").columns)
-    if (surface[latency] < 0).any():
-        raise ValueError(f"latency: wanted zero or more in {latency}")
-    return surface.assign(safe_speed_m_s=_safe_speed(surface[latency].to_numpy(float), distance, braking))
+    choose("latency", latency, surface.columns)
+    values = floats(surface, latency, "latency")
+    for i in np.flatnonzero((values < 0) | np.isinf(values))[:1]:
+        raise ValueError(
+            f"latency: wanted zero or more in {latency}, and finite; got {values[i]:g} in row {surface.index[i]}"
+        )
+    return surface.assign(safe_speed_m_s=_safe_speed(values, distance, braking))
 
 
 def _safe_speed(latency_ms: np.ndarray, distance: float, braking: float) -> np.ndarray:
@@ -163,3 +178,7 @@ def _safe_speed(latency_ms: np.ndarray, distance: float, braking: float) -> np.n
     # The positive root of v^2 / 2a + v t - d, written to avoid subtracting large, nearly equal numbers.
     speeds: np.ndarray = 2 * braking * distance / (flown + np.hypot(flown, np.sqrt(2 * braking * distance)))
     return speeds
+
+
+def _in_floats(surface: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    return pd.DataFrame({name: floats(surface, name) for name in columns}, index=surface.index)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tradespace.config import KNOBS
+from tradespace.surface.columns import plain
 from tradespace.surface.objectives import Constraint, Objective, feasible, measured, numbers
 from tradespace.surface.solve import PROBLEM, Problem, gains, ranked
 from tradespace.text import counted
@@ -59,7 +60,8 @@ def explain(choice: pd.DataFrame) -> Explanation:
 
     Examples
     --------
-    >>> from tradespace.surface.objectives import at_most, maximize
+    >>> from tradespace.surface.columns import plain
+from tradespace.surface.objectives import at_most, maximize
     >>> from tradespace.surface.solve import solve
     >>> surface = pd.DataFrame({"ms": [1.0, 2.0, 2.1], "accuracy": [0.8, 0.85, 0.9], "status": "ok"})
     >>> explain(solve(surface, maximize("accuracy"), subject_to=[at_most("ms", 2)]))
@@ -248,8 +250,8 @@ def _frame(rows: list[tuple[str, float, float, float]]) -> pd.DataFrame:
 def _name(surface: pd.DataFrame, row: int) -> str:
     """The knobs of a row, in brackets; empty if the DataFrame has none."""
     words = {"batch_size": "batch {}"}
-    names = [n for n in KNOBS if n in surface and n != "device" and (n != "pruning" or surface[n].iloc[row] != "none")]
-    values = {name: surface[name].iloc[row] for name in names}
+    here = plain(surface.iloc[[row]][[name for name in KNOBS if name in surface]]).iloc[0]
+    values = here.drop(["device"] + ["pruning"] * (here.get("pruning") == "none"), errors="ignore")
     knobs = [
         counted(value, "thread") if name == "threads" else words.get(name, "{}").format(value)
         for name, value in values.items()

@@ -6,7 +6,7 @@ import moocore
 import numpy as np
 import pandas as pd
 
-from tradespace.surface.objectives import Objective, as_objectives, check_one_machine
+from tradespace.surface.objectives import Objective, as_objectives, check_one_machine, check_possible
 
 
 def pareto(surface: pd.DataFrame, *objectives: Objective | Iterable[Objective]) -> pd.DataFrame:
@@ -24,7 +24,8 @@ def pareto(surface: pd.DataFrame, *objectives: Objective | Iterable[Objective]) 
     Raises
     ------
     ValueError
-        If there is no objective, or one names a missing column.
+        If there is no objective, or one names a column that is missing or holds something else than numbers that can
+        be. Accuracies may be in per cent, if all are: their order is the same.
 
     Examples
     --------
@@ -34,7 +35,9 @@ def pareto(surface: pd.DataFrame, *objectives: Objective | Iterable[Objective]) 
     >>> pareto(surface, [minimize("ms"), maximize("accuracy")])["ms"].tolist()
     [1.0, 2.0]
     """
-    return surface[nondominated(surface, as_objectives(*objectives))]
+    goals = as_objectives(*objectives)
+    check_possible(surface, [goal.column for goal in goals], order_only=True)
+    return surface[nondominated(surface, goals)]
 
 
 def nondominated(surface: pd.DataFrame, objectives: tuple[Objective, ...]) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tradespace.surface.frontier import nondominated
-from tradespace.surface.objectives import Objective, as_objectives
+from tradespace.surface.objectives import Objective, as_objectives, check_possible
 
 # As bad as anything worth drawing: one second per batch, one item per second, no correct answers.
 REFERENCE: dict[str, float] = {"latency_p50_ms": 1e3, "throughput_per_s": 1.0, "accuracy": 0.0}
@@ -54,6 +54,7 @@ def hypervolume(
         if not np.isfinite(value) or (value <= 0 and objective.column.endswith(LOGARITHMIC)):
             wanted = f"a finite worst value for {objective.column}, above 0 if it is a time or a rate"
             raise ValueError(f"reference: wanted {wanted}; got {value!r}")
+    check_possible(surface, [goal.column for goal in goals])
     on = nondominated(surface, goals)
     points = np.column_stack([_scaled(o.column, o.values(surface)[on]) for o in goals])
     edge = np.array([_scaled(o.column, np.array([worst[o.column]]))[0] for o in goals])

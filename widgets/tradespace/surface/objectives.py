@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from tradespace.errors import choose
-from tradespace.surface.derived import PRODUCTS
+from tradespace.surface.derived import PRODUCTS, computed
+from tradespace.surface.reading import check_columns, check_values, floats, measured_rows
 
 
 @dataclass(frozen=True)
@@ -115,13 +116,14 @@ def as_objectives(*objectives: "Objective | Iterable[Objective]") -> tuple[Objec
 
 def measured(surface: pd.DataFrame) -> np.ndarray:
     """Whether each row was measured."""
+    check_columns(surface, ())
     if "status" not in surface and "tried" in surface:
         raise ValueError(
             "surface: wanted measured rows; got predictions. Measure the promising ones: ts.sweep(task, configs)"
         )
     if "status" not in surface:
         raise ValueError("surface: wanted a column 'status', which says what was measured; got none")
-    return (surface["status"] == "ok").to_numpy(dtype=bool)
+    return measured_rows(surface)
 
 
 def numbers(surface: pd.DataFrame, column: str, argument: str = "column") -> np.ndarray:
@@ -130,13 +132,30 @@ def numbers(surface: pd.DataFrame, column: str, argument: str = "column") -> np.
     Raises
     ------
     ValueError
-        If there is no such numeric column; the message names `argument`, which asked for it, and the nearest column.
+        If there is no such column of numbers; the message names `argument`, which asked for it, and the nearest column.
     """
-    known = surface.select_dtypes("number").columns
-    computed = [name for name, (_, needed) in PRODUCTS.items() if set(needed) <= set(known)]
-    choose(argument, column, dict.fromkeys([*known, *computed]))
-    values = surface[column] if column in known else PRODUCTS[column][0](surface)
-    return values.to_numpy(dtype=float)
+    check_columns(surface, ())
+    parts = _parts(surface, column)
+    if not set(parts) <= set(surface):
+        known = [name for name in surface if surface[[name]].dtypes.iloc[0].kind in "iuf"]
+        products = [name for name, (_, needed) in PRODUCTS.items() if set(needed) <= set(known)]
+        choose(argument, column, dict.fromkeys([*known, *products]))
+    return floats(surface, column, argument) if parts == (column,) else computed(surface, column).to_numpy()
+
+
+def check_possible(
+    surface: pd.DataFrame, columns: Iterable[str], argument: str = "column", order_only: bool = False
+) -> None:
+    """Raise a ValueError unless `columns` hold numbers that can be; see `reading.check_values`."""
+    columns = list(columns)
+    for column in columns:
+        numbers(surface, column, argument)
+    check_values(surface, [part for column in columns for part in _parts(surface, column)], order_only=order_only)
+
+
+def _parts(surface: pd.DataFrame, column: str) -> tuple[str, ...]:
+    """The columns of `surface` that `column` is read from."""
+    return PRODUCTS[column][1] if column in PRODUCTS and column not in surface else (column,)
 
 
 def check_one_machine(surface: pd.DataFrame) -> None:
@@ -159,6 +178,7 @@ def feasible(surface: pd.DataFrame, subject_to: Iterable[Constraint]) -> np.ndar
     for constraint in subject_to:
         if not isinstance(constraint, Constraint):
             raise ValueError(f"subject_to: wanted ts.at_most(...) or ts.at_least(...); got {constraint!r}")
+        check_possible(surface, [constraint.column])
         kept = kept & constraint.met(surface)
     return kept
 

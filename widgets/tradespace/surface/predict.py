@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import nnls
 
-from tradespace.config import Config
-from tradespace.surface.columns import check_one
+from tradespace.config import KNOBS, Config
+from tradespace.surface.columns import check_one, plain
+from tradespace.surface.reading import check_columns
 
 # A cost that is nowhere a larger fraction of the latency than this counts as zero.
 ROUNDING = 1e-9
@@ -133,6 +134,9 @@ def fit_batches(surface: pd.DataFrame, config: Config) -> BatchFit | None:
     >>> round(fit.knee, 6), round(fit.largest_error, 6)
     (2.0, 0.0)
     """
+    needed = ["task", "machine", "status", *KNOBS, "latency_p50_ms"]
+    check_columns(surface, needed)
+    surface = plain(surface[needed])
     check_one(surface, "task", "machine")
     beside = (surface["status"] == "ok").to_numpy() & rows_of(surface, config, apart_from=("batch_size",))
     # Precisions without a kernel to time have no latency.

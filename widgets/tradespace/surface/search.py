@@ -10,7 +10,7 @@ import pandas as pd
 from tradespace.config import VARIANT, Config
 from tradespace.surface.columns import checked, configs_of
 from tradespace.surface.hypervolume import REFERENCE
-from tradespace.surface.objectives import OBJECTIVES, check_one_machine
+from tradespace.surface.objectives import OBJECTIVES, check_one_machine, measured
 
 DRAWS = 16
 CALLS = 12
@@ -263,7 +263,7 @@ def predicted(surface: pd.DataFrame, configs: Iterable[Config]) -> pd.DataFrame:
     """
     surface = checked(surface, "surface")
     check_one_machine(surface)
-    if not (surface["status"] == "ok").any():
+    if not measured(surface).any():
         raise ValueError("surface: wanted at least one row that was measured; got none")
     asked = list(dict.fromkeys(configs))
     if not asked:

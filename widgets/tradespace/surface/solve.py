@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tradespace.surface.objectives import Constraint, Objective, as_objectives, feasible
+from tradespace.surface.objectives import Constraint, Objective, as_objectives, check_possible, feasible
 
 if TYPE_CHECKING:
     from tradespace.tasks.task import Task
@@ -86,7 +86,8 @@ def solve(
     Raises
     ------
     ValueError
-        If the objective or a constraint names a missing column.
+        If the objective or a constraint names a column that is missing or holds something else than numbers that can
+        be.
 
     Examples
     --------
@@ -101,6 +102,7 @@ def solve(
     objectives = as_objectives(objective)
     constraints = tuple(subject_to) if isinstance(subject_to, Iterable) else subject_to
     kept = feasible(surface, constraints)
+    check_possible(surface, [one.column for one in objectives], order_only=True)
     problem = Problem(surface.copy(deep=False), objectives, constraints)
     if confirm:
         from tradespace.surface.confirm import confirmed

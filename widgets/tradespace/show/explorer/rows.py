@@ -13,8 +13,9 @@ from tradespace.measuring.measurement import Measurement
 from tradespace.show.common.view import Limits, Within, within
 from tradespace.show.explorer.mission import Mission
 from tradespace.show.explorer.moves import Row
-from tradespace.surface.columns import STATUSES, TYPES, check_one, checked, row, table
+from tradespace.surface.columns import check_one, checked, row, table
 from tradespace.surface.objectives import Objective
+from tradespace.surface.reading import STATUSES
 from tradespace.tasks.task import Task
 
 
@@ -91,10 +92,7 @@ def of_task(task: Task, surface: pd.DataFrame) -> pd.DataFrame:
     for column, names in valid.items():
         for name in surface[column].unique():
             choose(f"surface: {column}", name, names)
-    try:
-        return surface.astype(TYPES)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"surface: a column of numbers holds something else: {error}") from error
+    return surface
 
 
 def _priced(surface: pd.DataFrame, mission: Mission, latency: str) -> Priced:
