@@ -72,7 +72,10 @@ def surface_of() -> Callable[..., pd.DataFrame]:
 
 def _around(change: dict[str, object]) -> dict[str, object]:
     """Intervals and percentiles that fit the latency and the accuracy of `change`."""
-    latency, accuracy = ("latency_p50_lo_ms", "latency_p50_hi_ms", "latency_p90_ms", "latency_p99_ms"), ("accuracy_lo", "accuracy_hi")
+    latency, accuracy = (
+        ("latency_p50_lo_ms", "latency_p50_hi_ms", "latency_p90_ms", "latency_p99_ms"),
+        ("accuracy_lo", "accuracy_hi"),
+    )
     around = dict.fromkeys(latency, change.get("latency_p50_ms", 0.5))
     return around | dict.fromkeys(accuracy, change.get("accuracy", 0.5))
 

@@ -254,14 +254,14 @@ def test_a_file_of_an_older_format_opens_with_all_its_points(tmp_path, store):
 
 def test_a_damaged_file_is_moved_aside_with_a_word_of_where_and_work_goes_on(tmp_path, requests):
     path = tmp_path / "x.sqlite"
-    path.write_bytes(b"no database at all" * 100)
+    path.write_bytes(b"SQLite format 3\0" + b"and nothing that follows" * 100)
     with pytest.warns(
         UserWarning, match=r"x\.sqlite is damaged .* moved to (.*damaged-\d+T\d+), and a new one is started"
     ) as seen:
         _, slices = requests(path)
     assert slices > 0
     aside = re.search(r"moved to (\S+),", str(seen[0].message))[1]
-    assert Path(aside).read_bytes().startswith(b"no database")
+    assert Path(aside).read_bytes().startswith(b"SQLite format 3\0and nothing")
     assert requests(path)[1] == 0
 
 
@@ -277,9 +277,34 @@ def test_a_file_damaged_in_the_middle_is_noticed(tmp_path, store):
         assert list(Store(store.path).measurements()) == []
 
 
-def test_a_folder_that_is_not_there_is_an_error_not_a_damaged_file(tmp_path):
-    with pytest.raises(sqlite3.OperationalError):
-        Store(tmp_path / "nowhere" / "x.sqlite")
+def test_a_folder_that_is_not_there_is_made_and_a_tilde_is_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Store("~/some/where/x.sqlite").path == tmp_path / "some" / "where" / "x.sqlite"
+    assert (tmp_path / "some" / "where" / "x.sqlite").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        *((".", "wanted a file; got the folder .*Did you mean '.*points.sqlite'"), ("notes.txt", "of another kind")),
+        *(
+            ("notes.txt/x.sqlite", "wanted a file that can be written"),
+            ("x" * 300, "wanted a file that can be written"),
+        ),
+    ],
+)
+def test_what_cannot_be_a_store_is_refused_by_name_before_any_work(tmp_path, tiny, inline, name, message):
+    (tmp_path / "notes.txt").write_text("model,accuracy\n")
+    with pytest.raises(ValueError, match=rf"^store: .*{message}"):
+        sweep(tiny, grid(tiny, threads=1), store=f"{tmp_path}/{name}", executor=inline, **QUICK)
+    assert inline.requests == []
+    assert (tmp_path / "notes.txt").read_text() == "model,accuracy\n"
+
+
+@pytest.mark.parametrize("path", ["", " ", ":memory:", 5, "~"])
+def test_what_names_no_file_is_no_store(path):
+    with pytest.raises(ValueError, match=r"^store: wanted .*; got "):
+        Store(path)
 
 
 def test_many_writers_at_once_lose_nothing(store):

@@ -59,12 +59,15 @@ def plain(frame: pd.DataFrame, source: str = "surface") -> pd.DataFrame:
     """
     known = [name for name in COLUMNS if name in frame]
     check_columns(frame, known, source)
-    read: dict[str, object] = {}
+    read: dict[str, Any] = {}
     for name in known:
         if frame[name].dtype == TYPES[name] and not (TYPES[name] == "str" and frame[name].hasnans):
             continue
-        values = floats(frame, name, source) if name in NUMBERS or name in WHOLE else words(frame, name, source)
-        read[name] = values.astype("int64") if name in WHOLE and _whole(values).all() else values
+        if TYPES[name] == "str":
+            read[name] = words(frame, name, source)
+        else:
+            values = floats(frame, name, source)
+            read[name] = values.astype("int64") if name in WHOLE and _whole(values).all() else values
     frame = frame.assign(**read)
     check_values(frame, known, source)
     return frame
@@ -132,7 +135,7 @@ def load_surface(path: str | Path) -> pd.DataFrame:
     text = _cells(path)
     check_columns(text, text.columns, str(path))
     check_columns(text, COLUMNS, str(path))
-    numeric = {name: _numbers(text[name]) for name, kind in TYPES.items() if kind != "str"}
+    numeric: dict[str, Any] = {name: _numbers(text[name]) for name, kind in TYPES.items() if kind != "str"}
     for row, status in text["status"].drop_duplicates().items():
         choose(f"{path}: row {row}: status", status, STATUSES)
     frame = checked(text.assign(**numeric), str(path))
@@ -160,7 +163,8 @@ def _cells(path: str | Path) -> pd.DataFrame:
     short = cells.isna().any(axis="columns")
     if short.any():
         raise ValueError(f"{path}: wanted a cell for every column; row {short.idxmax()} is shorter than the header")
-    return cells.loc[:, [bool(name) and not name.startswith("Unnamed: ") for name in cells.columns]]
+    named: pd.DataFrame = cells.loc[:, [bool(name) and not name.startswith("Unnamed: ") for name in cells.columns]]
+    return named
 
 
 def _names(header: pd.Series) -> list[str]:

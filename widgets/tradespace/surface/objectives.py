@@ -137,7 +137,7 @@ def numbers(surface: pd.DataFrame, column: str, argument: str = "column") -> np.
     check_columns(surface, ())
     parts = _parts(surface, column)
     if not set(parts) <= set(surface):
-        known = [name for name in surface if surface[[name]].dtypes.iloc[0].kind in "iuf"]
+        known = [str(name) for name, kind in surface.dtypes.items() if kind.kind in "iuf"]
         products = [name for name, (_, needed) in PRODUCTS.items() if set(needed) <= set(known)]
         choose(argument, column, dict.fromkeys([*known, *products]))
     return floats(surface, column, argument) if parts == (column,) else computed(surface, column).to_numpy()

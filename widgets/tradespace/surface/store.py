@@ -1,6 +1,7 @@
 """The store: one SQLite file of points, saved slice by slice as they are measured."""
 
 import json
+import os
 import sqlite3
 import warnings
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from tradespace.surface.columns import row
 WAIT_FOR_OTHERS_S = 30
 # Raise this when older releases cannot read what this one writes.
 FORMAT = 2
+# How a database begins, and what one might be called.
+BEGINS, NAME = b"SQLite format 3\0", "points.sqlite"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS point (
     key TEXT PRIMARY KEY, budget_s REAL NOT NULL, identity TEXT NOT NULL, row TEXT NOT NULL, raw BLOB NOT NULL
@@ -39,12 +42,12 @@ class Store:
     Parameters
     ----------
     path : str or Path
-        Created if it does not exist. A file that is not a valid database is moved aside; a warning says where.
+        Created if it does not exist, with its folder. A damaged store is moved aside; a warning says where.
 
     Raises
     ------
     ValueError
-        If a newer release wrote the file.
+        If it is a folder, a file of another kind, or one that cannot be written, or if a newer release wrote the file.
 
     Examples
     --------
@@ -55,11 +58,11 @@ class Store:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = _file(path)
         try:
             self._open()
-        except sqlite3.OperationalError:
-            raise  # locked, or in a missing folder: the file itself may be valid
+        except sqlite3.OperationalError as error:  # locked, or read-only: the file itself may be valid
+            raise ValueError(f"store: wanted a file that can be written; got {str(path)!r}: {error}") from error
         except sqlite3.DatabaseError as error:
             self._move_aside(error)
             self._open()
@@ -164,3 +167,24 @@ class Store:
         warnings.warn(
             f"{self.path} is damaged ({error}). It was moved to {aside}, and a new one is started.", stacklevel=3
         )
+
+
+def _file(path: str | Path) -> Path:
+    """The file that `path` names, in a folder that exists now."""
+    if not isinstance(path, str | os.PathLike) or not str(path).strip() or str(path) == ":memory:":
+        raise ValueError(f"store: wanted the path of a file, such as 'points.sqlite'; got {path!r}")
+    try:
+        file = Path(path).expanduser().absolute()
+        if file.is_dir():
+            raise ValueError(f"store: wanted a file; got the folder {str(path)!r}. Did you mean {str(file / NAME)!r}?")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.exists():
+            with file.open("rb") as opened:
+                begins = opened.read(len(BEGINS))
+            if begins not in (b"", BEGINS, bytes(len(BEGINS))):
+                raise ValueError(
+                    f"store: wanted a file that a sweep wrote, or a new one; got {str(path)!r}, of another kind"
+                )
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"store: wanted a file that can be written; got {str(path)!r}: {error}") from error
+    return file

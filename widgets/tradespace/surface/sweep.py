@@ -88,8 +88,8 @@ def sweep(
     Raises
     ------
     ValueError
-        Before any work, if there is no Config, one is not valid here, a number is not above zero, or a newer release
-        wrote the store.
+        Before any work, if there is no Config, one is not valid here, a number is not above zero, or the store is not a
+        file that `Store` can open.
 
     Examples
     --------
@@ -107,10 +107,11 @@ def sweep(
             f"total_s: wanted seconds for search='adaptive', and none for 'all'; got {total_s!r}, {search!r}"
         )
     total_s = positive("total_s", total_s) if total_s is not None else None
+    given = None if store is None else Store(store)
     where = machine_of(executor)
     identities = _identities(task, checked, where)
     unfinished = _unfinished(identities, schedule, search)
-    kept = Store(unfinished if store is None else store)
+    kept = given or Store(unfinished)
     with kept.held_open(), _Progress(len(checked), progress, total_s) as bar:
         measuring = _Sweep(task, identities, kept, schedule, executor, where, bar)
         try:

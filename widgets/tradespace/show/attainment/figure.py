@@ -18,6 +18,7 @@ from tradespace.show.common.style import (
     styled,
 )
 from tradespace.surface.attainment import attainment
+from tradespace.surface.columns import plain
 from tradespace.surface.frontier import pareto
 from tradespace.surface.objectives import OBJECTIVES, at_least, at_most
 
@@ -72,6 +73,7 @@ def plot_attainment(
     within = at_most("latency_p50_ms", np.inf if max_latency_ms is None else max_latency_ms).limit
     beyond = at_least("throughput_per_s", 0.0 if min_throughput_per_s is None else min_throughput_per_s).limit
     exact = at_least("accuracy", 0.0 if min_accuracy is None else min_accuracy).limit
+    surface = plain(surface)
     grid, carriers = _staircase(surface)
     with styled():
         where, axes = canvas_in(ax, 11, 7)

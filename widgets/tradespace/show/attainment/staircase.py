@@ -9,6 +9,7 @@ from tradespace.show.attainment.figure import ACCURACY, LATENCY, THROUGHPUT, col
 from tradespace.show.attainment.numbers import extent
 from tradespace.show.common.style import canvas, legend_below, name_machine, percent_axis, round_numbers, styled
 from tradespace.surface.attainment import attainment
+from tradespace.surface.columns import plain
 from tradespace.text import figures
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def plot_attainment_3d(surface: pd.DataFrame) -> "Figure":
     from matplotlib.patches import Patch
     from matplotlib.ticker import MaxNLocator
 
+    surface = plain(surface)
     all_of_it = attainment(surface)
     latency, throughput = (np.geomspace(*extent(limits), STEPS) for limits in (all_of_it.columns, all_of_it.index))
     grid = attainment(surface, latency, throughput)

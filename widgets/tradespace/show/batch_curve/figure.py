@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from tradespace.config import Config
+from tradespace.config import KNOBS, Config
 from tradespace.show.batch_curve.numbers import LATENCY, RATE, curve_of, error_in_words, first_config, knee_in_words
 from tradespace.show.common.marks import mark
 from tradespace.show.common.style import (
@@ -21,7 +21,9 @@ from tradespace.show.common.style import (
     styled,
 )
 from tradespace.show.common.words import in_brief
+from tradespace.surface.columns import plain
 from tradespace.surface.predict import BatchFit, fit_batches
+from tradespace.surface.reading import check_columns
 from tradespace.text import figures
 
 if TYPE_CHECKING:
@@ -65,6 +67,8 @@ def plot_batch_curve(
     >>> [axes.get_ylabel() for axes in figure.axes]
     ['latency of a batch, ms', 'items per second']
     """
+    check_columns(surface, (*KNOBS, "status", LATENCY, RATE, "latency_p50_lo_ms", "latency_p50_hi_ms"))
+    surface = plain(surface)
     config = config or first_config(surface)
     timed = curve_of(surface, config) if config else surface[:0]
     if config is None or timed.empty:

@@ -72,7 +72,8 @@ class BatchCurve(Still, anywidget.AnyWidget):
         self.selection = config
         if surface is None:
             return
-        self.show_surface(checked(surface, "surface"))
+        surface = checked(surface, "surface")
+        self.show_surface(surface)
         self.selection = config or first_config(surface)
         self._refresh()
         self.observe(self._clicked, "selected")

@@ -15,6 +15,7 @@ from tradespace.show.common.style import (
     percent_axis,
     styled,
 )
+from tradespace.surface.columns import plain
 from tradespace.surface.hypervolume import LOGARITHMIC
 from tradespace.surface.objectives import measured, numbers
 
@@ -64,6 +65,7 @@ def plot_confidence(
     """
     if "verdict" not in judged:
         raise ValueError("judged: wanted the table that ts.frontier_confidence returns; it has no column 'verdict'")
+    judged = plain(judged, "judged")
     drawn = judged.assign(**{x: numbers(judged, x, "x"), y: numbers(judged, y, "y")})
     drawn = drawn[measured(judged)].dropna(subset=[x, y])
     if drawn.empty:

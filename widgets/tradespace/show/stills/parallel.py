@@ -21,6 +21,8 @@ from tradespace.show.common.style import (
     runtime_keys,
     styled,
 )
+from tradespace.surface.columns import plain
+from tradespace.surface.objectives import measured
 from tradespace.text import figures
 
 if TYPE_CHECKING:
@@ -68,7 +70,8 @@ def plot_parallel(frontier: pd.DataFrame, *, ax: "Axes | None" = None) -> "Figur
     >>> [label.get_text().splitlines()[0] for label in figure.axes[0].get_xticklabels()]
     ['latency', 'accuracy']
     """
-    rows = frontier[frontier["status"] == "ok"] if "status" in frontier else frontier
+    frontier = plain(frontier, "frontier")
+    rows = frontier[measured(frontier)] if "status" in frontier else frontier
     columns = [column for column in COLUMNS if column in rows and rows[column].notna().any()]
     if not columns:
         raise ValueError(f"frontier: wanted a measured row with one of {', '.join(COLUMNS)}; there is none")

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tradespace.show.common.style import LABELS, canvas_in, figure_of, interval, legend_below, log_axis, styled
+from tradespace.surface.columns import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,6 +46,7 @@ def plot_predicted(believed: pd.DataFrame, *, ax: "Axes | None" = None) -> "Figu
     missing = [column for column in NEEDED if column not in believed]
     if missing:
         raise ValueError(f"believed: wanted the table that ts.predicted returns; it lacks {', '.join(missing)}")
+    believed = plain(believed, "believed")
     known = believed.dropna(subset=["latency_p50_ms", "throughput_per_s"])
     if known.empty:
         raise ValueError("believed: wanted at least one row with a latency; there is none")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from tradespace.config import Config
+from tradespace.config import KNOBS, Config
 from tradespace.show.common.marks import mark
 from tradespace.show.common.style import (
     INK,
@@ -24,6 +24,9 @@ from tradespace.show.common.style import (
     styled,
 )
 from tradespace.show.common.view import Limits, View, view
+from tradespace.surface.columns import plain
+from tradespace.surface.objectives import measured
+from tradespace.surface.reading import check_columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,8 +74,9 @@ def plot_surface(
     >>> [axes.get_xlabel() for axes in figure.axes]
     ['latency of a batch, ms', 'latency of a batch, ms']
     """
-    surface = surface.reset_index(drop=True)
-    timed = surface[(surface["status"] == "ok") & surface[X].notna()]
+    check_columns(surface, (*KNOBS, "status", X, "throughput_per_s", "accuracy"))
+    surface = plain(surface).reset_index(drop=True)
+    timed = surface[measured(surface) & surface[X].notna()]
     if timed.empty:
         raise ValueError(
             "surface: wanted at least one measured row; every row has a status other than ok, or no latency"
