@@ -114,6 +114,7 @@ def save_surface(surface: pd.DataFrame, path: str | Path) -> None:
     ValueError
         If columns are missing or contain invalid values.
     """
+    check_columns(surface, COLUMNS)
     own = own_columns(surface)
     check_columns(surface, own)
     written = checked(surface, "surface").join(surface[own]) if own else checked(surface, "surface")

@@ -68,7 +68,7 @@ def frontier_confidence(
     measured(surface)
     check_possible(surface, [goal.column for goal in goals])
     rng = np.random.default_rng(seed)
-    drawn = _Draws(plain(surface), goals, list(measurements), rng)
+    drawn = _Draws(plain(surface).reset_index(drop=True), goals, list(measurements), rng)
     counts = np.zeros(len(surface))
     for _ in range(draws):
         counts += nondominated(drawn.once(), goals)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tradespace.errors import choose, positive
-from tradespace.surface.reading import check_values, floats
+from tradespace.surface.reading import check_columns, check_values, floats, measured_rows
 
 Column = Callable[[pd.DataFrame], pd.Series]
 
@@ -55,6 +55,7 @@ def with_products(surface: pd.DataFrame) -> pd.DataFrame:
     >>> with_products(pd.DataFrame(row))[["power", "latency_throughput_product"]].values.tolist()
     [[2000000.0, 8.0]]
     """
+    check_columns(surface, ())
     known = [name for name, (_, needed) in PRODUCTS.items() if set(needed) <= set(surface)]
     check_values(surface, {column for name in known for column in PRODUCTS[name][1]})
     return surface.assign(**{name: computed(surface, name) if name in known else np.nan for name in PRODUCTS})
@@ -100,6 +101,7 @@ def with_cost(
     price_per_hour, utilisation = positive("price_per_hour", price_per_hour), positive("utilisation", utilisation)
     if utilisation > 1:
         raise ValueError(f"utilisation: wanted a share of the time, at most 1; got {utilisation:g}")
+    check_columns(surface, ())
     for column in PRICED:
         choose("surface: column", column, surface.columns)
     read = _in_floats(surface, PRICED)
@@ -164,8 +166,9 @@ def with_safe_speed(
     [10.0, 9.51]
     """
     distance, braking = positive("sensing_range_m", sensing_range_m), positive("braking_m_s2", braking_m_s2)
+    check_columns(surface, ())
     choose("latency", latency, surface.columns)
-    values = floats(surface, latency, "latency")
+    values = _in_floats(surface, [latency])[latency].to_numpy()
     for i in np.flatnonzero((values < 0) | np.isinf(values))[:1]:
         raise ValueError(
             f"latency: wanted zero or more in {latency}, and finite; got {values[i]:g} in row {surface.index[i]}"
@@ -181,4 +184,8 @@ def _safe_speed(latency_ms: np.ndarray, distance: float, braking: float) -> np.n
 
 
 def _in_floats(surface: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
-    return pd.DataFrame({name: floats(surface, name) for name in columns}, index=surface.index)
+    """These columns, with NaN in rows that were not measured."""
+    read = pd.DataFrame({name: floats(surface, name) for name in columns}, index=surface.index)
+    if "status" in surface:
+        read.loc[~measured_rows(surface)] = np.nan
+    return read

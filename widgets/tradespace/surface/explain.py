@@ -48,26 +48,25 @@ class Explanation:
 def explain(choice: pd.DataFrame) -> Explanation:
     """Explain an answer of `solve`: which constraints bind, what relaxing them would gain, and the nearest miss.
 
-        Parameters
-        ----------
-        choice : DataFrame
-            As returned by `solve`, with or without a row.
+    Parameters
+    ----------
+    choice : DataFrame
+        As returned by `solve`, with or without a row.
 
-        Raises
-        ------
-        ValueError
-            If it did not come from `solve`, or lost its problem on the way (some pandas operations drop it).
+    Raises
+    ------
+    ValueError
+        If it did not come from `solve`, or lost its problem on the way (some pandas operations drop it).
 
-        Examples
-        --------
-        >>> from tradespace.surface.columns import plain
-    from tradespace.surface.objectives import at_most, maximize
-        >>> from tradespace.surface.solve import solve
-        >>> surface = pd.DataFrame({"ms": [1.0, 2.0, 2.1], "accuracy": [0.8, 0.85, 0.9], "status": "ok"})
-        >>> explain(solve(surface, maximize("accuracy"), subject_to=[at_most("ms", 2)]))
-        The best of 2 feasible rows: accuracy 0.85.
-        'ms at most 2' binds: with at most 2.2, accuracy would be 0.9.
-        Nearest miss: accuracy 0.9 with ms 2.1, 5 % beyond its limit.
+    Examples
+    --------
+    >>> from tradespace.surface.objectives import at_most, maximize
+    >>> from tradespace.surface.solve import solve
+    >>> surface = pd.DataFrame({"ms": [1.0, 2.0, 2.1], "accuracy": [0.8, 0.85, 0.9], "status": "ok"})
+    >>> explain(solve(surface, maximize("accuracy"), subject_to=[at_most("ms", 2)]))
+    The best of 2 feasible rows: accuracy 0.85.
+    'ms at most 2' binds: with at most 2.2, accuracy would be 0.9.
+    Nearest miss: accuracy 0.9 with ms 2.1, 5 % beyond its limit.
     """
     problem = choice.attrs.get(PROBLEM)
     if not isinstance(problem, Problem):

@@ -68,7 +68,7 @@ def plot_batch_curve(
     ['latency of a batch, ms', 'items per second']
     """
     check_columns(surface, (*KNOBS, "status", LATENCY, RATE, "latency_p50_lo_ms", "latency_p50_hi_ms"))
-    surface = plain(surface)
+    surface = plain(surface).reset_index(drop=True)
     config = config or first_config(surface)
     timed = curve_of(surface, config) if config else surface[:0]
     if config is None or timed.empty:
