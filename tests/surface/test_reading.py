@@ -209,9 +209,9 @@ def test_a_file_that_another_tool_wrote_is_read(written, text):
             "wanted the columns .* lacks accuracy_n",
         ),
         (RECORDED.assign(status="").to_csv(index=False), "row 0: status: wanted one of ok, .*; got ''"),
-        (CSV.rstrip().rsplit(",", 1)[0], "row 7 is shorter than the header"),
+        (CSV.rsplit(",", 1)[0], "wanted 29 cells in each row; got 28 in row 7"),
         ("", "wanted a surface as CSV"),
-        (CSV + "a,b" * 99, "wanted a surface as CSV"),
+        (CSV + "a,b" * 99, "wanted 29 cells in each row; got 100 in row 8"),
     ],
 )
 def test_a_file_that_cannot_be_read_right_is_refused_by_its_name(written, text, message):

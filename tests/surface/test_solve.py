@@ -13,7 +13,8 @@ from tradespace.surface.objectives import at_least, at_most, maximize, minimize
 from tradespace.surface.solve import PROBLEM, solve
 
 VALUES = st.sampled_from([0.0, 1.0, 2.0, math.inf, -math.inf, math.nan])
-SURFACES = st.lists(st.tuples(VALUES, VALUES, st.sampled_from(["ok", "ok", "failed"])), max_size=8).map(
+SHARES = st.sampled_from([0.0, 0.5, 1.0, math.nan])
+SURFACES = st.lists(st.tuples(VALUES, SHARES, st.sampled_from(["ok", "ok", "failed"])), max_size=8).map(
     lambda rows: pd.DataFrame(rows, columns=["ms", "accuracy", "status"]).astype({"ms": float, "accuracy": float})
 )
 

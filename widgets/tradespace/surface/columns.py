@@ -153,24 +153,25 @@ def own_columns(frame: pd.DataFrame) -> list[str]:
 
 def _cells(path: str | Path) -> pd.DataFrame:
     """A file as text, under its header: a model may be named "NA", and pandas must not guess a number there."""
-    form: dict[str, Any] = {"header": None, "dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
     try:
-        headers = {one: _names(pd.read_csv(path, sep=one, nrows=1, **form).iloc[0]) for one in SEPARATORS}
-        separator = max(SEPARATORS, key=lambda one: len(set(headers[one]) & set(COLUMNS)))
-        cells = pd.read_csv(path, sep=separator, skip_blank_lines=True, **form)
-    except (ValueError, IndexError) as error:
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline()
+            separator = max(SEPARATORS, key=lambda one: len({*_names(first.split(one))} & {*COLUMNS}))
+            file.seek(0)
+            header, *cells = [line for line in csv.reader(file, delimiter=separator, strict=True) if line]
+    except (ValueError, csv.Error) as error:
         raise ValueError(f"{path}: wanted a surface as CSV, in UTF-8; got something else: {error}") from error
-    cells = cells[1:].reset_index(drop=True).set_axis(headers[separator], axis="columns")
-    short = cells.isna().any(axis="columns")
-    if short.any():
-        raise ValueError(f"{path}: wanted a cell for every column; row {short.idxmax()} is shorter than the header")
-    named: pd.DataFrame = cells.loc[:, [bool(name) and not name.startswith("Unnamed: ") for name in cells.columns]]
+    for row, line in enumerate(cells):
+        if len(line) != len(header):
+            raise ValueError(f"{path}: wanted {len(header)} cells in each row; got {len(line)} in row {row}")
+    text = pd.DataFrame(cells, columns=_names(header), dtype="str")
+    named: pd.DataFrame = text.loc[:, [bool(name) and not name.startswith("Unnamed: ") for name in text.columns]]
     return named
 
 
-def _names(header: pd.Series) -> list[str]:
+def _names(header: list[str]) -> list[str]:
     """The names in a header, without blanks around them; those of a surface in small letters."""
-    names = [str(name).strip() for name in header]
+    names = [name.strip(' "\r\n') for name in header]
     return [name.lower() if name.lower() in COLUMNS else name for name in names]
 
 

@@ -160,6 +160,13 @@ class Store:
             connection.close()
 
     def _move_aside(self, error: Exception) -> None:
+        # Only now: to close a file that SQLite has open elsewhere in this process would free its locks.
+        with self.path.open("rb") as file:
+            begins = file.read(len(BEGINS))
+        if begins not in (BEGINS, bytes(len(BEGINS))):
+            raise ValueError(
+                f"store: wanted a file that a sweep wrote, or a new one; got {str(self.path)!r}, of another kind"
+            ) from error
         aside = self.path.with_name(f"{self.path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
         self.path.rename(aside)
         for journal in ("-wal", "-shm"):
@@ -178,13 +185,6 @@ def _file(path: str | Path) -> Path:
         if file.is_dir():
             raise ValueError(f"store: wanted a file; got the folder {str(path)!r}. Did you mean {str(file / NAME)!r}?")
         file.parent.mkdir(parents=True, exist_ok=True)
-        if file.exists():
-            with file.open("rb") as opened:
-                begins = opened.read(len(BEGINS))
-            if begins not in (b"", BEGINS, bytes(len(BEGINS))):
-                raise ValueError(
-                    f"store: wanted a file that a sweep wrote, or a new one; got {str(path)!r}, of another kind"
-                )
     except (OSError, RuntimeError) as error:
         raise ValueError(f"store: wanted a file that can be written; got {str(path)!r}: {error}") from error
     return file
