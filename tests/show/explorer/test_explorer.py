@@ -751,9 +751,9 @@ def test_a_bad_state_is_refused_at_once(task, surface, fake):
         ({"task": ["toy"] * 12 + ["glosses"]}, r"^surface: wanted rows of one task; got \['glosses', 'toy'\]$"),
         ({"machine": [ELSEWHERE] * 12 + ["b"]}, r"^surface: wanted rows of one machine; got"),
         ({"precision": "int9"}, r"^surface: precision: wanted one of .*Did you mean 'int8'"),
-        ({"status": "fine"}, r"^surface: status: wanted one of"),
-        ({"batch_size": "many"}, r"^surface: a column of numbers holds something else"),
-        ({"threads": math.nan}, r"^surface: a column of numbers holds something else"),
+        ({"status": "fine"}, r"^surface: status in row 0: wanted one of"),
+        ({"batch_size": "many"}, r"^surface: wanted numbers in batch_size; got 'many', which is text, in row 0"),
+        ({"threads": math.nan}, r"^surface: wanted whole numbers from 0 in threads; got nan in row 0"),
     ],
 )
 def test_a_surface_that_is_none_of_this_task_is_refused(task, surface, fake, change, message):

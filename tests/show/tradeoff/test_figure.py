@@ -17,8 +17,9 @@ UNTIMED = dict.fromkeys(["latency_p50_ms", "latency_p50_lo_ms", "latency_p50_hi_
 def many(surface):
     """The twelve measured rows in four runtimes and with three numbers of threads, each a little slower."""
     measured = surface[surface["status"] == "ok"]
+    latencies = measured.filter(like="latency_")
     copies = [
-        measured.assign(runtime=runtime, threads=threads, latency_p50_ms=measured["latency_p50_ms"] * (1 + 0.1 * i))
+        measured.assign(runtime=runtime, threads=threads, **latencies * (1 + 0.1 * i))
         for i, (runtime, threads) in enumerate((runtime, threads) for runtime in RUNTIMES for threads in (1, 2, 3))
     ]
     return pd.concat([*copies, surface[surface["status"] != "ok"]], ignore_index=True)
