@@ -176,7 +176,7 @@ def _names(header: list[str]) -> list[str]:
 
 
 def _whole(values: np.ndarray) -> np.ndarray:
-    whole: np.ndarray = (values >= 0) & (values <= MOST) & (values % 1 == 0)
+    whole: np.ndarray = (values >= 0) & (values <= MOST) & (values == np.floor(values))
     return whole
 
 
