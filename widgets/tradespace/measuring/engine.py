@@ -283,9 +283,17 @@ def measure_rounds(
     scores, slices = {} if scores is None else scores, slices or {}
     where = machine_of(executor) if where is None else where
     test_items = len(task.test[1]) if task.test else 0
-    same = {"data": task.data_fingerprint(), "scored_by": digest(task.correct), "machine": where}
+    data, score = task.data_fingerprint(), digest(task.correct)
     begun = (
-        Measurement(task.name, config, slices.get(config, ()), max_width=schedule.max_width, **same)
+        Measurement(
+            task.name,
+            config,
+            slices.get(config, ()),
+            max_width=schedule.max_width,
+            data=data,
+            scored_by=score,
+            machine=where,
+        )
         for config in configs
     )
     waiting = [_Point(engine, one, scores, schedule, test_items) for one in begun]

@@ -114,6 +114,7 @@ def learn(key: str, pickled_task: bytes) -> None:
     _tasks[key] = pickle.loads(pickled_task)
     for old in list(_tasks)[:-TASKS_KEPT]:
         del _tasks[old]
+        kept: Any
         for kept in (_sources, _prepared, _running, _scoring, _scored, _truth_errors, _expected):
             for name in [name for name in kept if name[0] == old]:
                 del kept[name]

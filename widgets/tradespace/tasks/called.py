@@ -108,7 +108,8 @@ def chosen(outputs: Any, output: Output) -> Tensor:
         found = outputs[output] if output in _keys(outputs) else None
     if not isinstance(found, Tensor | fx.Proxy):
         raise ValueError(f"output: wanted one of the model's tensors, {listed(outputs)}; got {output!r}")
-    return found
+    tensor: Tensor = found  # type: ignore[assignment]  # or what torch.fx traces in its place
+    return tensor
 
 
 def traits_of(module: nn.Module) -> Traits:

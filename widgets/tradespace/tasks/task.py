@@ -16,6 +16,7 @@ from tradespace.tasks.inputs import Inputs, items_in, mapped, named, take, tenso
 from tradespace.tasks.parcel import pack, unpack
 from tradespace.tasks.trial import tried
 
+
 @dataclass(frozen=True)
 class Data:
     """The items of a task. Inputs are a tensor, or tensors in tuples, lists and dicts, as the models take them.
