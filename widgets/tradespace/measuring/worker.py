@@ -29,7 +29,7 @@ from tradespace.measuring.energy import energy_j_per_item, find_counter
 from tradespace.measuring.loop import LONG_CALL_S, WARM_UP_CAP_S, time_slice, warm_up
 from tradespace.measuring.measurement import Facts, Failure, Slice
 from tradespace.prepare import Layer, Prepared, Session, Source, prepare, unsupported
-from tradespace.prepare.quiet import quiet
+from tradespace.prepare.quiet import Log, quiet
 from tradespace.prepare.refusal import out_of_memory, said
 from tradespace.prepare.session import Call
 from tradespace.prepare.types import inputs_in_fp32
@@ -166,6 +166,7 @@ def _with_log(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def listening(*args: Any) -> Any:
+        log = Log()
         try:
             with quiet() as log:
                 return function(*args)

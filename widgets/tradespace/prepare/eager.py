@@ -25,7 +25,9 @@ from tradespace.prepare.refusal import refusing
 from tradespace.prepare.runtime import Runtime
 from tradespace.prepare.session import UNCALIBRATED, Call, Converted, Layer, Session, noted
 from tradespace.prepare.source import Source
-from tradespace.prepare.types import FLOATS, converted
+from tradespace.prepare.types import FLOATS
+from tradespace.prepare.types import converted as in_type
+from tradespace.tasks.called import Called
 
 PRECISIONS = (*FLOATS, "int8", "int8-dynamic", *WEIGHTS, "fp8", "int4")
 # The other CPU engines of torch 2.13 warn hundreds of times and have twice oneDNN's error.
@@ -133,7 +135,7 @@ def in_float(
 
     If there is nothing to convert at each call, the result is `module` itself.
     """
-    module = converted(module, dtype).to(device)
+    module = in_type(module, dtype).to(device)
     if dtype == torch.float32 and layout == torch.contiguous_format:
         return module
     return InFloat(module.to(memory_format=layout), dtype, layout)  # type: ignore[call-overload]  # not in its stub
@@ -166,8 +168,9 @@ def _dynamic_int8(source: Source) -> nn.Module:
     refused = "PyTorch's dynamic int8 cannot convert this model"
     # torch.ao.quantization is deprecated in favour of torchao, whose CPU kernels do not load with this torch.
     with refusing(refused, model), warnings.catch_warnings(action="ignore"):
-        # Wrapped, since a model that is itself such a layer would not be converted.
-        converted: nn.Module = torch.ao.quantization.quantize_dynamic(nn.Sequential(model), layers, torch.qint8)
+        # A model that is itself such a layer would not be converted.
+        wrapped = model if isinstance(model, Called) else nn.Sequential(model)
+        converted: nn.Module = torch.ao.quantization.quantize_dynamic(wrapped, layers, torch.qint8)
     for layer in converted.modules():
         if isinstance(layer, nn.TransformerEncoderLayer):
             layer.activation_relu_or_gelu = 0  # its fused kernel reads the weights of linear layers that are now int8

@@ -96,4 +96,6 @@ def _release(file: IO[str]) -> None:
     """Give handlers created in the meantime the stream they would have had otherwise."""
     for handler in _handlers():
         if handler.stream is file:
+            # transformers binds that of the stream it finds, here the file.
+            vars(handler).pop("flush", None)
             handler.setStream(sys.stderr)
