@@ -17,6 +17,7 @@ import int8_truth
 import interval_coverage
 import live_search
 import overhead
+import own_models
 import resume
 import robustness
 import search
@@ -39,6 +40,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "resume": resume.run,
     "accuracy": accuracy_table.run,
     "int8_truth": int8_truth.run,
+    "own_models": own_models.run,
     "search": search.run,
     "live_search": live_search.run,
     "drag": drag.run,

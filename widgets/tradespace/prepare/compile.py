@@ -58,7 +58,7 @@ def _compiled(module: nn.Module, batch: tuple[Tensor, ...], dynamic: bool, devic
     mode = "reduce-overhead" if device == "cuda" and not dynamic else None
     call = torch.compile(_of_its_own(module), dynamic=dynamic, mode=mode, fullgraph=True)
     # Nothing is cached, so `prepare_s` is the cost of compiling; one thread compiles in this process only.
-    with refusing("torch.compile failed"), inductor.patch(force_disable_caches=True, compile_threads=1):
+    with refusing("torch.compile failed", log=True), inductor.patch(force_disable_caches=True, compile_threads=1):
         for _ in range(FIRST_CALLS):
             call(*(tensor.clone() for tensor in batch))
     # The next call overwrites the output memory of a CUDA graph.

@@ -43,7 +43,7 @@ def to_onnx(module: nn.Module, batch: tuple[Tensor, ...], dynamic: tuple[tuple[i
     if projected:
         raise Unsupported(f"ONNX has no LSTM with projections (proj_size), as in layer {projected[0]!r}{ELSEWHERE}")
     shapes = tuple(dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in dynamic)
-    with refusing(f"this model cannot be exported to ONNX for any batch size{ELSEWHERE}"):
+    with refusing(f"this model cannot be exported to ONNX for any batch size{ELSEWHERE}", log=True):
         program = torch.onnx.export(
             module,
             batch,
@@ -60,7 +60,7 @@ def to_onnx(module: nn.Module, batch: tuple[Tensor, ...], dynamic: tuple[tuple[i
 
 def _for_arguments(module: nn.Module, shapes: tuple[Any, ...]) -> tuple[Any, ...]:
     """Arrange the shapes as the arguments of `module.forward` are: `Called` takes all but the first as `*others`."""
-    return (shapes[0], shapes[1:]) if isinstance(module, Called) else shapes
+    return (shapes[0], shapes[1:]) if isinstance(module, Called) and len(shapes) > 1 else shapes
 
 
 def to_static_int8(model: bytes, calibration: tuple[tuple[Tensor, ...], ...], reduce_range: bool = False) -> bytes:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 LINES_KEPT = 3
+LOGGED_WARNING = re.compile(r"W\d{4} ")
 COLOURS = re.compile(r"\x1b\[[\d;]*m")
 
 
@@ -21,8 +22,9 @@ class Log:
     text = ""
 
     def tail(self) -> str:
-        """Join its last lines into one."""
-        return " | ".join(COLOURS.sub("", self.text).strip().splitlines()[-LINES_KEPT:])
+        """Join its last lines into one, without the warnings that torch logs about itself."""
+        lines = [line for line in COLOURS.sub("", self.text).strip().splitlines() if not LOGGED_WARNING.match(line)]
+        return " | ".join(lines[-LINES_KEPT:])
 
 
 @contextlib.contextmanager

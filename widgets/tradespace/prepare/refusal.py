@@ -10,7 +10,9 @@ from torch.utils.hooks import RemovableHandle
 from tradespace.errors import Unsupported
 from tradespace.prepare.quiet import Log, quiet
 
-LINES_KEPT = 2
+LINES_KEPT = 3
+# How lines of OpenVINO begin that say where in its source an error was raised.
+PLACES = ("Exception from src/", "Check 'false' failed at src/")
 OUT_OF_MEMORY = (
     "out of memory", "allocate memory", "not enough memory", "bad_alloc", "bad allocation", "unable to allocate",
     "failed to allocate",
@@ -29,11 +31,11 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 @contextmanager
-def refusing(what: str, module: nn.Module | None = None) -> Iterator[None]:
+def refusing(what: str, module: nn.Module | None = None, *, log: bool = False) -> Iterator[None]:
     """Turn an error in this block into `Unsupported`: `what`, the layer of `module` that was running, the error.
 
-    Without a `module`, what is printed in the block is captured, and its last lines are part of the reason. A lack of
-    memory stays an error: it is no property of the model.
+    Without a `module`, nothing is printed; with `log`, the last lines of it are part of the reason. A lack of memory
+    stays an error: it is no property of the model.
 
     Examples
     --------
@@ -46,9 +48,9 @@ def refusing(what: str, module: nn.Module | None = None) -> Iterator[None]:
     """
     running: list[str] = []
     hooks = [] if module is None else list(_followed(module, running))
-    log = Log()
+    printed = Log()
     try:
-        with quiet() if module is None else nullcontext(log) as log:
+        with quiet() if module is None else nullcontext(printed) as printed:
             yield
     except Unsupported:
         raise
@@ -56,16 +58,17 @@ def refusing(what: str, module: nn.Module | None = None) -> Iterator[None]:
         if out_of_memory(error):
             raise
         layer = f", in its layer {running[-1]}" if running else ""
-        raise Unsupported(f"{what}{layer}: {said(error)} {log.tail()}".strip()) from error
+        raise Unsupported(f"{what}{layer}: {said(error)} {printed.tail() if log else ''}".strip()) from error
     finally:
         for hook in hooks:
             hook.remove()
 
 
 def said(error: BaseException) -> str:
-    """The first lines of an error's words, or of those of its cause if it has any."""
+    """The first lines of an error's words, or of those of its cause if it has any, that say what is wrong."""
     words = next((str(one).strip() for one in (error.__cause__, error) if one and str(one).strip()), repr(error))
-    return " ".join(words.splitlines()[:LINES_KEPT])
+    lines = [line.strip() for line in words.splitlines() if line.strip() and not line.startswith(PLACES)]
+    return " ".join(lines[:LINES_KEPT])
 
 
 def _followed(module: nn.Module, running: list[str]) -> Iterator[RemovableHandle]:

@@ -40,7 +40,7 @@ def tried(
     some = inputs if real else _varied(example, axis)
     some = take(some, torch.arange(min(TRIED_ITEMS, items_in(some, axis))), axis)
     alone = [_fed(trim(take(some, torch.tensor([i]), axis))) for i in range(items_in(some, axis))]
-    caller = _running(name, Called(module, example, output), alone[0])
+    caller = _running(name, Called(module, example, output).eval(), alone[0])
     together = _fed(trim(some))
     singles = [_run(caller, given) for given in alone]
     if not same(singles[0], _run(caller, alone[0])):
