@@ -54,7 +54,8 @@ ROW = {
     **dict.fromkeys(NUMBERS, 0.5),
     **dict.fromkeys(WHOLE, 1),
     **{"task": "fashion", "model": "resnet8", "pruning": "none", "precision": "fp32", "runtime": "eager"},
-    **{"device": "cpu", "flags": "", "status": "ok", "reason": "", "machine": "this one", "measured_at": "2026-01-01"},
+    **{"device": "cpu", "score": "accuracy", "flags": "", "status": "ok", "reason": "", "machine": "this one"},
+    "measured_at": "2026-01-01",
 }
 
 

@@ -83,7 +83,7 @@ def outputs(task: Task, call: Call, quick: bool, items: int | None = None) -> Te
 
 def score(task: Task, found: Tensor) -> float:
     """Share of the items that are right, in percent."""
-    return 100 * task.correct(found, task.test[1][: len(found)]).double().mean().item()
+    return 100 * float(task.score(found, task.test[1][: len(found)]).mean())
 
 
 def _cells(plain: dict[str, object], capped: dict[str, object]) -> tuple[object, ...]:

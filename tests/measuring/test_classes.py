@@ -35,12 +35,12 @@ def result(*wrong: tuple[int, int], items: int = 400) -> Measurement:
     correct = np.ones(items, bool)
     for label, number in wrong:
         correct[items_of(label)[:number]] = False
-    return Measurement("t", Config("m", threads=1), correct=correct)
+    return Measurement("t", Config("m", threads=1), scores=correct)
 
 
 def test_one_row_a_class_with_its_accuracy_and_interval():
     table = accuracy_by_class(task(), result((1, 20), (3, 5)))
-    assert table.columns.tolist() == ["label", "items", "accuracy", "accuracy_lo", "accuracy_hi"]
+    assert table.columns.tolist() == ["label", "items", "accuracy", "accuracy_lo", "accuracy_hi", "score"]
     assert table["label"].tolist() == ["0", "1", "2", "3"]
     assert table["items"].tolist() == [100] * 4
     assert table["accuracy"].tolist() == [1.0, 0.8, 1.0, 0.95]
@@ -63,7 +63,7 @@ def test_the_class_that_lost_most_comes_first():
 def test_what_was_gained_is_set_against_what_was_lost():
     # Class 0 loses its first 10 items, class 1 its first 20 while it gains 20 others.
     before, after = result(), result((0, 10), (1, 20))
-    before.correct[items_of(1)[50:70]] = False
+    before.scores[items_of(1)[50:70]] = False
     table = accuracy_by_class(task(), after, before).set_index("label")
     assert table.index[0] == "0"
     assert table.loc["1", ["lost", "gained"]].tolist() == [20, 20]
@@ -72,7 +72,7 @@ def test_what_was_gained_is_set_against_what_was_lost():
 
 def test_the_p_value_is_the_exact_test_of_that_class_alone():
     before, after = result(), result((2, 12))
-    before.correct[items_of(2)[90:93]] = False
+    before.scores[items_of(2)[90:93]] = False
     table = accuracy_by_class(task(), after, before).set_index("label")
     assert table.loc["2", "p_value"] == pytest.approx(binomtest(3, 15).pvalue)
     assert table.loc["0", "p_value"] == 1.0
@@ -87,7 +87,7 @@ def test_nothing_lost_is_no_evidence():
 def test_classes_may_be_of_different_sizes_and_leave_numbers_out():
     labels = torch.tensor([7, 7, 7, 2, 9, 9])
     right = np.array([1, 0, 1, 1, 0, 0], bool)[scoring_order(6)]
-    one = Measurement("t", Config("m", threads=1), correct=right)
+    one = Measurement("t", Config("m", threads=1), scores=right)
     table = accuracy_by_class(task(labels), one)
     assert table["label"].tolist() == ["2", "7", "9"]
     assert table["items"].tolist() == [1, 3, 2]
@@ -96,7 +96,7 @@ def test_classes_may_be_of_different_sizes_and_leave_numbers_out():
 
 def test_the_items_that_were_scored_are_counted_with_a_baseline_those_of_both():
     labels = LABELS.numpy()[scoring_order(len(LABELS))]
-    part = replace(result((1, 5)), correct=result((1, 5)).correct[:120])
+    part = replace(result((1, 5)), scores=result((1, 5)).scores[:120])
     assert accuracy_by_class(task(), part)["items"].tolist() == np.bincount(labels[:120]).tolist()
     table = accuracy_by_class(task(), part, result()).set_index("label")
     assert table["items"].sum() == 120
@@ -106,7 +106,7 @@ def test_the_items_that_were_scored_are_counted_with_a_baseline_those_of_both():
 @pytest.mark.parametrize("argument", ["measurement", "baseline"])
 @pytest.mark.parametrize(
     "bad",
-    [Measurement("t", Config("m", threads=1), correct=np.ones(401, bool)), Measurement("t", Config("m", threads=1))],
+    [Measurement("t", Config("m", threads=1), scores=np.ones(401, bool)), Measurement("t", Config("m", threads=1))],
     ids=["too many", "none"],
 )
 def test_a_result_that_is_not_of_this_test_set_is_named(argument, bad):

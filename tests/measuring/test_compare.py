@@ -22,7 +22,7 @@ def measured(slice_medians_ms, task="t"):
 
 
 def scored(correct, task="t"):
-    return Measurement(task, Config("m", threads=1), measured([1.0] * 8).slices, correct=np.array(correct, dtype=bool))
+    return Measurement(task, Config("m", threads=1), measured([1.0] * 8).slices, scores=np.array(correct, dtype=bool))
 
 
 def jittered(middle, n=12, spread=0.005, seed=0):

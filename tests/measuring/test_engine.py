@@ -15,7 +15,7 @@ import tradespace as ts
 from tradespace.measuring import worker
 from tradespace.measuring.engine import PROCESS, Engine, measure_rounds
 from tradespace.measuring.machine import machine
-from tradespace.measuring.measurement import Score
+from tradespace.measuring.measurement import Scored
 from tradespace.measuring.schedule import Schedule
 from tradespace.prepare.fold import fold
 from tradespace.prepare.weights import round_weights
@@ -184,18 +184,18 @@ def test_fewer_bits_are_scored_as_the_rounded_model_is(tiny, inline):
     round_weights(fold(module), "w2")
     with torch.inference_mode():
         right = module(tiny.test[0]).argmax(1) == tiny.test[1]
-    np.testing.assert_array_equal(m.correct, right.numpy()[scoring_order(30)])
+    np.testing.assert_array_equal(m.scores, right.numpy()[scoring_order(30)])
 
 
 def test_an_accuracy_that_is_known_is_not_measured_again_and_a_new_one_is_noted(tiny, inline):
     narrow, wide = (ts.Config(name, threads=1, batch_size=2) for name in ("narrow", "wide"))
     known = np.arange(30) % 3 == 0
-    scores = {narrow.variant: Score(known, whole=True)}
+    scores = {narrow.variant: Scored(known, whole=True)}
     rounds = measure_rounds(tiny, [narrow, wide], Schedule(0.9, 0.02), executor=inline, scores=scores)
     finished = {m.config: m for m, is_finished in rounds if is_finished}
     assert finished[narrow].accuracy == pytest.approx(1 / 3)
     assert {config for name, _, config, *_ in inline.requests if name == "score_slice"} == {wide}
-    np.testing.assert_array_equal(scores[wide.variant].correct, finished[wide].correct)
+    np.testing.assert_array_equal(scores[wide.variant].scores, finished[wide].scores)
 
 
 def test_every_config_is_let_go_of_when_it_is_finished_whatever_came_of_it(tiny, inline):

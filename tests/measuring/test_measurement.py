@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tradespace.config import Config
-from tradespace.measuring.measurement import Facts, Failure, Measurement, Score, Slice
+from tradespace.measuring.measurement import Facts, Failure, Measurement, Scored, Slice
 
 MS = 1_000_000
 
@@ -60,7 +60,7 @@ def test_a_clean_measurement_raises_no_flag_and_says_it_is_to_be_trusted():
 
 
 def test_accuracy_comes_with_its_interval_and_is_unknown_without_a_test_set():
-    m = measured([2.0] * 8, correct=np.array([True] * 90 + [False] * 10))
+    m = measured([2.0] * 8, scores=np.array([True] * 90 + [False] * 10))
     assert m.accuracy == 0.9
     assert m.accuracy_lo < 0.9 < m.accuracy_hi
     assert m.accuracy_n == 100
@@ -176,8 +176,8 @@ def test_percentiles_have_intervals_from_their_floor_on():
 
 
 def test_measurements_slices_and_scores_compare_and_hash():
-    one, other = (replace(measured([1.0] * 6), correct=np.array([True, False])) for _ in range(2))
-    for a, b in [(one, other), (one.slices[0], other.slices[0]), (Score(one.correct), Score(other.correct))]:
+    one, other = (replace(measured([1.0] * 6), scores=np.array([True, False])) for _ in range(2))
+    for a, b in [(one, other), (one.slices[0], other.slices[0]), (Scored(one.scores), Scored(other.scores))]:
         assert a == a
         assert a != b
         assert {a: 1, b: 2}[a] == 1

@@ -62,14 +62,14 @@ def played(task, replay, *configs, **options):
 
 def test_a_file_gives_back_what_was_written(tmp_path):
     whole = taken(2.0, energy_j_per_item=0.25)
-    failed = taken(1.0, 0, replace(ONE, batch_size=4), failure=Failure("crashed", "of SIGKILL"), correct=None)
+    failed = taken(1.0, 0, replace(ONE, batch_size=4), failure=Failure("crashed", "of SIGKILL"), scores=None)
     write_measurements(tmp_path / "some.zip", [whole, failed])
     back = [read_measurement(tmp_path / "some.zip", i, one) for i, one in enumerate(read_labels(tmp_path / "some.zip"))]
     assert [str(one) for one in back] == [str(whole), str(failed)]
     np.testing.assert_array_equal(back[0].samples_ns, whole.samples_ns)
-    np.testing.assert_array_equal(back[0].correct, RIGHT)
+    np.testing.assert_array_equal(back[0].scores, RIGHT)
     assert (back[0].energy_j_per_item, back[0].facts, back[0].slices[3].mhz) == (0.25, whole.facts, 9.0)
-    assert (back[1].failure, back[1].correct) == (failed.failure, None)
+    assert (back[1].failure, back[1].scores) == (failed.failure, None)
 
 
 def test_a_file_keeps_the_fingerprints_of_data_and_score_and_older_files_have_none(tmp_path):
@@ -116,7 +116,7 @@ def test_a_failure_is_played_back_and_an_accuracy_without_times(tiny, play):
     failed, untimed = (replace(ONE, precision=precision) for precision in ("bf16", "w4"))
     refused = Failure("unsupported", "no times of w4")
     replay = play(
-        taken(1.0, 0, failed, failure=Failure("out_of_memory", "too large"), correct=None),
+        taken(1.0, 0, failed, failure=Failure("out_of_memory", "too large"), scores=None),
         taken(1.0, 0, untimed, failure=refused),
     )
     found = {one.config: one for one in played(tiny, replay, failed, untimed)}

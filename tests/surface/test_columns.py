@@ -30,7 +30,7 @@ def test_the_columns_are_the_fixed_ones_in_their_order():
         *("task", "model", "pruning", "precision", "runtime", "device", "threads", "batch_size"),
         *("latency_p50_ms", "latency_p50_lo_ms", "latency_p50_hi_ms", "latency_p90_ms", "latency_p99_ms"),
         *("throughput_per_s", "accuracy", "accuracy_lo", "accuracy_hi", "accuracy_n"),
-        *("model_mb", "memory_mb", "energy_j_per_item", "prepare_s", "samples", "noise", "flags"),
+        *("model_mb", "memory_mb", "energy_j_per_item", "prepare_s", "samples", "noise", "score", "flags"),
         *("status", "reason", "machine", "measured_at"),
     )
     assert expected == COLUMNS

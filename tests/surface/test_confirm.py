@@ -6,7 +6,7 @@ import pytest
 import tradespace.measuring.engine as engine
 import tradespace.surface.sweep as sweeping
 from tradespace.config import Config, grid
-from tradespace.measuring.measurement import Failure, Measurement, Score, Slice
+from tradespace.measuring.measurement import Failure, Measurement, Scored, Slice
 from tradespace.measuring.schedule import Schedule
 from tradespace.surface.columns import configs_of
 from tradespace.surface.confirm import MOST_TRIES
@@ -32,7 +32,7 @@ class Second:
         for config in configs:
             self.asked.append(config.batch_size)
             self.tasks.append(task)
-            given.get("scores", {})[config.variant] = Score(whole=True)
+            given.get("scores", {})[config.variant] = Scored(whole=True)
             yield self.measurement(task, config), True
 
     def measurement(self, task, config):

@@ -64,12 +64,12 @@ def test_cut_short_anywhere_it_goes_on_and_takes_no_slice_twice(
 def test_test_items_are_not_scored_twice_either(tiny, configs, process, kernel, tmp_path):
     fake, store = process(item_s=lambda config: 0.01, items=1_000), tmp_path / "x.sqlite"
     interrupted_at(fake, 25, tiny, configs, store=store, score_s=8.0)
-    before = sum(len(one.correct) for one in scores_of(store))
+    before = sum(len(one.scores) for one in scores_of(store))
     assert 0 < before < 1_500
     kernel()
     start_s = fake.now_s
     surface = sweep(tiny, configs, executor=fake, store=store, **LIMITS | {"score_s": 8.0})
-    both = sum(len(one.correct) for one in scores_of(store))
+    both = sum(len(one.scores) for one in scores_of(store))
     assert set(surface["accuracy_n"]) <= set(range(790, 840))
     assert fake.now_s - start_s > (both - before) * 0.01
     assert fake.now_s - start_s < (both - before) * 0.01 + CONFIGS * 1.5

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from torch import nn, zeros
 from tradespace.config import Config
-from tradespace.measuring.measurement import Failure, Measurement, Score, Slice
+from tradespace.measuring.measurement import Failure, Measurement, Scored, Slice
 from tradespace.surface.columns import COLUMNS, configs_of, load_surface, save_surface
 from tradespace.surface.hypervolume import hypervolume
 from tradespace.surface.search import OBJECTIVES, Search, predicted
@@ -320,7 +320,7 @@ def told(monkeypatch, planted):
                 if len(self.asked) >= self.interrupt:
                     raise KeyboardInterrupt
                 self.asked.append(config)
-                given["scores"][config.variant] = Score(whole=True)
+                given["scores"][config.variant] = Scored(whole=True)
                 yield self.measurement(task, config), True
 
         def measurement(self, task, config):

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import torch
 from tradespace.config import Config, grid
-from tradespace.measuring.measurement import Facts, Failure, Measurement, Score, Slice
+from tradespace.measuring.measurement import Facts, Failure, Measurement, Scored, Slice
 from tradespace.measuring.schedule import Schedule
 from tradespace.surface import sweep as sweep_module
 from tradespace.surface.columns import row
@@ -57,7 +57,7 @@ def test_a_measurement_comes_back_with_its_raw_samples(store):
     store.save("key", {"machine": "this one"}, m, 3.0)
     (back,) = store.measurements()
     np.testing.assert_array_equal(back.samples_ns, m.samples_ns)
-    np.testing.assert_array_equal(back.correct, m.correct)
+    np.testing.assert_array_equal(back.scores, m.scores)
     assert row(back).keys() == row(m).keys()
     assert str(row(back)) == str(row(m))
     assert (back.slices[3].mhz, back.facts) == (2600.0, m.facts)
@@ -196,14 +196,14 @@ def test_another_version_of_the_runtime_is_measured_and_scored_anew(tmp_path, re
 
 
 def test_a_score_comes_back_item_by_item(store):
-    score = Score(np.array([True, False, False, True, True]), spent_s=1.5)
+    score = Scored(np.array([True, False, False, True, True]), spent_s=1.5)
     store.save_score("key", {"model": "m"}, score)
     back = Store(store.path).find_score("key")
-    assert (back.correct.dtype, back.spent_s, back.whole) == (bool, 1.5, False)
-    np.testing.assert_array_equal(back.correct, score.correct)
+    assert (back.scores.dtype, back.spent_s, back.whole) == (bool, 1.5, False)
+    np.testing.assert_array_equal(back.scores, score.scores)
     assert store.find_score("another") is None
-    store.save_score("key", {}, Score(~score.correct, whole=True))
-    np.testing.assert_array_equal(store.find_score("key").correct, ~score.correct)
+    store.save_score("key", {}, Scored(~score.scores, whole=True))
+    np.testing.assert_array_equal(store.find_score("key").scores, ~score.scores)
 
 
 def test_slices_come_back_in_their_order_as_they_were(store):
@@ -247,8 +247,8 @@ def test_a_file_of_an_older_format_opens_with_all_its_points(tmp_path, store):
     assert [m.latency_p50_ms for m in older.measurements()] == [2.0]
     assert older.find("key", Schedule(0.9, 3.0))
     assert older.find_score("key") is None
-    older.save_score("key", {}, Score(np.array([True])))
-    assert older.find_score("key").correct.tolist() == [True]
+    older.save_score("key", {}, Scored(np.array([True])))
+    assert older.find_score("key").scores.tolist() == [True]
     assert older.find_slices("another") == ()
 
 

@@ -41,7 +41,7 @@ from .surface.search import predicted
 from .surface.solve import solve
 from .surface.store import Store
 from .surface.sweep import sweep
-from .tasks import Task, list_tasks, load_task
+from .tasks import Score, Task, list_tasks, load_task, scores
 
 __version__: str
 
@@ -58,6 +58,7 @@ __all__ = [
     "Predict",
     "PruningLens",
     "QuantizationLens",
+    "Score",
     "Store",
     "Task",
     "Verdict",
@@ -100,6 +101,7 @@ __all__ = [
     "report",
     "safe_speed_m_s",
     "save_surface",
+    "scores",
     "solve",
     "sweep",
     "waiting",

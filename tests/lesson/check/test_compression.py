@@ -29,7 +29,7 @@ def pruned():
 def scored(wrong_ones):
     correct = np.ones(ITEMS, bool)
     correct[list(wrong_ones)] = False
-    return ts.Measurement("fashion", ts.Config("resnet8"), correct=correct)
+    return ts.Measurement("fashion", ts.Config("resnet8"), scores=correct)
 
 
 @pytest.fixture

@@ -12,10 +12,11 @@ import numpy as np
 
 from tradespace.config import Config
 from tradespace.measuring.measurement import Facts, Failure, Measurement, Slice
+from tradespace.scale import ACCURACY
 from tradespace.tasks.task import scoring_order
 
 SLICE_NUMBERS = tuple(field.name for field in fields(Slice) if field.name != "samples_ns")
-LABELS = ("task", "status", "reason", "energy_j_per_item", "machine", "measured_at")
+LABELS = ("task", "score", "status", "reason", "energy_j_per_item", "machine", "measured_at")
 INDEX = "index.json"
 
 
@@ -31,8 +32,8 @@ def pack(measurement: Measurement) -> bytes:
         "data": np.array(measurement.data),
         "scored_by": np.array(measurement.scored_by),
     }
-    if measurement.correct is not None:
-        arrays["scored"] = measurement.correct
+    if measurement.scores is not None:
+        arrays["scored"] = measurement.scores
     packed = io.BytesIO()
     np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]  # its stub takes the names for allow_pickle
     return packed.getvalue()
@@ -59,24 +60,25 @@ def unpack(label: Mapping[str, Any], raw: bytes) -> Measurement:
         task=str(label["task"]),
         config=config_of(label),
         slices=tuple(slices),
-        correct=_correct(arrays),
+        scores=_scores(arrays),
         facts=Facts(*arrays["facts"].tolist()),
         energy_j_per_item=float(label["energy_j_per_item"]),
         max_width=float(arrays["ci"]),
         failure=failure,
         data=str(arrays.get("data", "")),
         scored_by=str(arrays.get("scored_by", "")),
+        score=str(label.get("score", ACCURACY)),
         machine=str(label["machine"]),
         measured_at=str(label["measured_at"]),
     )
 
 
-def _correct(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
+def _scores(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
     # Files with "correct" contain all items in the order of the test set, not in the shuffled order of scoring.
-    correct: np.ndarray | None = arrays.get("scored")
+    scores: np.ndarray | None = arrays.get("scored")
     if "correct" in arrays:
-        correct = arrays["correct"][scoring_order(len(arrays["correct"]))]
-    return correct
+        scores = arrays["correct"][scoring_order(len(arrays["correct"]))]
+    return scores
 
 
 def write_measurements(path: Path, measurements: Iterable[Measurement]) -> None:

@@ -5,12 +5,11 @@ import pandas as pd
 
 from tradespace.measuring.compare import compare_accuracy
 from tradespace.measuring.measurement import Measurement
-from tradespace.measuring.statistics import proportion_interval
 from tradespace.tasks.task import Task, scoring_order
 
 
 def accuracy_by_class(task: Task, measurement: Measurement, baseline: Measurement | None = None) -> pd.DataFrame:
-    """Accuracy on the test items of each class, and that of a baseline; one row per class.
+    """Accuracy, or the mean of another score, on the test items of each class, and that of a baseline.
 
     Only scored items count; with a baseline, only those scored in both.
 
@@ -22,9 +21,10 @@ def accuracy_by_class(task: Task, measurement: Measurement, baseline: Measuremen
     Returns
     -------
     DataFrame
-        Columns `label items accuracy accuracy_lo accuracy_hi` (Wilson, 95 %). With a baseline, also
-        `baseline_accuracy`, `lost` and `gained` (items correct in only one of the two), and `p_value` (exact McNemar
-        test of this class only: by chance, one in twenty is below 5 %); the most forgotten class comes first.
+        One row per class. Columns `label items accuracy accuracy_lo accuracy_hi score`, with 95 % intervals. With a
+        baseline, also `baseline_accuracy`, `lost` and `gained` (items that only one of the two gets right; by a score
+        of numbers, items on which it is better), and `p_value` (`compare_accuracy` of this class only: by chance, one
+        in twenty is below 5 %); the most forgotten class comes first.
 
     Raises
     ------
@@ -63,16 +63,13 @@ def _labels(task: Task) -> np.ndarray:
 def _row(
     task: Task, label: int, own: np.ndarray, measurement: Measurement, baseline: Measurement | None
 ) -> dict[str, object]:
-    assert measurement.correct is not None
-    right, items = int(measurement.correct[: len(own)][own].sum()), int(own.sum())
-    low, high = proportion_interval(right, items)
+    b = _only(own, measurement)
     name = task.classes[label] if task.classes else str(label)
-    row = {"label": name, "items": items, "accuracy": right / items, "accuracy_lo": low, "accuracy_hi": high}
+    ends = {"accuracy_lo": b.accuracy_lo, "accuracy_hi": b.accuracy_hi}
+    row = {"label": name, "items": b.accuracy_n, "accuracy": b.accuracy, **ends, "score": b.score}
     if baseline is None:
         return row
-    assert baseline.correct is not None
-    a = Measurement(baseline.task, baseline.config, correct=baseline.correct[: len(own)][own])
-    b = Measurement(measurement.task, measurement.config, correct=measurement.correct[: len(own)][own])
+    a = _only(own, baseline)
     compared = compare_accuracy(a, b)
     return {
         **row,
@@ -81,3 +78,10 @@ def _row(
         "gained": compared.only_b,
         "p_value": compared.p_value,
     }
+
+
+def _only(own: np.ndarray, measurement: Measurement) -> Measurement:
+    """The results of `measurement` on the items where `own` is true."""
+    assert measurement.scores is not None
+    scores = measurement.scores[: len(own)][own]
+    return Measurement(measurement.task, measurement.config, scores=scores, score=measurement.score)

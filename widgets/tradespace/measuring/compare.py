@@ -11,12 +11,17 @@ from scipy import stats
 from tradespace.errors import positive
 from tradespace.measuring.measurement import Measurement
 from tradespace.measuring.statistics import FEWEST_SLICES, effective_number
+from tradespace.scale import ACCURACY, Scale
 
 Z = float(stats.norm.ppf(0.975))
 # Two equally fast points may come out this far apart when they are measured again.
 MARGIN = 0.02
 # A difference in accuracy is significant below this p-value.
 SIGNIFICANT = 0.05
+# Two proportions of right answers that are no further apart than this are the same for most uses.
+SAME_WITHIN = 0.005
+# Draws of a bootstrap, and the fewest items of which it says anything.
+DRAWS, FEWEST_ITEMS = 2000, 6
 
 
 @dataclass(frozen=True)
@@ -142,20 +147,22 @@ def compare(a: Measurement, b: Measurement, *, margin: float = MARGIN) -> Compar
 
 @dataclass(frozen=True)
 class AccuracyComparison:
-    """How much more accurate B is than A.
+    """How much more accurate B is than A or, by another score, how much better.
 
     Parameters
     ----------
     difference, difference_lo, difference_hi : float
-        Accuracy of B minus accuracy of A, with its 95 % interval.
+        Accuracy of B minus accuracy of A, with its 95 % interval; in the unit of the score.
     p_value : float
-        Probability that chance alone gives at least as uneven a split of the items on which they differ.
+        Probability that chance alone gives at least as large a difference.
     only_a, only_b : int
-        Items that one of them got right and the other wrong.
+        Items that one of them got right and the other wrong; by a score of numbers, items on which it is better.
     items : int
         Test items on which both were scored.
     verdict : str
         The verdict on B: `better`, `worse`, `same` or `can't tell`.
+    score : str
+        Name and unit of the score.
     """
 
     difference: float
@@ -166,26 +173,47 @@ class AccuracyComparison:
     only_b: int
     items: int
     verdict: str
+    score: str = ACCURACY
 
     def __repr__(self) -> str:
+        scale = Scale.of(self.score)
+        ends = f"95 % interval {scale.signed(self.difference_lo)} to {scale.signed(self.difference_hi)}"
+        if math.isnan(self.difference_lo):
+            ends = "no interval: too few items"
+        if scale.is_accuracy:
+            split = f"{self.only_b} right only in B, {self.only_a} only in A"
+        else:
+            split = f"{self.only_b} better in B, {self.only_a} better in A"
+        name = "" if scale.is_accuracy else f"{scale.name} "
         return (
-            f"B against A: {self.verdict}; {100 * self.difference:+.2f} points (95 % interval "
-            f"{100 * self.difference_lo:+.2f} to {100 * self.difference_hi:+.2f}), p = {self.p_value:.2g}; "
-            f"of {self.items:,} items {self.only_b} right only in B, {self.only_a} only in A"
+            f"B against A: {self.verdict}; {name}{scale.difference(self.difference)} ({ends}), "
+            f"p = {self.p_value:.2g}; of {self.items:,} items {split}"
         )
 
 
-def compare_accuracy(a: Measurement, b: Measurement, *, margin: float = 0.005) -> AccuracyComparison:
-    """Is `b` more accurate than `a`? Return the exact McNemar test and the paired difference on their common items.
+def compare_accuracy(a: Measurement, b: Measurement, *, margin: float | None = None) -> AccuracyComparison:
+    """Is `b` more accurate than `a`? Return the paired difference on their common items, and how sure it is.
 
-    Only items on which the two differ count: if neither model were better, each would win half of them (McNemar, 1947;
-    exact, by a binomial test). The verdict is `better` or `worse` if p is below 5 %, `same` if it is not and the whole
-    interval of the paired difference (Agresti and Min, 2005) is within `margin`, and `can't tell` otherwise.
+    Of right and wrong answers, only items on which the two differ count: if neither model were better, each would win
+    half of them (McNemar, 1947; exact, by a binomial test). The interval is that of Agresti and Min (2005). By a score
+    of numbers, the mean difference is drawn again from resampled items (paired bootstrap: Efron and Tibshirani, 1993);
+    its interval holds the middle 95 % of the draws, and p is twice the share of draws on the other side of zero.
+
+    The verdict is `better` or `worse` if p is below 5 %, `same` if it is not and the whole interval is within `margin`,
+    and `can't tell` otherwise.
+
+    Parameters
+    ----------
+    a, b : Measurement
+        Of any two Configs of one task.
+    margin : float, optional
+        Differences up to this are too small to matter, in the unit of the score. By default 0.005 of a proportion; of
+        numbers, nothing is too small.
 
     Raises
     ------
     ValueError
-        If one has no test results, or they are from two machines or two tasks.
+        If one has no test results, or they are from two machines or two tasks, or of two scores.
 
     Examples
     --------
@@ -195,28 +223,54 @@ def compare_accuracy(a: Measurement, b: Measurement, *, margin: float = 0.005) -
     >>> ts.compare_accuracy(small, large).verdict
     'better'
     """
-    margin = positive("margin", margin)
     for name, one in (("a", a), ("b", b)):
-        if one.correct is None:
+        if one.scores is None:
             raise ValueError(f"{name}: wanted a Measurement with test results; got {one!r}")
     _check_comparable(a, b, "test results")
+    if a.score != b.score:
+        raise ValueError(f"b: wanted test results of the same score as a's, {a.score!r}; got {b.score!r}")
     if a.scored_by and b.scored_by and a.scored_by != b.scored_by:
         raise ValueError("b: wanted test results of the same score as a's; got those of another score")
-    assert a.correct is not None
-    assert b.correct is not None
+    assert a.scores is not None
+    assert b.scores is not None
     n = min(a.accuracy_n, b.accuracy_n)
-    right_a, right_b = a.correct[:n], b.correct[:n]
-    only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+    of_a, of_b = a.scores[:n], b.scores[:n]
+    proportions = of_a.dtype == of_b.dtype == bool
+    only_a, only_b = int((of_a > of_b).sum()), int((of_b > of_a).sum())
+    default = SAME_WITHIN if proportions or a.score == ACCURACY else 0.0
+    margin = default if margin is None else positive("margin", margin)
+    found = _mcnemar(only_a, only_b, n) if proportions else _bootstrap(of_b.astype(float) - of_a)
+    difference, low, high, p_value = found
+    if p_value < SIGNIFICANT:
+        verdict = "better" if difference > 0 else "worse"
+    else:
+        verdict = "same" if max(abs(low), abs(high)) <= margin else "can't tell"
+    return AccuracyComparison(difference, low, high, p_value, only_a, only_b, n, verdict, a.score)
+
+
+def _mcnemar(only_a: int, only_b: int, n: int) -> tuple[float, float, float, float]:
+    """Difference of two proportions on the same n items, its 95 % interval, and the exact p-value."""
     differing = only_a + only_b
     p_value = float(stats.binomtest(only_b, differing).pvalue) if differing else 1.0
     # Half an item is added to each of the four cells of the table.
     shift, spread = (only_b - only_a) / (n + 2), (differing + 1) - (only_b - only_a) ** 2 / (n + 2)
     half = Z * math.sqrt(spread) / (n + 2)
-    if p_value < SIGNIFICANT:
-        verdict = "better" if only_b > only_a else "worse"
-    else:
-        verdict = "same" if max(abs(shift - half), abs(shift + half)) <= margin else "can't tell"
-    return AccuracyComparison((only_b - only_a) / n, shift - half, shift + half, p_value, only_a, only_b, n, verdict)
+    return (only_b - only_a) / n, shift - half, shift + half, p_value
+
+
+def _bootstrap(differences: np.ndarray) -> tuple[float, float, float, float]:
+    """Mean of paired differences, its 95 % interval, and the p-value, from resampled items."""
+    n, mean = len(differences), float(differences.mean())
+    if n < FEWEST_ITEMS:
+        return mean, math.nan, math.nan, 1.0
+    if not differences.any():
+        return 0.0, 0.0, 0.0, 1.0
+    rng = np.random.default_rng(0)
+    means = np.array([differences[rng.integers(n, size=n)].mean() for _ in range(DRAWS)])
+    # The data count as one draw (Davison and Hinkley, 1997), so that no p-value is 0.
+    beyond = min((means <= 0).sum(), (means >= 0).sum())
+    low, high = np.quantile(means, [SIGNIFICANT / 2, 1 - SIGNIFICANT / 2])
+    return mean, float(low), float(high), float(min(2 * (beyond + 1) / (DRAWS + 1), 1.0))
 
 
 def _check_measured(a: Measurement, b: Measurement) -> None:

@@ -21,7 +21,7 @@ from tradespace.config import Config, check
 from tradespace.errors import choose, renamed
 from tradespace.measuring import worker
 from tradespace.measuring.machine import machine, now
-from tradespace.measuring.measurement import Failure, Measurement, Score, Slice
+from tradespace.measuring.measurement import Failure, Measurement, Scored, Slice
 from tradespace.measuring.replay import Process, Replay
 from tradespace.measuring.schedule import Schedule
 from tradespace.measuring.statistics import FEWEST_SLICES
@@ -51,7 +51,7 @@ ENVIRONMENT = {
 }
 
 # Variant (`Config.variant`) -> what is known about its accuracy.
-Scores = MutableMapping[Config, Score]
+Scores = MutableMapping[Config, Scored]
 
 
 class MeasuringProcess:
@@ -217,23 +217,23 @@ class _Point:
             self._take((*self.measurement.slices, answer) if isinstance(answer, Slice) else answer, "slices")
 
     def score_slice(self) -> None:
-        score = self._scores.get(self.variant, Score(whole=not self._test_items))
+        score = self._scores.get(self.variant, Scored(whole=not self._test_items))
         if not score.done(self._schedule.score_s):
             began = time.perf_counter()
-            config, known = self.measurement.config, len(score.correct)
+            config, known = self.measurement.config, len(score.scores)
             seconds = min(SCORE_SLICE_S, self._schedule.score_s - score.spent_s)
             answer = self._engine.request(worker.score_slice, config, seconds, known)
             if isinstance(answer, Failure):
                 self._take(answer, "failure")
                 return
             spent_s = score.spent_s + time.perf_counter() - began
-            correct = np.concatenate([score.correct, answer])
+            scores = np.concatenate([score.scores, answer])
             # In recorded mode, there may be fewer results than items.
-            score = Score(correct, spent_s, whole=len(correct) == self._test_items or not len(answer))
+            score = Scored(scores, spent_s, whole=len(scores) == self._test_items or not len(answer))
             self._scores[self.variant] = score
         if score.done(self._schedule.score_s):
             self.scored = True
-            self._take(score.correct if len(score.correct) else None, "correct")
+            self._take(score.scores if len(score.scores) else None, "scores")
 
     def measure_energy(self) -> None:
         self._take(self._engine.request(worker.energy, self.measurement.config), "energy_j_per_item")
@@ -283,7 +283,7 @@ def measure_rounds(
     scores, slices = {} if scores is None else scores, slices or {}
     where = machine_of(executor) if where is None else where
     test_items = len(task.test[1]) if task.test else 0
-    data, score = task.data_fingerprint(), digest(task.correct)
+    data, scored_by = task.data_fingerprint(), digest(task.score)
     begun = (
         Measurement(
             task.name,
@@ -291,7 +291,8 @@ def measure_rounds(
             slices.get(config, ()),
             max_width=schedule.max_width,
             data=data,
-            scored_by=score,
+            scored_by=scored_by,
+            score=task.score.label,
             machine=where,
         )
         for config in configs

@@ -9,11 +9,13 @@ import numpy as np
 from tradespace.config import RUNTIMES, Config
 from tradespace.measuring.statistics import (
     FEWEST_SLICES,
+    mean_interval,
     median_interval,
     percentile,
     percentile_interval,
     proportion_interval,
 )
+from tradespace.scale import ACCURACY, Scale
 
 # The thresholds behind the flags; CONTRIBUTING explains them.
 NOISY_ABOVE = 0.15
@@ -74,20 +76,20 @@ class Slice:
 
 
 @dataclass(frozen=True, eq=False)
-class Score:
-    """Which test items a model classifies correctly, as far as they were scored.
+class Scored:
+    """The scores of a model's outputs, as far as test items were scored.
 
     Parameters
     ----------
-    correct : ndarray of bool
-        For the first items in the order of `scoring_order`.
+    scores : ndarray of bool or float64
+        Of the first items in the order of `scoring_order`.
     spent_s : float
         Seconds that scoring them took.
     whole : bool
         Whether these are all test items.
     """
 
-    correct: np.ndarray = field(default_factory=lambda: np.empty(0, bool))
+    scores: np.ndarray = field(default_factory=lambda: np.empty(0, bool))
     spent_s: float = 0.0
     whole: bool = False
 
@@ -129,7 +131,8 @@ class Measurement:
     """The timing samples and test results of one Config on one machine.
 
     Its properties have the names of the surface's columns. Latencies are in milliseconds; `samples_ns` has the raw
-    ones. Accuracy is a fraction between 0 and 1. Unknown values are NaN.
+    ones. `accuracy` is the mean of `scores`: a fraction between 0 and 1, or in the unit that `score` names. Unknown
+    values are NaN.
 
     Statistics use the slices that other work on the machine did not disturb, or the six least disturbed. The waiting
     time that the operating system reports decides which, never the samples themselves.
@@ -142,9 +145,9 @@ class Measurement:
     task : str
     config : Config
     slices : tuple of Slice
-    correct : ndarray of bool, optional
-        Whether each of the first `accuracy_n` test items was classified correctly. Every model is scored in the same
-        shuffled order (`tasks.scoring_order`), so two Measurements share the items of the shorter one.
+    scores : ndarray of bool or float64, optional
+        The score of each of the first `accuracy_n` test items; bools are right answers. Every model is scored in the
+        same shuffled order (`tasks.scoring_order`), so two Measurements share the items of the shorter one.
     facts : Facts
     energy_j_per_item : float
         NaN if no counter can be read.
@@ -155,6 +158,8 @@ class Measurement:
         The task's `data_fingerprint`, which tells tasks with the same name apart; empty if unknown.
     scored_by : str
         Hash of the task's score: test results of two scores have nothing to do with each other. Empty if unknown.
+    score : str
+        Name and unit of the score (`Score.label`).
     machine, measured_at : str
         On which machine and when it was measured (ISO 8601, UTC).
 
@@ -171,13 +176,14 @@ class Measurement:
     task: str
     config: Config
     slices: tuple[Slice, ...] = ()
-    correct: np.ndarray | None = field(default=None, repr=False)
+    scores: np.ndarray | None = field(default=None, repr=False)
     facts: Facts = Facts()
     energy_j_per_item: float = math.nan
     max_width: float = 0.02
     failure: Failure | None = None
     data: str = ""
     scored_by: str = ""
+    score: str = ACCURACY
     machine: str = ""
     measured_at: str = ""
 
@@ -269,14 +275,16 @@ class Measurement:
 
     @property
     def accuracy(self) -> float:
-        """Fraction of the test items classified correctly."""
-        return float(self.correct.mean()) if self.correct is not None else math.nan
+        """Mean score of the test items; of right answers, their fraction."""
+        return float(self.scores.mean()) if self.scores is not None else math.nan
 
     @cached_property
     def _accuracy_interval(self) -> tuple[float, float]:
-        if self.correct is None:
+        if self.scores is None:
             return math.nan, math.nan
-        return proportion_interval(int(self.correct.sum()), len(self.correct))
+        if self.scores.dtype == bool:
+            return proportion_interval(int(self.scores.sum()), len(self.scores))
+        return mean_interval(self.scores)
 
     @property
     def accuracy_lo(self) -> float:
@@ -291,7 +299,7 @@ class Measurement:
     @property
     def accuracy_n(self) -> int:
         """Number of test items that were scored."""
-        return 0 if self.correct is None else len(self.correct)
+        return 0 if self.scores is None else len(self.scores)
 
     @property
     def model_mb(self) -> float:
@@ -393,7 +401,7 @@ class Measurement:
 
     def __repr__(self) -> str:
         if self.failure:
-            known = f" (accuracy {self._accuracy})" if self.correct is not None else ""
+            known = f" ({self._accuracy})" if self.scores is not None else ""
             return f"{self.config}: {self.status}{known}: {self.reason}"
         if not self.samples:
             return f"{self.config}: not measured yet"
@@ -403,13 +411,14 @@ class Measurement:
         lo, hi = self.latency_p50_lo_ms, self.latency_p50_hi_ms
         interval = "" if math.isnan(lo) else f" ({lo:.3g} to {hi:.3g})"
         text = f"latency {self.latency_p50_ms:.3g} ms{interval}, throughput {self.throughput_per_s:,.0f} items/s"
-        if self.correct is None:
-            return text + ", accuracy not known"
-        return f"{text}, accuracy {self._accuracy}"
+        if self.scores is None:
+            return f"{text}, {Scale.of(self.score).name} not known"
+        return f"{text}, {self._accuracy}"
 
     @property
     def _accuracy(self) -> str:
-        return f"{self.accuracy:.1%} ({self.accuracy_lo:.1%} to {self.accuracy_hi:.1%})"
+        scale = Scale.of(self.score)
+        return f"{scale.name} {scale.write_between(self.accuracy, *self._accuracy_interval)}"
 
     def _trust(self) -> str:
         if not self.flags:

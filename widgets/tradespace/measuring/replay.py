@@ -125,7 +125,7 @@ class Replay:
             tape.begin()
         failure = tape.playing.failure
         # The accuracy of a Config that cannot be timed here may still be known.
-        return tape.playing.facts if failure is None or tape.playing.correct is not None else failure
+        return tape.playing.facts if failure is None or tape.playing.scores is not None else failure
 
     def _run_slice(self, key: str, config: Config, _seconds: float) -> Slice | None:
         with self._lock:
@@ -135,8 +135,8 @@ class Replay:
         return played
 
     def _score(self, key: str, config: Config, _seconds: float, known: int) -> np.ndarray:
-        correct = self._tapes[self._names[key], config].playing.correct
-        return np.empty(0, bool) if correct is None else correct[known:]
+        scores = self._tapes[self._names[key], config].playing.scores
+        return np.empty(0, bool) if scores is None else scores[known:]
 
     def _energy(self, key: str, config: Config) -> float:
         return self._tapes[self._names[key], config].playing.energy_j_per_item

@@ -122,3 +122,23 @@ def proportion_interval(successes: int, n: int) -> tuple[float, float]:
 
     interval = stats.binomtest(successes, n).proportion_ci(CONFIDENCE, method="wilson")
     return float(interval.low), float(interval.high)
+
+
+def mean_interval(values: np.ndarray) -> tuple[float, float]:
+    """95 % confidence interval of a mean (Student, 1908); NaN of fewer than two values.
+
+    It is approximate where values are skewed and few.
+
+    Examples
+    --------
+    >>> low, high = mean_interval(np.array([-1.0, -2.0, -3.0]))
+    >>> f"{low:.2f} to {high:.2f}"
+    '-4.48 to 0.48'
+    """
+    from scipy import stats
+
+    n = len(values)
+    if n < 2:
+        return math.nan, math.nan
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * float(np.std(values, ddof=1)) / math.sqrt(n)
+    return float(values.mean()) - half, float(values.mean()) + half

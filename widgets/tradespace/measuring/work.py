@@ -10,7 +10,7 @@ from typing import Protocol
 
 from tradespace.config import Config
 from tradespace.measuring.forecast import beside_s, forecast_calls, warming_up_s
-from tradespace.measuring.measurement import Measurement, Score
+from tradespace.measuring.measurement import Measurement, Scored
 from tradespace.measuring.schedule import Schedule
 from tradespace.measuring.statistics import FEWEST_SLICES
 from tradespace.prepare.registry import RUNTIMES
@@ -54,7 +54,7 @@ class Work:
         self.doing = ""
         self._changed, self._start = changed, time.monotonic()
         self._points: list[Point] = []
-        self._scores: Mapping[Config, Score] = {}
+        self._scores: Mapping[Config, Scored] = {}
         self._schedule, self._test_items = Schedule(), 0
         self._prepared: set[Config] = set()
         # Seconds that each stage and kind of preparing took.
@@ -66,7 +66,7 @@ class Work:
         self._slices = self._undisturbed = 0
 
     def plan(
-        self, points: Iterable[Point], scores: Mapping[Config, Score], schedule: Schedule, test_items: int
+        self, points: Iterable[Point], scores: Mapping[Config, Scored], schedule: Schedule, test_items: int
     ) -> None:
         """Set what is to be measured; every estimate of the rest looks at `points` and `scores` again."""
         self._points, self._scores = list(points), scores
@@ -174,10 +174,10 @@ class Work:
             rates[point.variant] = max(config.batch_size / call_s[config], rates.get(point.variant, 0.0))
         seconds = 0.0
         for name, rate in rates.items():
-            score = self._scores.get(name, Score())
+            score = self._scores.get(name, Scored())
             if not score.done(self._schedule.score_s):
-                rate = len(score.correct) / score.spent_s if len(score.correct) and score.spent_s else rate
-                items = self._test_items - len(score.correct)
+                rate = len(score.scores) / score.spent_s if len(score.scores) and score.spent_s else rate
+                items = self._test_items - len(score.scores)
                 seconds += min(items / rate, self._schedule.score_s - score.spent_s)
         return seconds
 

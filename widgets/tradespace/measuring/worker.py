@@ -293,7 +293,7 @@ def energy(key: str, config: Config) -> float | Failure:
 
 @_failing_softly
 def score_slice(key: str, config: Config, seconds: float, known: int) -> np.ndarray | Failure:
-    """Score test items after the first `known`: whether each is classified correctly; empty if all are known.
+    """Score test items after the first `known`, as bools or float64; empty if all are known.
 
     Items are scored in the order of `scoring_order`, for about `seconds` and at least one batch.
     """
@@ -309,7 +309,7 @@ def score_slice(key: str, config: Config, seconds: float, known: int) -> np.ndar
                 _scoring[name] = _ready(key, config).session(config.threads, 1 if one_at_a_time else None)
             items = order[known : known + (1 if one_at_a_time else SCORE_BATCH)]
             outputs = _scoring[name].call(*_fed(task, items, config.device))
-            scored[known] = task.correct(outputs.cpu(), labels[items]).numpy()
+            scored[known] = task.score(outputs.cpu(), labels[items])
         found.append(scored[known])
         known += len(found[-1])
     if known == len(labels):

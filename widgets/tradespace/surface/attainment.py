@@ -17,7 +17,7 @@ def attainment(
     *,
     latency_column: str = "latency_p50_ms",
 ) -> pd.DataFrame:
-    """Best accuracy attainable at or below each latency and at or above each throughput.
+    """Best accuracy, or mean of another score, attainable at or below each latency and at or above each throughput.
 
     Parameters
     ----------

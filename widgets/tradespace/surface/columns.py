@@ -12,6 +12,7 @@ import pandas as pd
 
 from tradespace.config import KNOBS, Config
 from tradespace.errors import choose
+from tradespace.scale import ACCURACY, Scale
 from tradespace.surface.reading import STATUSES, check_columns, check_values, floats, words
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ NUMBERS = (
     "throughput_per_s", "accuracy", "accuracy_lo", "accuracy_hi", "accuracy_n",
     "model_mb", "memory_mb", "energy_j_per_item", "prepare_s", "samples", "noise",
 )  # fmt: skip
-WORDS = ("flags", "status", "reason", "machine", "measured_at")
+WORDS = ("score", "flags", "status", "reason", "machine", "measured_at")
 COLUMNS = ("task", *KNOBS, *NUMBERS, *WORDS)
 WHOLE = ("threads", "batch_size", "accuracy_n", "samples")
 MOST = 2**53  # a float64 represents whole numbers up to this exactly
@@ -40,7 +41,7 @@ def row(measurement: "Measurement") -> dict[str, object]:
 
 def table(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
     """Make a surface of `rows`, with its columns in their fixed order and types."""
-    return pd.DataFrame(list(rows), columns=list(COLUMNS)).astype(TYPES)
+    return _scored(pd.DataFrame(list(rows), columns=list(COLUMNS))).astype(TYPES)
 
 
 def plain(frame: pd.DataFrame, source: str = "surface") -> pd.DataFrame:
@@ -76,11 +77,14 @@ def plain(frame: pd.DataFrame, source: str = "surface") -> pd.DataFrame:
 def checked(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     """Select the columns of a surface from a DataFrame that has them all, as `plain` reads them.
 
+    Without the column `score`, which older releases did not write, its scores are accuracies.
+
     Raises
     ------
     ValueError
         If columns are missing or hold something else; the message calls the DataFrame `source`.
     """
+    frame = _scored(frame, source)
     check_columns(frame, COLUMNS, source)
     frame = plain(frame[list(COLUMNS)], source)
     for name in WHOLE:
@@ -100,6 +104,38 @@ def check_one(surface: pd.DataFrame, *columns: str) -> None:
             raise ValueError(f"surface: wanted rows of one {column}; got {several}")
 
 
+def scale_of(surface: pd.DataFrame) -> Scale:
+    """How the column `accuracy` of a surface is written: as its column `score` says.
+
+    Raises
+    ------
+    ValueError
+        If its rows have different scores, which no axis can show together.
+
+    Examples
+    --------
+    >>> scale_of(pd.DataFrame({"accuracy": [-0.5], "score": ["negative squared error, m²"]})).axis
+    'negative squared error, m²'
+    >>> scale_of(pd.DataFrame({"accuracy": [0.9]})).axis
+    'accuracy, %'
+    """
+    named = surface["score"].unique().tolist() if "score" in surface else []
+    found = list(dict.fromkeys(one if isinstance(one, str) and one else ACCURACY for one in named))
+    if len(found) > 1:
+        raise ValueError(
+            f"surface: wanted rows of one score; got {'; '.join(found)}. Choose some: "
+            f"surface[surface['score'] == {found[0]!r}]"
+        )
+    return Scale.of(found[0]) if found else Scale()
+
+
+def check_score(surface: pd.DataFrame, score: str) -> None:
+    """Raise a ValueError if rows have another score than the task in whose charts they shall be."""
+    others = sorted(set(surface["score"]) - {score})
+    if others:
+        raise ValueError(f"surface: wanted rows with the task's score, {score!r}; got {', '.join(map(repr, others))}")
+
+
 def configs_of(surface: pd.DataFrame) -> list[Config]:
     """The Config of each row."""
     check_columns(surface, KNOBS)
@@ -114,6 +150,7 @@ def save_surface(surface: pd.DataFrame, path: str | Path) -> None:
     ValueError
         If columns are missing or contain invalid values.
     """
+    surface = _scored(surface)
     check_columns(surface, COLUMNS)
     own = own_columns(surface)
     check_columns(surface, own)
@@ -135,6 +172,7 @@ def load_surface(path: str | Path) -> pd.DataFrame:
     """
     text = _cells(path)
     check_columns(text, text.columns, str(path))
+    text = _scored(text)
     check_columns(text, COLUMNS, str(path))
     numeric: dict[str, Any] = {name: _numbers(text[name]) for name, kind in TYPES.items() if kind != "str"}
     for row, status in text["status"].drop_duplicates().items():
@@ -144,6 +182,17 @@ def load_surface(path: str | Path) -> pd.DataFrame:
     known = pd.concat([frame[name].duplicated() for name in KNOBS], axis="columns").all(axis="columns")
     configs_of(frame[~known])
     return frame.join(text[own_columns(text)].apply(_numbers_if_all_are))
+
+
+def _scored(frame: pd.DataFrame, source: str = "surface") -> pd.DataFrame:
+    """`frame` with its column `score`; what older releases wrote, without it, are accuracies."""
+    check_columns(frame, (), source)
+    if "score" not in frame:
+        return frame.assign(score=ACCURACY)
+    if frame.columns.tolist().count("score") > 1 or (frame["score"].notna() & (frame["score"] != "")).all():
+        return frame
+    known = words(frame, "score", source)
+    return frame.assign(score=known.where(known != "", ACCURACY))
 
 
 def own_columns(frame: pd.DataFrame) -> list[str]:

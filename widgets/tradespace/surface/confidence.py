@@ -8,7 +8,7 @@ import pandas as pd
 
 from tradespace.config import VARIANT, Config
 from tradespace.errors import whole_number
-from tradespace.surface.columns import configs_of, plain
+from tradespace.surface.columns import configs_of, plain, scale_of
 from tradespace.surface.frontier import nondominated
 from tradespace.surface.objectives import Objective, as_objectives, check_one_machine, check_possible, measured, numbers
 from tradespace.surface.reading import check_columns
@@ -155,23 +155,40 @@ class _AccuracyDraws:
         self._items = surface["accuracy_n"].to_numpy(float) if "accuracy_n" in surface else np.zeros(len(surface))
         alike = [name for name in VARIANT if name in surface]
         self._variant = surface.groupby(alike, sort=False).ngroup().to_numpy() if alike else np.arange(len(surface))
+        self._scale = scale_of(surface)
         self._scored = {
-            int(v): m.correct for v, m in zip(self._variant, raw, strict=True) if m and m.correct is not None
+            int(v): m.scores
+            for v, m in zip(self._variant, raw, strict=True)
+            if m and m.scores is not None and m.score == str(self._scale)
         }
+        self._error = self._standard_error(surface)
 
     def once(self) -> np.ndarray:
         """Draw the accuracy of each row."""
-        n = np.where(self._items > 0, self._items, np.inf)
-        p = np.nan_to_num(self._values)
         noise = self._rng.standard_normal(int(self._variant.max(initial=-1)) + 1)[self._variant]
-        drawn: np.ndarray = np.clip(self._values + noise * np.sqrt(p * (1 - p) / n), 0, 1)
+        drawn: np.ndarray = self._values + noise * self._error
+        if self._scale.is_accuracy:
+            drawn = np.clip(drawn, 0, 1)
         if self._scored:
             # All models are scored in the same order: shorter results cover the first items of longer ones.
-            items = max(len(correct) for correct in self._scored.values())
+            items = max(len(scores) for scores in self._scored.values())
             weights = self._rng.multinomial(items, np.full(items, 1 / items))
             shares = {v: np.average(one, weights=weights[: len(one)]) for v, one in self._scored.items()}
             drawn = np.array([shares.get(int(v), a) for v, a in zip(self._variant, drawn, strict=True)])
         return drawn
+
+    def _standard_error(self, surface: pd.DataFrame) -> np.ndarray:
+        """Of each accuracy, that of a proportion; of another score, from its interval, or the largest without one."""
+        if self._scale.is_accuracy:
+            n = np.where(self._items > 0, self._items, np.inf)
+            p = np.nan_to_num(self._values)
+            return np.asarray(np.sqrt(p * (1 - p) / n))
+        ends = ["accuracy_lo", "accuracy_hi"]
+        if not set(ends) <= set(surface.columns):
+            return np.zeros(len(surface))
+        low, high = (surface[end].to_numpy(float) for end in ends)
+        error = (high - low) / (2 * Z)
+        return np.asarray(np.where(np.isfinite(error), error, error[np.isfinite(error)].max(initial=0.0)))
 
 
 def _log_spread(surface: pd.DataFrame) -> np.ndarray:

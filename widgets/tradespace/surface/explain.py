@@ -1,13 +1,12 @@
 """Explain a choice: what binds, what a little more room would gain, and what to relax if nothing is feasible."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from tradespace.config import KNOBS
-from tradespace.surface.columns import plain
+from tradespace.surface.columns import plain, scale_of
 from tradespace.surface.objectives import Constraint, Objective, feasible, measured, numbers
 from tradespace.surface.solve import PROBLEM, Problem, gains, ranked
 from tradespace.text import counted
@@ -81,7 +80,7 @@ def _of_choice(problem: Problem, order: np.ndarray, count: int) -> Explanation:
     values = numbers(surface, objective.column)
     best = values[order[0]]
     sentences = [
-        f"The best of {len(order)} feasible rows: {objective.column} {_short(best)}{_name(surface, order[0])}.",
+        f"The best of {len(order)} feasible rows: {_said(surface, objective.column, best)}{_name(surface, order[0])}.",
         *_of_confirmation(problem, order[0]),
     ]
     binding, rows = [], []
@@ -90,18 +89,18 @@ def _of_choice(problem: Problem, order: np.ndarray, count: int) -> Explanation:
         without = ranked(problem, feasible(surface, others))[0]
         looser = _relaxed(constraint)
         then = values[ranked(problem, feasible(surface, [*others, looser]))[0]]
-        rows.append((str(constraint), looser.limit, then, then - best if then != best else 0.0))
+        rows.append((_asked(surface, constraint), looser.limit, then, then - best if then != best else 0.0))
         if _goals(problem, without) > _goals(problem, order[0]):
             binding.append(constraint)
-            gain = f"{objective.column} would be {_short(then)}" if then != best else "nothing would change"
-            sentences.append(f"'{constraint}' binds: with {_limit(looser)}, {gain}.")
+            gain = _said(surface, objective.column, then, " would be") if then != best else "nothing would change"
+            sentences.append(f"'{_asked(surface, constraint)}' binds: with {_limit(looser)}, {gain}.")
     if not binding:
         sentences.append("No constraint binds: removing any one of them would not change the choice.")
     better = _known(problem) & _better(objective, values, best)
     miss, words = _nearest(problem, better)
     if len(miss):
         sentences.append(
-            f"Nearest miss: {objective.column} {_short(values[miss[0]])}{_name(surface, miss[0])} with {words}."
+            f"Nearest miss: {_said(surface, objective.column, values[miss[0]])}{_name(surface, miss[0])} with {words}."
         )
     return Explanation(count, tuple(binding), _frame(rows), surface.iloc[miss], tuple(sentences))
 
@@ -113,7 +112,7 @@ def _of_confirmation(problem: Problem, best: int) -> list[str]:
         return []
     if confirmation.row is None:
         return ["Measured again, neither it nor the next best rows met the constraints."]
-    now = f"{problem.objectives[0].column} {_short(confirmation.value)}"
+    now = _said(problem.surface, problem.objectives[0].column, confirmation.value)
     if confirmation.row == best:
         return [f"Measured again: {now}."]
     taken = _name(problem.surface, confirmation.row)
@@ -128,8 +127,9 @@ def _of_none(problem: Problem, count: int) -> Explanation:
     named = dict.fromkeys((*(c.column for c in problem.constraints), *(o.column for o in problem.objectives)))
     for column in named:
         if known.any() and np.isnan(numbers(surface, column)[known]).all():
-            sentences.append(f"{column} is unknown in every measured row, so no row can meet a limit on it.")
-    sentences += _contradictions(problem.constraints)
+            name = _called(surface, column)
+            sentences.append(f"{name} is unknown in every measured row, so no row can meet a limit on it.")
+    sentences += _contradictions(problem)
     rows, binding = [], []
     for number, constraint in enumerate(problem.constraints):
         others = _all_but(problem.constraints, number)
@@ -137,11 +137,13 @@ def _of_none(problem: Problem, count: int) -> Explanation:
         values = numbers(surface, constraint.column)[candidates]
         values = values[~np.isnan(values)]
         needed = (values.max() if constraint.at_least else values.min()) if len(values) else np.nan
-        rows.append((str(constraint), needed, np.nan, np.nan))
+        rows.append((_asked(surface, constraint), needed, np.nan, np.nan))
         if len(values):
             binding.append(constraint)
             change = _share(constraint, needed)
-            sentences.append(f"Enough by itself: '{constraint}' relaxed to {_outward(constraint, needed)}{change}.")
+            sentences.append(
+                f"Enough by itself: '{_asked(surface, constraint)}' relaxed to {_outward(constraint, needed)}{change}."
+            )
     miss, words = _nearest(problem, _known(problem))
     if problem.constraints and len(miss) and not binding:
         sentences.append(
@@ -154,12 +156,31 @@ def _all_but(constraints: tuple[Constraint, ...], number: int) -> list[Constrain
     return [*constraints[:number], *constraints[number + 1 :]]
 
 
-def _contradictions(constraints: Iterable[Constraint]) -> list[str]:
+def _contradictions(problem: Problem) -> list[str]:
     """Describe pairs of limits on one column that no row can meet."""
-    most = [constraint for constraint in constraints if not constraint.at_least]
-    least = [constraint for constraint in constraints if constraint.at_least]
+    most = [constraint for constraint in problem.constraints if not constraint.at_least]
+    least = [constraint for constraint in problem.constraints if constraint.at_least]
     pairs = [(a, b) for a in most for b in least if a.column == b.column and a.limit < b.limit]
-    return [f"'{a}' and '{b}' contradict each other." for a, b in pairs]
+    asked = [[_asked(problem.surface, one) for one in pair] for pair in pairs]
+    return [f"'{a}' and '{b}' contradict each other." for a, b in asked]
+
+
+def _called(surface: pd.DataFrame, column: str) -> str:
+    """What sentences call a column: that of accuracies by the name of the score."""
+    return scale_of(surface).name if column == "accuracy" else column
+
+
+def _unit(surface: pd.DataFrame, column: str) -> str:
+    unit = scale_of(surface).unit if column == "accuracy" else ""
+    return f" {unit}" if unit else ""
+
+
+def _said(surface: pd.DataFrame, column: str, value: float, verb: str = "") -> str:
+    return f"{_called(surface, column)}{verb} {_short(value)}{_unit(surface, column)}"
+
+
+def _asked(surface: pd.DataFrame, constraint: Constraint) -> str:
+    return f"{replace(constraint, column=_called(surface, constraint.column))}{_unit(surface, constraint.column)}"
 
 
 def _nearest(problem: Problem, among: np.ndarray) -> tuple[np.ndarray, str]:
@@ -174,7 +195,7 @@ def _nearest(problem: Problem, among: np.ndarray) -> tuple[np.ndarray, str]:
     row = int(worst.argmin())
     broken = [(c, shares[row, i]) for i, c in enumerate(problem.constraints) if shares[row, i] > 0]
     words = [
-        f"{c.column} {_short(numbers(surface, c.column)[row])}, {_percent(share)} % beyond its limit"
+        f"{_said(surface, c.column, numbers(surface, c.column)[row])}, {_percent(share)} % beyond its limit"
         for c, share in broken
     ]
     return np.array([row]), "; ".join(words)

@@ -6,10 +6,11 @@ import moocore
 import numpy as np
 import pandas as pd
 
+from tradespace.surface.columns import scale_of
 from tradespace.surface.frontier import nondominated
 from tradespace.surface.objectives import Objective, as_objectives, check_possible
 
-# As bad as anything worth drawing: one second per batch, one item per second, no correct answers.
+# As bad as anything worth drawing: one second per batch, one item per second, no right answers.
 REFERENCE: dict[str, float] = {"latency_p50_ms": 1e3, "throughput_per_s": 1.0, "accuracy": 0.0}
 # Doubling the speed is the same gain at 1 ms as at 100 ms: times and rates count in powers of ten.
 LOGARITHMIC = ("_ms", "_per_s", "_s", "_mb", "_per_million", "power", "energy_j_per_item", "energy_delay")
@@ -30,7 +31,8 @@ def hypervolume(
     surface : DataFrame
     *objectives : Objective, or a list of them
     reference : mapping of str to float, optional
-        Column -> worst value that still counts; by default `REFERENCE`: 1,000 ms, 1 item per second, accuracy 0.
+        Column -> worst value that still counts; by default `REFERENCE`: 1,000 ms, 1 item per second, accuracy 0. A
+        score that is no accuracy has no default, since none suits every unit.
         Points that are not better in every objective add nothing. Only volumes with the same reference are comparable.
 
     Raises
@@ -46,7 +48,12 @@ def hypervolume(
     1.7
     """
     goals, worst = as_objectives(*objectives), REFERENCE if reference is None else reference
-    lacking = [objective.column for objective in goals if objective.column not in worst]
+    columns, scale = [objective.column for objective in goals], scale_of(surface)
+    if "accuracy" in columns and reference is None and not scale.is_accuracy:
+        wanted = f"the worst {scale.name} that still counts, since no default suits every score"
+        example = {column: worst.get(column, "...") for column in columns} | {"accuracy": "..."}
+        raise ValueError(f"reference: wanted {wanted}; got none. Pass reference={_typed(example)}")
+    lacking = [column for column in columns if column not in worst]
     if lacking:
         raise ValueError(f"reference: wanted a worst value for each objective; got none for {', '.join(lacking)}")
     for objective in goals:
@@ -64,6 +71,10 @@ def hypervolume(
     if np.isinf(points).any():
         return float("inf")
     return float(moocore.hypervolume(points, ref=edge)) if len(points) else 0.0
+
+
+def _typed(example: Mapping[str, object]) -> str:
+    return "{" + ", ".join(f"{column!r}: {value}" for column, value in example.items()) + "}"
 
 
 def _scaled(column: str, values: np.ndarray) -> np.ndarray:

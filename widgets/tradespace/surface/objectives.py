@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tradespace.errors import choose
+from tradespace.surface.columns import scale_of
 from tradespace.surface.derived import PRODUCTS, computed
 from tradespace.surface.reading import check_columns, check_values, floats, measured_rows
 
@@ -133,8 +134,11 @@ def numbers(surface: pd.DataFrame, column: str, argument: str = "column") -> np.
     ------
     ValueError
         If there is no such column of numbers; the message names `argument`, which asked for it, and the nearest column.
+        If it is that of accuracies, and rows have different scores.
     """
     check_columns(surface, ())
+    if column == "accuracy":
+        scale_of(surface)
     parts = _parts(surface, column)
     if not set(parts) <= set(surface):
         known = [str(name) for name, kind in surface.dtypes.items() if kind.kind in "iuf"]

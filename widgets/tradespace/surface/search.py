@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from tradespace.config import VARIANT, Config
-from tradespace.surface.columns import checked, configs_of
+from tradespace.scale import Scale
+from tradespace.surface.columns import checked, configs_of, scale_of
 from tradespace.surface.hypervolume import REFERENCE
 from tradespace.surface.objectives import OBJECTIVES, check_one_machine, measured
 
@@ -18,6 +19,8 @@ CALLS = 12
 SPREAD = 12
 # Weight of being on a drawn frontier, relative to the hypervolume that it would add; both range from 0 to 1.
 MEMBERSHIP = 0.7
+# A score that is no accuracy counts from this share of the known range below the worst known.
+BELOW_WORST = 0.1
 # Most candidates considered in one search: the work grows with the cube of their number.
 MOST_IN_VIEW = 2000
 # Loss of a Config that could not be measured: worse than any other, but finite.
@@ -67,9 +70,10 @@ class Search:
 
     The log latency is a Gaussian process over the knobs. Each knob has its own effect and one that changes with the log
     batch size; all knobs together have a joint effect. The log error rate is a Gaussian process too, without batch
-    size, threads and runtime. Surfaces are drawn from the posterior. The next Configs are those that, over the draws,
-    add the most hypervolume to the measured ones per second of measuring (as in TSEMO: Bradford, Schweidtmann and
-    Lapkin, 2018).
+    size, threads and runtime. Another score than accuracy has no error rate: the score itself takes its place, shifted
+    and scaled by the mean and the standard deviation of the known ones, so that its unit and zero do not matter.
+    Surfaces are drawn from the posterior. The next Configs are those that, over the draws, add the most hypervolume to
+    the measured ones per second of measuring (as in TSEMO: Bradford, Schweidtmann and Lapkin, 2018).
 
     Parameters
     ----------
@@ -106,12 +110,14 @@ class Search:
         self._tried = np.zeros(number, dtype=bool)
         self._latency, self._throughput, self._accuracy = (np.full(number, np.nan) for _ in range(3))
         self._interval = np.full((2, number), np.nan)
+        self._score = Scale()
 
     def tell(self, surface: pd.DataFrame, took_s: float = 0) -> None:
         """Learn from measured rows and, if known, from the total seconds that they took.
 
         A Config that could not be measured is not asked for again.
         """
+        self._score = scale_of(surface)
         numbers = [self._number[config] for config in configs_of(surface)]
         if np.setdiff1d(numbers, self._view).size:
             self._view = np.union1d(self._view, numbers)
@@ -154,12 +160,14 @@ class Search:
         low = np.where(known, self._interval[0], latency * np.exp(-spread))
         high = np.where(known, self._interval[1], latency * np.exp(spread))
         throughput = np.where(np.isnan(self._throughput), 1e3 * self._batch / latency, self._throughput)
-        guess = np.clip(1 - np.exp(self._error.mean), 0, 1) if self._scored else np.nan
+        guess = self._score_of(self._error.mean) if self._scored else np.nan
+        guess = np.clip(guess, 0, 1) if self._score.is_accuracy else guess
         accuracy = np.where(np.isnan(self._accuracy), guess, self._accuracy)
         latencies = {"latency_p50_ms": latency, "latency_p50_lo_ms": low, "latency_p50_hi_ms": high}
         return self._knobs.assign(
-            **latencies, throughput_per_s=throughput, accuracy=accuracy, measured=known, tried=self._tried
-        )
+            **latencies, throughput_per_s=throughput, accuracy=accuracy, score=str(self._score), measured=known,
+            tried=self._tried,
+        )  # fmt: skip
 
     def error(self) -> float:
         """Median relative error of the measured latencies, each predicted from the others only."""
@@ -179,8 +187,36 @@ class Search:
 
     def _fit(self) -> None:
         self._time.fit(np.log(self._latency))
-        self._error.fit(np.log(np.clip(1 - np.where(np.isnan(self._latency), np.nan, self._accuracy), 1e-4, None)))
+        self._error.fit(self._error_of(np.where(np.isnan(self._latency), np.nan, self._accuracy)))
         self._beside.fit(np.log(self._beside_s))
+
+    def _error_of(self, accuracy: np.ndarray) -> np.ndarray:
+        """What the Gaussian process of accuracy models; smaller is better."""
+        if self._score.is_accuracy:
+            return np.asarray(np.log(np.clip(1 - accuracy, 1e-4, None)))
+        middle, spread = self._known_scores()
+        return (middle - accuracy) / spread
+
+    def _score_of(self, error: np.ndarray) -> np.ndarray:
+        """The inverse of `_error_of`."""
+        if self._score.is_accuracy:
+            return np.asarray(1 - np.exp(error))
+        middle, spread = self._known_scores()
+        return middle - error * spread
+
+    def _known_scores(self) -> tuple[float, float]:
+        """Mean and standard deviation of the known scores, each variant once; 1 for no deviation."""
+        known = np.unique(np.column_stack([self._variant, self._accuracy])[np.isfinite(self._accuracy)], axis=0)[:, 1]
+        if not len(known):
+            return 0.0, 1.0
+        return float(known.mean()), float(known.std()) or 1.0
+
+    def _gain_of(self, accuracy: np.ndarray) -> np.ndarray:
+        """Accuracy as the hypervolume counts it: of another score, from 0 at the worst known to 1 at the best."""
+        if self._score.is_accuracy or not self._scored:
+            return accuracy
+        worst, best = np.nanmin(self._accuracy), np.nanmax(self._accuracy)
+        return np.asarray((accuracy - worst) / ((best - worst) or 1.0))
 
     def _cost_ms(self) -> np.ndarray:
         """Time to measure each candidate; until anything is known, larger batches are assumed to take longer."""
@@ -199,7 +235,10 @@ class Search:
     def _promise(self) -> np.ndarray:
         """Score each candidate by the hypervolume it adds and how often it is on the frontier, over the draws."""
         gain, on = np.zeros(len(self.configs)), np.zeros(len(self.configs))
-        volume = moocore.Hypervolume(ref=_losses(*(np.array([REFERENCE[o.column]]) for o in OBJECTIVES))[0])
+        latency, throughput, accuracy = (np.array([REFERENCE[o.column]]) for o in OBJECTIVES)
+        if not self._score.is_accuracy:
+            accuracy = accuracy - BELOW_WORST
+        volume = moocore.Hypervolume(ref=_losses(latency, throughput, accuracy)[0])
         known, tried = np.isfinite(self._latency[self._view]), self._tried[self._view]
         for losses in self._drawn():
             best = losses[known]
@@ -223,8 +262,8 @@ class Search:
         for drawn_time, drawn_error in zip(times.T, errors.T, strict=True):
             time = np.where(unknown, np.exp(drawn_time), latency)
             rate = np.where(unknown, 1e3 * self._batch[view] / time, throughput)
-            right = np.where(unscored, 1 - np.exp(drawn_error), accuracy) if self._scored else np.ones(len(view))
-            losses = _losses(time, rate, right)
+            right = np.where(unscored, self._score_of(drawn_error), accuracy) if self._scored else np.ones(len(view))
+            losses = _losses(time, rate, self._gain_of(right))
             # A Config that could not be measured is on no frontier.
             losses[self._tried[view] & unknown] = NEVER
             yield losses

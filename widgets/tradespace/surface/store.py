@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from tradespace.measuring.archive import pack, unpack
-from tradespace.measuring.measurement import Measurement, Score, Slice
+from tradespace.measuring.measurement import Measurement, Scored, Slice
 from tradespace.measuring.schedule import Schedule
 from tradespace.surface.columns import row
 
 WAIT_FOR_OTHERS_S = 30
 # Raise this when older releases cannot read what this one writes.
-FORMAT = 2
+FORMAT = 3
 # How a database begins, and what one might be called.
 BEGINS, NAME = b"SQLite format 3\0", "points.sqlite"
 SCHEMA = """
@@ -31,7 +31,8 @@ CREATE TABLE IF NOT EXISTS slice (
     PRIMARY KEY (key, number)
 );
 CREATE TABLE IF NOT EXISTS score (
-    key TEXT PRIMARY KEY, identity TEXT NOT NULL, correct BLOB NOT NULL, spent_s REAL NOT NULL, whole INTEGER NOT NULL
+    key TEXT PRIMARY KEY, identity TEXT NOT NULL, scores BLOB NOT NULL, type TEXT NOT NULL, spent_s REAL NOT NULL,
+    whole INTEGER NOT NULL
 );
 """
 
@@ -103,17 +104,23 @@ class Store:
             values = (key, number, json.dumps(numbers), samples_ns)
             connection.execute("INSERT OR REPLACE INTO slice VALUES (?, ?, ?, ?)", values)
 
-    def find_score(self, key: str) -> Score | None:
-        """Return which test items are classified correctly, as saved under `key`."""
+    def find_score(self, key: str) -> Scored | None:
+        """Return the scores of test items that are saved under `key`."""
         with self._connected() as connection:
-            found = connection.execute("SELECT correct, spent_s, whole FROM score WHERE key = ?", (key,)).fetchone()
-        return None if found is None else Score(np.frombuffer(found[0], bool), found[1], bool(found[2]))
+            found = connection.execute(
+                "SELECT scores, type, spent_s, whole FROM score WHERE key = ?", (key,)
+            ).fetchone()
+        if found is None:
+            return None
+        scores, kind, spent_s, whole = found
+        return Scored(np.frombuffer(scores, kind), spent_s, bool(whole))
 
-    def save_score(self, key: str, identity: dict[str, object], score: Score) -> None:
-        """Write which test items a model classifies correctly."""
-        values = (key, json.dumps(identity), score.correct.tobytes(), score.spent_s, score.whole)
+    def save_score(self, key: str, identity: dict[str, object], score: Scored) -> None:
+        """Write the scores of test items."""
+        scores = score.scores
+        values = (key, json.dumps(identity), scores.tobytes(), scores.dtype.str, score.spent_s, score.whole)
         with self._connected() as connection:
-            connection.execute("INSERT OR REPLACE INTO score VALUES (?, ?, ?, ?, ?)", values)
+            connection.execute("INSERT OR REPLACE INTO score VALUES (?, ?, ?, ?, ?, ?)", values)
 
     @contextmanager
     def held_open(self) -> Iterator[None]:
@@ -142,7 +149,7 @@ class Store:
                     f"{FORMAT}): update tradespace, or name another file"
                 )
             if written < FORMAT:
-                # Older releases scored in another order; their keys are no longer looked up.
+                # Older releases kept other scores; their keys are no longer looked up.
                 connection.execute("DROP TABLE IF EXISTS score")
             connection.executescript(SCHEMA)
             connection.execute(f"PRAGMA user_version = {FORMAT}")

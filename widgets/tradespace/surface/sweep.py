@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from tradespace.config import KNOBS, VARIANT, Config, check
 from tradespace.errors import choose, positive, renamed
 from tradespace.measuring.engine import LOOP_VERSION, machine_of, measure_rounds
-from tradespace.measuring.measurement import Score
+from tradespace.measuring.measurement import Scored
 from tradespace.measuring.schedule import Schedule
 from tradespace.measuring.work import Work, in_words
 from tradespace.prepare import versions
@@ -254,7 +254,7 @@ class _Sweep:
     def _known(self, config: Config) -> dict[str, object] | None:
         """The row of a point that need not be measured again, if there is one."""
         found = self._store.find(self._keys[config], self.schedule)
-        score = self._scores.get(config.variant, Score(whole=self._task.test is None))
+        score = self._scores.get(config.variant, Scored(whole=self._task.test is None))
         return found if score.done(self.schedule.score_s) else None
 
     def _keep_score(self, config: Config) -> None:

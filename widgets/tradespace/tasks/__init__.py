@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 from tradespace.errors import choose
+from tradespace.tasks import scores
 from tradespace.tasks.fashion import fashion
 from tradespace.tasks.glosses import glosses, glosses_bucketed
+from tradespace.tasks.score import Score
 from tradespace.tasks.task import Data, Task
 
-__all__ = ["Data", "Task", "list_tasks", "load_task"]
+__all__ = ["Data", "Score", "Task", "list_tasks", "load_task", "scores"]
 
 TASKS: dict[str, Callable[[], Task]] = {
     "fashion": fashion,

@@ -14,6 +14,8 @@ from tradespace.tasks.called import Output
 from tradespace.tasks.identity import digest
 from tradespace.tasks.inputs import Inputs, items_in, mapped, named, take, tensors
 from tradespace.tasks.parcel import pack, unpack
+from tradespace.tasks.score import Score, check_score, chosen_score
+from tradespace.tasks.scores import top_1
 from tradespace.tasks.trial import tried
 
 
@@ -41,11 +43,6 @@ class Data:
         if self.test is not None:
             return self.test[0]
         return self.example if self.calibration is None else self.calibration
-
-
-def top_1(outputs: Tensor, labels: Tensor) -> Tensor:
-    """Whether the class with the highest score is the label, for each item."""
-    return outputs.argmax(dim=1) == labels
 
 
 def scoring_order(items: int) -> np.ndarray:
@@ -89,8 +86,8 @@ class Task:
         returns one tensor, the batch first.
     load_data : callable
         () -> `Data`.
-    correct : callable
-        (outputs, labels) -> one bool per item. Accuracy is their mean.
+    score : Score
+        What judges the outputs by the labels; by default top-1 accuracy.
     load_pruned : callable
         (model, pruning) -> the pruned and fine-tuned module that ships with the task, or None.
     trim : callable
@@ -105,7 +102,7 @@ class Task:
     models: tuple[str, ...]
     load_model: Callable[[str], nn.Module]
     load_data: Callable[[], Data]
-    correct: Callable[[Tensor, Tensor], Tensor] = top_1
+    score: Score = top_1
     load_pruned: Callable[[str, str], nn.Module | None] = none_shipped
     trim: Callable[[Inputs], Inputs] = whole
     classes: tuple[str, ...] = ()
@@ -124,7 +121,7 @@ class Task:
         (True, False)
         """
         module = self.load_pruned(model, pruning) or self.load_model(model)
-        return digest(module, self.correct, self.trim, self.load_data())
+        return digest(module, self.score, self.trim, self.load_data())
 
     def data_fingerprint(self) -> str:
         """Hash of the data on which all models are timed and scored: the inputs, and the labels if there are any.
@@ -180,7 +177,8 @@ class Task:
         calibration: Inputs | None = None,
         test: tuple[Inputs, Tensor] | None = None,
         name: str = "mine",
-        correct: Callable[[Tensor, Tensor], Tensor] = top_1,
+        score: Score | Callable[[Tensor, Tensor], object] | None = None,
+        correct: Callable[[Tensor, Tensor], Tensor] | None = None,
         output: Output = None,
         batch_axis: int = 0,
         trim: Callable[[Inputs], Inputs] = whole,
@@ -202,8 +200,11 @@ class Task:
             A few hundred inputs; static int8 needs them.
         test : (like `example`, Tensor), optional
             Inputs and labels. Without them accuracy is unknown, hence NaN.
-        correct : callable
-            (outputs, labels) -> one bool per item.
+        score : Score or callable, optional
+            What judges outputs by labels, such as `ts.scores.squared_error`; or (outputs, labels) -> one number per
+            item, higher is better, which is then called by the function's name. By default, top-1 accuracy.
+        correct : callable, optional
+            (outputs, labels) -> one bool per item, for an accuracy of your own; instead of `score`.
         output : str, int or callable, optional
             Which output to score: a key or a field, an index, or a function of all that the model returns. Not needed
             if it returns a single tensor of floating-point numbers.
@@ -216,7 +217,8 @@ class Task:
         ------
         ValueError
             If an argument has the wrong type or shape, or if a model cannot be measured: it does not run on the
-            example, is not deterministic, or its output for an item depends on the rest of the batch.
+            example, is not deterministic, its output for an item depends on the rest of the batch, or the score cannot
+            judge it by the labels.
 
         Examples
         --------
@@ -228,6 +230,7 @@ class Task:
         >>> Task.from_model({"bilinear": torch.nn.Bilinear(2, 3, 4)}, example=pair)
         Task('mine', models=bilinear)
         """
+        judge = chosen_score(score, correct, top_1)
         modules = dict(model) if isinstance(model, Mapping) else {"model": model}
         _check_inputs(example, calibration, test, batch_axis)
         _check_modules(modules)
@@ -236,11 +239,11 @@ class Task:
         for key, module in modules.items():
             own = _copy(key, module)
             callers[key], outputs = tried(key, own, data.example, data.inputs, output, batch_axis, trim)
-        if test is not None:
-            _check_score(correct, outputs[0], test[1])
+            if data.test is not None:
+                check_score(judge, outputs[0], data.test[1], bools=correct is not None)
         packed = {key: pack(caller) for key, caller in callers.items()}
         return cls(
-            name, tuple(modules), partial(_loaded, packed), partial(_given, data), correct, trim=trim,
+            name, tuple(modules), partial(_loaded, packed), partial(_given, data), judge, trim=trim,
             batch_axis=batch_axis,
         )  # fmt: skip
 
@@ -326,13 +329,3 @@ def _check_modules(modules: Mapping[str, nn.Module]) -> None:
                 f"model: {key!r} has lazy layers that have not seen an input yet ({', '.join(lazy[:3])}): "
                 "call it once on the example, so that its weights exist"
             )
-
-
-def _check_score(correct: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, labels: Tensor) -> None:
-    """Refuse labels that would broadcast against every output: they give a wrong accuracy, not an error."""
-    try:
-        scored = correct(outputs, labels[:1])
-    except Exception as error:
-        raise ValueError(f"test: a label cannot be compared with an output: {error}") from error
-    if not isinstance(scored, Tensor) or scored.shape != (1,) or scored.dtype != torch.bool:
-        raise ValueError(f"test: wanted `correct` to return one bool per item; for one item it returned {scored!r}")

@@ -147,8 +147,8 @@ def real_losses(names: Any, baseline: Measurement, rounded: Mapping[str, Measure
     --------
     >>> from tradespace.config import Config
     >>> right_of = np.arange(1000) < 900
-    >>> exact = Measurement("fashion", Config("resnet8"), correct=right_of)
-    >>> few, many = (Measurement("fashion", Config("resnet8"), correct=np.arange(1000) < n) for n in (898, 860))
+    >>> exact = Measurement("fashion", Config("resnet8"), scores=right_of)
+    >>> few, many = (Measurement("fashion", Config("resnet8"), scores=np.arange(1000) < n) for n in (898, 860))
     >>> real_losses(["w4"], exact, {"w6": few, "w4": many})
     Right. w6: 2 lost, 0 gained, p = 0.5. w4: 40 lost, 0 gained, p = 1.8e-12.
     >>> real_losses(["w6", "w4"], exact, {"w6": few, "w4": many})
