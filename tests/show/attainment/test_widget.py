@@ -153,7 +153,7 @@ def test_without_accuracy_there_is_a_sentence(surface):
     surface["accuracy"] = math.nan
     landscape.show_surface(surface)
     landscape.show_view(view(surface, SELECTED))
-    assert (landscape.data["grid"], landscape.label) == (None, NO_HEIGHT)
+    assert (landscape.data["grid"], landscape.label) == (None, NO_HEIGHT.format("an accuracy"))
     assert sent(landscape)[1]["current"]["place"][2] is None
 
 

@@ -12,6 +12,7 @@ import tradespace as ts
 from tradespace.config import most_threads
 from tradespace.measuring.machine import machine
 from tradespace.measuring.measurement import Failure, Measurement, Slice
+from tradespace.scale import Scale
 from tradespace.show.controls.widget import Choice
 from tradespace.show.explorer import explorer as module
 from tradespace.show.explorer import settings
@@ -66,7 +67,7 @@ def measured(task, config, latency, slices=12, correct=None, failure=None):
     """A Measurement of so many equal slices."""
     samples = np.full(10, latency * 1e6) * np.linspace(0.99, 1.01, 10)
     one = Slice(samples, 10 * config.batch_size, int(samples.sum()))
-    return Measurement(task, config, (one,) * slices, correct=correct, failure=failure, machine=machine())
+    return Measurement(task, config, (one,) * slices, scores=correct, failure=failure, machine=machine())
 
 
 @pytest.fixture
@@ -154,7 +155,7 @@ def test_every_control_survives_both_ends(task, surface, fake, rows, end):
 def test_every_objective_has_a_best_or_says_why_not(explorer, goal, latency):
     explorer.controls.move(objective=goal, latency=latency)
     best = words(explorer)[1]
-    assert best.startswith(f"{GOALS[goal].words.capitalize()}, without limits: ")
+    assert best.startswith(f"{GOALS[goal].words(Scale()).capitalize()}, without limits: ")
     assert (len(explorer.choice) == 1) == ("none, since" not in best)
     check_sent(explorer)
 

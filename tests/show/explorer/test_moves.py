@@ -132,7 +132,7 @@ def test_the_same_items_compared_in_pairs_see_more():
     right = np.ones(1000, dtype=bool)
     wrong = right.copy()
     wrong[:10] = False
-    a, b = (Measurement("toy", Config("m", threads=1), correct=correct) for correct in (right, wrong))
+    a, b = (Measurement("toy", Config("m", threads=1), scores=correct) for correct in (right, wrong))
     before, after = timed(1.0, accuracy=1.0, accuracy_n=1000), int8(1.0, accuracy=0.99, accuracy_n=1000)
     assert in_a_sentence(before, after, (a, b)).endswith("1.0 points lost.")
     lost = int8(1.0, accuracy=0.995, accuracy_n=1000)

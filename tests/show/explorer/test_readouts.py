@@ -1,6 +1,7 @@
 import math
 
 import pytest
+from tradespace.scale import Scale
 from tradespace.show.explorer.mission import Mission
 from tradespace.show.explorer.readouts import UNKNOWN, predicted_row, tiles_of
 from tradespace.show.tiles.widget import Tile
@@ -18,7 +19,7 @@ def by_label(tiles):
 
 
 def test_the_tiles_of_a_measured_row_have_units_and_intervals(surface):
-    tiles = by_label(tiles_of(row_of(surface, 1), 1e6, MEDIAN, "measured"))
+    tiles = by_label(tiles_of(row_of(surface, 1), 1e6, MEDIAN, "measured", Scale()))
     assert tiles["latency of a batch, median"] == Tile(
         "latency of a batch, median", "1.8", "ms", "1.62 to 2.16", "measured"
     )
@@ -31,20 +32,23 @@ def test_the_tiles_of_a_measured_row_have_units_and_intervals(surface):
 
 
 def test_there_are_always_the_same_number_of_tiles(surface):
-    known, unknown = tiles_of(row_of(surface), 1e6, MEDIAN, "measured"), tiles_of(None, 1e6, MEDIAN, "measured")
+    known, unknown = (
+        tiles_of(row_of(surface), 1e6, MEDIAN, "measured", Scale()),
+        tiles_of(None, 1e6, MEDIAN, "measured", Scale()),
+    )
     assert len(known) == len(unknown) == 7
     assert {(tile.value, tile.interval, tile.origin) for tile in unknown} == {(UNKNOWN, "", "")}
 
 
 def test_what_could_not_be_measured_is_not_known(surface):
-    tiles = tiles_of(row_of(surface, -1), 1e6, MEDIAN, "measured")
+    tiles = tiles_of(row_of(surface, -1), 1e6, MEDIAN, "measured", Scale())
     assert {tile.label for tile in tiles if tile.value != UNKNOWN} == {"accuracy"}
     assert "energy, not known" in by_label(tiles)
 
 
 def test_a_prediction_has_no_intervals_and_says_so(surface):
     row = predicted_row(Prediction(4.0, 8000.0, 0.8), Mission(), MEDIAN)
-    tiles = by_label(tiles_of(row, 1e6, MEDIAN, "predicted"))
+    tiles = by_label(tiles_of(row, 1e6, MEDIAN, "predicted", Scale()))
     assert tiles["latency of a batch, median"] == Tile("latency of a batch, median", "4", "ms", "", "predicted")
     assert tiles["throughput"] == Tile("throughput", "8,000", "items/s", "", "predicted")
     assert tiles["memory"].value == UNKNOWN
@@ -53,7 +57,7 @@ def test_a_prediction_has_no_intervals_and_says_so(surface):
 
 def test_of_a_prediction_the_percentile_and_the_accuracy_may_be_unknown():
     row = predicted_row(Prediction(4.0, 8000.0, math.nan), Mission(), P99)
-    tiles = by_label(tiles_of(row, 1e6, P99, "predicted"))
+    tiles = by_label(tiles_of(row, 1e6, P99, "predicted", Scale()))
     assert tiles["latency of a batch, 99th percentile"] == Tile("latency of a batch, 99th percentile", UNKNOWN, "ms")
     assert tiles["accuracy"].value == UNKNOWN
     assert tiles["safe speed"].value == UNKNOWN
@@ -62,19 +66,19 @@ def test_of_a_prediction_the_percentile_and_the_accuracy_may_be_unknown():
 
 def test_the_percentile_is_shown_without_an_interval(surface):
     row = row_of(surface, 0, P99, latency_p99_ms=1234.5)
-    tile = by_label(tiles_of(row, 1e6, P99, "measured"))["latency of a batch, 99th percentile"]
+    tile = by_label(tiles_of(row, 1e6, P99, "measured", Scale()))["latency of a batch, 99th percentile"]
     assert (tile.value, tile.interval) == ("1,230", "")
 
 
 def test_an_interval_that_is_not_known_is_left_out(surface):
     row = row_of(surface, 0, latency_p50_lo_ms=math.nan, latency_p50_hi_ms=math.nan)
-    tiles = tiles_of(row, 1e6, MEDIAN, "measured")
+    tiles = tiles_of(row, 1e6, MEDIAN, "measured", Scale())
     assert {tile.label for tile in tiles if tile.interval} == {"accuracy"}
 
 
 @pytest.mark.parametrize("items", [1, 1000, 1e6, 1e12])
 def test_cost_is_that_of_the_items(surface, items):
-    tiles = by_label(tiles_of(row_of(surface), items, MEDIAN, "measured"))
+    tiles = by_label(tiles_of(row_of(surface), items, MEDIAN, "measured", Scale()))
     label = next(name for name in tiles if name.startswith("cost of"))
     assert label == f"cost of {items:,.0f} items"
     assert float(tiles[label].value.replace(",", "")) == pytest.approx(items / (1e3 / 1.1) / 3600, rel=0.01)
@@ -82,6 +86,6 @@ def test_cost_is_that_of_the_items(surface, items):
 
 def test_large_numbers_are_written_out(surface):
     row = row_of(surface, 0, memory_mb=12345.6, throughput_per_s=1234567.0)
-    tiles = by_label(tiles_of(row, 1e12, MEDIAN, "measured"))
+    tiles = by_label(tiles_of(row, 1e12, MEDIAN, "measured", Scale()))
     assert tiles["memory"].value == "12,300"
     assert not any("e+" in tile.value + tile.interval for tile in tiles.values())

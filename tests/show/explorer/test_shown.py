@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 from tradespace.config import Config
 from tradespace.measuring.measurement import Measurement
+from tradespace.scale import Scale
 from tradespace.show.common.view import view
 from tradespace.show.explorer import rows as module
 from tradespace.show.explorer.mission import Mission
 from tradespace.show.explorer.rows import Rows, with_row
-from tradespace.show.explorer.shown import sentence, shown
+from tradespace.show.explorer.shown import sentence
+from tradespace.show.explorer.shown import shown as shown_of
 from tradespace.show.explorer.state import HERE, RECORDED, State
 from tradespace.surface.columns import table
 
@@ -17,6 +19,10 @@ START = Config("small", threads=1)
 STATE = State("toy", HERE, START)
 FAR = replace(START, batch_size=64)
 NOWHERE = replace(START, threads=3)
+
+
+def shown(rows, state):
+    return shown_of(rows, state, Scale())
 
 
 def at(**knobs):
@@ -101,7 +107,7 @@ def test_raw_results_are_compared_in_pairs_where_both_are_at_hand(surface):
     right = np.ones(100, dtype=bool)
     wrong = right & (np.arange(100) >= 6)
     bf16 = replace(START, precision="bf16")
-    correct = {START: Measurement("toy", START, correct=right), bf16: Measurement("toy", bf16, correct=wrong)}
+    correct = {START: Measurement("toy", START, scores=right), bf16: Measurement("toy", bf16, scores=wrong)}
     worse = surface.assign(accuracy=np.where(surface["precision"] == "bf16", 0.77, surface["accuracy"]))
     state = replace(STATE, config=bf16)
     assert sentence(Rows(worse), state, START).endswith("points lost (not significant).")

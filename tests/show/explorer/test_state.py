@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 from tradespace.config import Config
+from tradespace.scale import Scale
 from tradespace.show.common.view import Limits
 from tradespace.show.controls.widget import Choice, Controls
 from tradespace.show.explorer.mission import Mission
@@ -27,7 +28,7 @@ def controls(task, surface):
 def test_at_first_nothing_is_asked():
     assert STATE.limits == Limits()
     assert STATE.mission == Mission()
-    assert STATE.goal.words == "highest throughput"
+    assert STATE.goal.words(Scale()) == "highest throughput"
 
 
 def test_there_is_a_value_for_every_control_and_no_other(controls):

@@ -87,7 +87,7 @@ def test_rows_that_were_not_timed_are_left_out(surface):
 
 def test_a_surface_without_accuracy_says_so(surface):
     accuracy = ts.plot_surface(surface.assign(accuracy=math.nan, accuracy_lo=math.nan, accuracy_hi=math.nan)).axes[1]
-    assert [text.get_text() for text in accuracy.texts] == ["no accuracy is known"]
+    assert [text.get_text() for text in accuracy.texts] == ["no test data"]
 
 
 def test_one_row_is_enough(surface):

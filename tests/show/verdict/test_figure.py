@@ -14,7 +14,7 @@ def measured(medians_ms, model="small", correct=RIGHT, disturbed=(), seed=0, **k
     made = [Slice(ms * rng.normal(1, 0.01, 50) * MS, 50, round(50 * ms * MS)) for ms in medians_ms]
     made += [Slice(np.full(5, ms * MS), 5, 1, wall_ns=1, waited_ns=10 * MS) for ms in disturbed]
     config = Config(model, threads=1)
-    return Measurement("toy", config, tuple(made), correct=correct, machine="this one", **kwargs)
+    return Measurement("toy", config, tuple(made), scores=correct, machine="this one", **kwargs)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def slices(medians_ms, rng=None, samples=50):
 
 
 def measured(config=A, medians_ms=(), correct=None, **kwargs):
-    return Measurement("toy", config, tuple(slices(medians_ms)), correct=correct, **kwargs)
+    return Measurement("toy", config, tuple(slices(medians_ms)), scores=correct, **kwargs)
 
 
 class Measuring:
@@ -54,13 +54,13 @@ class Measuring:
         taken = slices(medians_ms)
         for n in range(1, len(taken) + 1):
             known = n > 1  # scored after the first slice, as the engine does
-            m = Measurement("toy", config, tuple(taken[:n]), correct=correct if known else None)
+            m = Measurement("toy", config, tuple(taken[:n]), scores=correct if known else None)
             if n == 1:
                 yield m, False
-                m = Measurement("toy", config, tuple(taken[:n]), correct=correct)
+                m = Measurement("toy", config, tuple(taken[:n]), scores=correct)
             yield m, n == len(taken) and failure is None
         if failure:
-            yield Measurement("toy", config, tuple(taken), correct=correct, failure=failure), True
+            yield Measurement("toy", config, tuple(taken), scores=correct, failure=failure), True
 
 
 def run_of(medians_ms, correct=RIGHT, failure=None):

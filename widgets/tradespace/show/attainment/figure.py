@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from tradespace.show.attainment.numbers import extent
+from tradespace.scale import Scale
+from tradespace.show.attainment.numbers import extent, half_range
 from tradespace.show.common.style import (
     INK,
     LIMIT,
@@ -14,11 +15,11 @@ from tradespace.show.common.style import (
     legend_below,
     log_axis,
     name_machine,
-    percent_axis,
+    score_axis,
     styled,
 )
 from tradespace.surface.attainment import attainment
-from tradespace.surface.columns import plain
+from tradespace.surface.columns import plain, scale_of
 from tradespace.surface.frontier import pareto
 from tradespace.surface.objectives import OBJECTIVES, at_least, at_most
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LATENCY, THROUGHPUT, ACCURACY = "latency of a batch: at most, ms", "throughput: at least, items/s", "best accuracy, %"
+LATENCY, THROUGHPUT = "latency of a batch: at most, ms", "throughput: at least, items/s"
 LEVELS = 10
 # Labels of lines that are closer together than this share of the axis would touch.
 APART = 0.065
@@ -53,7 +54,8 @@ def plot_attainment(
     surface : DataFrame
         Rows of one machine.
     max_latency_ms, min_throughput_per_s, min_accuracy : float, optional
-        Limits. The part of the map that meets them is outlined, and the rest is veiled. Accuracy is a fraction.
+        Limits. The part of the map that meets them is outlined, and the rest is veiled. Accuracy is a fraction, or in
+        the unit of another score.
     ax : matplotlib Axes, optional
         Axes to draw on. By default, a new figure, which also names the machine.
 
@@ -72,14 +74,15 @@ def plot_attainment(
     """
     within = at_most("latency_p50_ms", np.inf if max_latency_ms is None else max_latency_ms).limit
     beyond = at_least("throughput_per_s", 0.0 if min_throughput_per_s is None else min_throughput_per_s).limit
-    exact = at_least("accuracy", 0.0 if min_accuracy is None else min_accuracy).limit
+    exact = at_least("accuracy", -np.inf if min_accuracy is None else min_accuracy).limit
     surface = plain(surface)
     grid, carriers = _staircase(surface)
+    score = scale_of(surface)
     with styled():
         where, axes = canvas_in(ax, 11, 7)
         # Wherever nothing covers the background, nothing is attainable.
         axes.set_facecolor("0.85")
-        keys = [_map(axes, grid), *_contours(axes, grid)]
+        keys = [_map(axes, grid, score), *_contours(axes, grid, score)]
         keys += axes.plot(
             carriers["latency_p50_ms"], carriers["throughput_per_s"], "o", ms=5, mfc="white", mec=INK, mew=0.8,
             label="measured, on the frontier",
@@ -95,14 +98,13 @@ def plot_attainment(
     return figure_of(axes)
 
 
-def colours(grid: pd.DataFrame) -> Any:
-    """Return a matplotlib ScalarMappable that maps accuracy, a fraction, to colour."""
+def colours(grid: pd.DataFrame, score: Scale) -> Any:
+    """Return a matplotlib ScalarMappable that maps accuracy, or another score, to colour."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
     low, high = np.nanmin(grid), np.nanmax(grid)
-    # A single accuracy does not make a scale.
-    half = max((high - low) / 2, 0.005)
+    half = half_range(low, high, score)
     return ScalarMappable(Normalize((low + high) / 2 - half, (low + high) / 2 + half), "cividis")
 
 
@@ -115,17 +117,17 @@ def _staircase(surface: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return attainment(surface, latency, throughput), on
 
 
-def _map(axes: "Axes", grid: pd.DataFrame) -> "Artist":
+def _map(axes: "Axes", grid: pd.DataFrame, score: Scale) -> "Artist":
     """Colour the map. Return the legend entry for what is outside it."""
     from matplotlib.patches import Patch
 
-    scale = colours(grid)
+    scale = colours(grid, score)
     # A cell excludes its largest latency and includes its largest throughput: it has the value of its top left corner.
     axes.pcolormesh(grid.columns, grid.index, grid.to_numpy()[1:, :-1], cmap=scale.cmap, norm=scale.norm, zorder=1)
-    bar = figure_of(axes).colorbar(scale, ax=axes, label=ACCURACY, pad=0.02)
-    percent_axis(bar.ax.yaxis)
+    bar = figure_of(axes).colorbar(scale, ax=axes, label=f"best {score.axis}", pad=0.02)
+    score_axis(bar.ax.yaxis, score)
     nothing: dict[str, Any] = {"facecolor": "0.85", "edgecolor": "0.6", "hatch": "xx", "lw": 0}
-    reach = np.maximum(_reach(grid, 0.0), grid.index[0])
+    reach = np.maximum(_reach(grid, -np.inf), grid.index[0])
     axes.fill_between(grid.columns, reach, grid.index[-1], step="post", zorder=0, **nothing)
     return Patch(**nothing, label="not attainable")
 
@@ -147,26 +149,26 @@ def _outline(grid: pd.DataFrame, accuracy: float, within: float = np.inf, beyond
     return np.column_stack([x, np.concatenate([[bottom], y, [bottom]])])
 
 
-def _contours(axes: "Axes", grid: pd.DataFrame) -> "list[Artist]":
+def _contours(axes: "Axes", grid: pd.DataFrame, score: Scale) -> "list[Artist]":
     """Draw lines where a round accuracy ends, as many as can be labelled at their right ends."""
     from matplotlib.patheffects import withStroke
     from matplotlib.ticker import MaxNLocator
 
-    worst, best = 100 * np.nanmin(grid), 100 * np.nanmax(grid)
-    percents = np.asarray(MaxNLocator(LEVELS, steps=[1, 2, 5, 10]).tick_values(worst, best))
+    worst, best = score.percent * np.nanmin(grid), score.percent * np.nanmax(grid)
+    levels = np.asarray(MaxNLocator(LEVELS, steps=[1, 2, 5, 10]).tick_values(worst, best))
     low, high = np.log(grid.index[[0, -1]])
     taken: list[float] = []
     lines: list[Artist] = []
-    for percent in percents[(worst < percents) & (percents <= best)][::-1]:
-        edge = _outline(grid, percent / 100 - ROUNDING)
+    for level in levels[(worst < levels) & (levels <= best)][::-1]:
+        edge = _outline(grid, level / score.percent - ROUNDING * (best - worst))
         at = (np.log(edge[-2, 1]) - low) / (high - low)
         if any(abs(at - other) < APART for other in taken):
             continue
         taken.append(at)
         halo = [withStroke(linewidth=4, foreground=INK)]
-        lines += axes.plot(*edge[:-1].T, color="white", lw=1.8, path_effects=halo, label="equal accuracy")
+        lines += axes.plot(*edge[:-1].T, color="white", lw=1.8, path_effects=halo, label=f"equal {score.name}")
         axes.annotate(
-            f"{percent:g} %", (edge[-2, 0], edge[-2, 1]), (-6, -4), textcoords="offset points",
+            score.mark(level), (edge[-2, 0], edge[-2, 1]), (-6, -4), textcoords="offset points",
             ha="right", va="top", color="white", weight="bold", path_effects=halo,
         )  # fmt: skip
     return lines[:1]
@@ -180,7 +182,7 @@ def _veil(axes: "Axes", grid: pd.DataFrame, within: float, beyond: float, exact:
     inside = _outline(grid, exact, within, beyond)
     look: dict[str, Any] = {"facecolor": (1, 1, 1, 0.6), "edgecolor": "0.35", "hatch": "//", "lw": 0}
     # The corners of a hole are in the opposite order.
-    whole = _outline(grid, 0.0)
+    whole = _outline(grid, -np.inf)
     parts = [Path(np.append(part, part[:1], axis=0), closed=True) for part in (whole, inside[::-1]) if len(part)]
     veil = PathPatch(Path.make_compound_path(*parts), **look, label="outside the limits")
     axes.add_patch(veil)

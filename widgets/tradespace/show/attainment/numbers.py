@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tradespace.scale import Scale
 from tradespace.show.common.json import number
 from tradespace.show.common.words import MEDIAN
 from tradespace.surface.attainment import attainment
+from tradespace.surface.columns import scale_of
 
 # Padding around the points, as a share of the logarithmic range, and the least padding, for a single point.
 ROOM, LEAST_ROOM = 0.06, 1.25
@@ -29,6 +31,19 @@ CELLS = 24
 BELOW, LEAST_HALF = 0.15, 0.005
 
 
+def half_range(low: float, high: float, score: Scale) -> float:
+    """Half of the range of an axis of scores from `low` to `high`: a single one does not make a scale.
+
+    Examples
+    --------
+    >>> half_range(0.9, 0.9, Scale()), half_range(-2000.0, -2000.0, Scale("gain"))
+    (0.005, 10.0)
+    """
+    if score.is_accuracy:
+        return max((high - low) / 2, LEAST_HALF)
+    return (high - low) / 2 or LEAST_HALF * abs(high) or LEAST_HALF
+
+
 def terraces(usable: pd.DataFrame, carriers: pd.DataFrame, latency: str = MEDIAN) -> dict[str, Any]:
     """`attainment` on at most `CELLS` by `CELLS` cells. The height of a cell is attainable everywhere in it.
 
@@ -44,7 +59,7 @@ def terraces(usable: pd.DataFrame, carriers: pd.DataFrame, latency: str = MEDIAN
     Returns
     -------
     dict
-        `latency` (ms) and `throughput` (items/s): edges, ascending. `accuracy`: a fraction, [throughput][latency], None
+        `latency` (ms) and `throughput` (items/s): edges, ascending. `accuracy`: [throughput][latency], None
         where nothing is attainable. `low`, `high`: its limits. `floor`: the accuracy at the bottom of the box.
 
     Examples
@@ -59,7 +74,7 @@ def terraces(usable: pd.DataFrame, carriers: pd.DataFrame, latency: str = MEDIAN
     # A cell has the value of its most demanding corner: the lowest latency and the highest throughput.
     heights = attainment(usable, allowed, asked, latency_column=latency).to_numpy()[1:, :-1]
     worst, best = np.nanmin(heights), np.nanmax(heights)
-    half = max((best - worst) / 2, LEAST_HALF)
+    half = half_range(float(worst), float(best), scale_of(usable))
     low, high = float((worst + best) / 2 - half), float((worst + best) / 2 + half)
     return {
         "latency": allowed.tolist(),

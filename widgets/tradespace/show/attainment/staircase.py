@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tradespace.show.attainment.figure import ACCURACY, LATENCY, THROUGHPUT, colours
+from tradespace.show.attainment.figure import LATENCY, THROUGHPUT, colours
 from tradespace.show.attainment.numbers import extent
-from tradespace.show.common.style import canvas, legend_below, name_machine, percent_axis, round_numbers, styled
+from tradespace.show.common.style import canvas, legend_below, name_machine, round_numbers, score_axis, styled
 from tradespace.surface.attainment import attainment
-from tradespace.surface.columns import plain
+from tradespace.surface.columns import plain, scale_of
 from tradespace.text import figures
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def plot_attainment_3d(surface: pd.DataFrame) -> "Figure":
     all_of_it = attainment(surface)
     latency, throughput = (np.geomspace(*extent(limits), STEPS) for limits in (all_of_it.columns, all_of_it.index))
     grid = attainment(surface, latency, throughput)
-    scale = colours(grid)
+    score = scale_of(surface)
+    scale = colours(grid, score)
     floor = scale.norm.vmin - 0.15 * (scale.norm.vmax - scale.norm.vmin)
     height, faces = _steps(grid.to_numpy()[1:, :-1], floor)
     colour = np.where((faces > floor)[..., None], scale.to_rgba(faces), FLOOR)
@@ -61,7 +62,7 @@ def plot_attainment_3d(surface: pd.DataFrame) -> "Figure":
         figure, axes = canvas(11, 8.5, subplot_kw={"projection": "3d"})
         x, y = np.meshgrid(*(np.repeat(np.log10(edges), 2)[1:-1] for edges in (latency, throughput)))
         axes.plot_surface(x, y, height, facecolors=colour, rstride=1, cstride=1, lw=0, antialiased=False, shade=False)
-        axes.set(xlabel=LATENCY, ylabel=THROUGHPUT, zlabel=ACCURACY, zlim=(floor, scale.norm.vmax))
+        axes.set(xlabel=LATENCY, ylabel=THROUGHPUT, zlabel=f"best {score.axis}", zlim=(floor, scale.norm.vmax))
         for axis, edges in ((axes.xaxis, latency), (axes.yaxis, throughput)):
             ticks = round_numbers(edges[0], edges[-1], most=6)
             axis.set_ticks(np.log10(ticks), [figures(tick, 10) for tick in ticks])
@@ -69,7 +70,7 @@ def plot_attainment_3d(surface: pd.DataFrame) -> "Figure":
         axes.zaxis.set_major_locator(MaxNLocator(5))
         axes.tick_params("z", pad=10)
         axes.zaxis.labelpad = 22
-        percent_axis(axes.zaxis)
+        score_axis(axes.zaxis, score)
         axes.view_init(**VIEW)
         axes.set_box_aspect((1, 1, 0.6), zoom=1.0)
         legend_below(figure, [[Patch(facecolor=FLOOR, label="not attainable")]])

@@ -16,6 +16,7 @@ import { camera, cut, HEIGHT, inSight } from "../common/pure/camera.js";
 import { colourAt, mix, rgb } from "../common/pure/colours.js";
 import { nearest } from "../common/pure/hit.js";
 import { known, plain, within } from "../common/pure/numbers.js";
+import { written } from "../common/pure/scores.js";
 import { symbolPath } from "../common/pure/symbols.js";
 import { logTicks } from "../common/pure/ticks.js";
 import { say, stretch } from "../common/shapes.js";
@@ -41,7 +42,6 @@ const RADIANS_PX = { turn: 0.009, tilt: 0.007 },
   ZOOM_KEY = 1.15,
   ZOOM_WHEEL = 0.0015;
 
-const percent = (share, digits) => `${+(100 * share).toFixed(digits)}`;
 const placed = (point) => Boolean(point) && point.place.every(known);
 
 // What is drawn of a surface: scales to the unit box, columns with their heights and colours, and limits in the box.
@@ -51,7 +51,7 @@ function build({ grid }, limits, stops) {
   const z = scaleLinear([grid.floor, grid.high], [0, HEIGHT]).clamp(true);
   const most = limits[0] ?? Infinity,
     atLeast = limits[1] ?? 0,
-    exact = limits[2] ?? 0;
+    exact = limits[2] ?? -Infinity;
   const xs = cut(grid.latency, most),
     ys = cut(grid.throughput, atLeast);
   const columns = xs.slice(0, -1).map((left, i) =>
@@ -244,18 +244,18 @@ function drawLabels(g, project, { scales: [x, y, z] }, [fu, fv], [xTicks, yTicks
   write(titles[1], project([nu, 0.5, 0]), offY, beyond(offY), true);
   if (project([lu, lv, 0])[1] - project([lu, lv, HEIGHT])[1] > 3 * em) {
     write(titles[2], project([lu, lv, HEIGHT]), [0, -1], 0.4 * em, true);
-    for (const tick of zTicks) write(percent(tick, 2), project([lu, lv, z(tick)]), [-1, 0], 0.4 * em);
+    for (const tick of zTicks) write(written(tick, look.score), project([lu, lv, z(tick)]), [-1, 0], 0.4 * em);
   }
   for (const tick of xTicks) write(plain(tick), project([x(tick), nv, 0]), offX, 0.4 * em);
   for (const tick of yTicks) write(plain(tick), project([nu, y(tick), 0]), offY, 0.4 * em);
 }
 
-function drawLegend(legend, { low, high }, stops, marks) {
+function drawLegend(legend, { low, high }, stops, marks, score) {
   legend.selectAll("*").remove();
   const scale = legend.append("span");
-  scale.append("span").text(percent(low, 1));
+  scale.append("span").text(written(low, score));
   scale.append("span").attr("class", "scale").style("background", `linear-gradient(90deg, ${stops})`);
-  scale.append("span").text(`${percent(high, 1)} % accuracy`);
+  scale.append("span").text(`${written(high, score)}${score.unit && ` ${score.unit}`} ${score.name}`);
   for (const [name, { colour, symbol }] of Object.entries(marks)) {
     addEntry(legend, null, name).append("path").attr("d", symbolPath(symbol, 110)).attr("fill", colour);
   }
@@ -272,7 +272,6 @@ function render({ model, el }) {
     .append("canvas")
     .attr("tabindex", 0)
     .attr("role", "application")
-    .attr("aria-label", `Best accuracy over latency and throughput, in three dimensions. ${HELP}`)
     // Else JupyterLab takes the arrow keys, to walk from cell to cell.
     .attr("data-lm-suppress-shortcuts", "true");
   const help = root.append("p").attr("class", "help").text(HELP);
@@ -299,7 +298,9 @@ function render({ model, el }) {
     scene = data.grid && build(data, limits ?? [], stops);
     for (const part of [legend, canvas, help, note]) part.attr("hidden", scene ? null : true);
     if (scene) {
-      drawLegend(legend, data.grid, stops, model.get("marks"));
+      const over = "over latency and throughput, in three dimensions";
+      canvas.attr("aria-label", `Best ${data.score.name} ${over}. ${HELP}`);
+      drawLegend(legend, data.grid, stops, model.get("marks"), data.score);
       note.text(whereabouts(current));
     } else {
       tip.attr("hidden", true);
@@ -310,7 +311,7 @@ function render({ model, el }) {
   // Why the ring is not where it should be, if so.
   function whereabouts(point) {
     if (point && !placed(point))
-      return "No ring: where you are, not all of latency, throughput and accuracy are known.";
+      return `No ring: where you are, not all of latency, throughput and ${model.get("data").score.name} are known.`;
     const off = point?.place.some(
       (value, k) => value < scene.scales[k].domain()[0] || value > scene.scales[k].domain()[1],
     );
@@ -343,7 +344,8 @@ function render({ model, el }) {
     // The canvas writes a colour without transparency as #rrggbb, whatever its name was.
     g.fillStyle = halo;
     const ground = /^#.{6}$/.test(g.fillStyle) ? rgb(g.fillStyle) : [255, 255, 255];
-    const look = { width, height, em, ink, halo, limit, ground, font: style.fontFamily };
+    const { axis, score } = model.get("data");
+    const look = { width, height, em, ink, halo, limit, ground, font: style.fontFamily, score };
     const { project, far } = camera(pose, width, height, em),
       pen = penOn(g, project),
       [x, y, z] = scene.scales;
@@ -352,7 +354,7 @@ function render({ model, el }) {
     drawRoom(g, pen, scene, far, ticks, look);
     drawColumns(pen, scene, far, look);
     drawPoints(pen, project, look);
-    const titles = [model.get("data").axis, "throughput at least, items/s", "accuracy, %"];
+    const titles = [axis, "throughput at least, items/s", score.axis];
     const short = (title) => title.replace(" at most", " ≤").replace(" at least", " ≥");
     drawLabels(g, project, scene, far, ticks, width < NARROW_EM * em ? titles.map(short) : titles, look);
     showTip();

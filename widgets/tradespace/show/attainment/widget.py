@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import anywidget
@@ -10,14 +10,16 @@ import numpy as np
 import pandas as pd
 import traitlets
 
+from tradespace.scale import Scale
 from tradespace.show.attainment.numbers import ACCURACY, THROUGHPUT, terraces
 from tradespace.show.common.assets import assets
 from tradespace.show.common.json import number as known
+from tradespace.show.common.json import scale
 from tradespace.show.common.marks import mark
 from tradespace.show.common.still import Still
 from tradespace.show.common.view import Limits, View
 from tradespace.show.common.words import MEDIAN, describe_row, which_latency
-from tradespace.surface.columns import table
+from tradespace.surface.columns import scale_of, table
 from tradespace.surface.frontier import nondominated
 from tradespace.surface.objectives import maximize, measured, minimize, numbers
 from tradespace.surface.predict import Prediction
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 # Matplotlib's cividis in eight even steps: importing matplotlib would take longer than everything else here.
 CIVIDIS = ("#00224e", "#1a386f", "#434e6c", "#61656f", "#7d7c78", "#9b9476", "#bcae6c", "#dec958", "#fee838")
 NOTHING = "There is no surface yet: nothing has been measured."
-NO_HEIGHT = "There is no surface to show: no measured point has an accuracy, which would be its height."
+NO_HEIGHT = "There is no surface to show: no measured point has {}, which would be its height."
 NO_PERCENTILE = "There is no surface to show: no measured point has this percentile of latency. It takes more samples."
 
 
@@ -43,7 +45,9 @@ class Landscape(Still, anywidget.AnyWidget):
     """
 
     _esm, _css = assets("attainment")
-    data: "traitlets.Dict[str, Any]" = traitlets.Dict({"grid": None, "points": [], "axis": ""}).tag(sync=True)
+    data: "traitlets.Dict[str, Any]" = traitlets.Dict(
+        {"grid": None, "points": [], "axis": "", "score": scale(Scale())}
+    ).tag(sync=True)
     marks: "traitlets.Dict[str, Any]" = traitlets.Dict({}).tag(sync=True)
     colours = traitlets.List(list(CIVIDIS)).tag(sync=True)
     state: "traitlets.Dict[str, Any]" = traitlets.Dict({"current": None, "choice": None}).tag(sync=True)
@@ -75,7 +79,8 @@ class Landscape(Still, anywidget.AnyWidget):
         # The first two axes are logarithmic.
         usable = measured(self._surface) & np.isfinite(places).all(axis=1) & (places[:, :2] > 0).all(axis=1)
         self._usable, self._places = self._surface[usable], places[usable]
-        self._limits = Limits(**{**asdict(self._limits), "latency": latency})
+        score = scale_of(self._surface)
+        self._limits = replace(self._limits, latency=latency, score=str(score))
         carriers = nondominated(self._usable, (minimize(latency), maximize(THROUGHPUT), maximize(ACCURACY)))
         points = self._usable[carriers].sort_values(latency)
         percentile = "" if latency == MEDIAN else f"{which_latency(latency)} of "
@@ -88,6 +93,7 @@ class Landscape(Still, anywidget.AnyWidget):
                     for number, row in zip(points.index, points.to_dict("records"), strict=True)
                 ],
                 "axis": f"{percentile}latency at most, ms",
+                "score": scale(score),
             }
             self.label = self._in_words()
 
@@ -105,9 +111,10 @@ class Landscape(Still, anywidget.AnyWidget):
         seen : View
             The view of the surface that is shown; only row numbers and prediction are used.
         max_latency_ms, min_throughput_per_s, min_accuracy : float, optional
-            Limits; accuracy is a fraction.
+            Limits; accuracy is a fraction, or in the unit of another score.
         """
-        self._limits = Limits(max_latency_ms, min_accuracy, min_throughput_per_s, latency=self._limits.latency)
+        latency, score = self._limits.latency, self._limits.score
+        self._limits = Limits(max_latency_ms, min_accuracy, min_throughput_per_s, latency=latency, score=score)
         current, choice = (
             None if number is None else self._point(self._surface.iloc[number].to_dict(), number)
             for number in (seen.current, seen.choice)
@@ -144,10 +151,11 @@ class Landscape(Still, anywidget.AnyWidget):
         there = measured(self._surface)
         if self._usable.empty:
             lacks_accuracy = self._surface.loc[there, ACCURACY].isna().all()
-            return NOTHING if not there.any() else NO_HEIGHT if lacks_accuracy else NO_PERCENTILE
+            no_height = NO_HEIGHT.format(Scale.of(self._limits.score).one)
+            return NOTHING if not there.any() else no_height if lacks_accuracy else NO_PERCENTILE
         asked = self._limits.max_latency_ms, self._limits.min_throughput_per_s, self._limits.min_accuracy
         most, least, exact = (
-            loose if limit is None else limit for limit, loose in zip(asked, (math.inf, 0, 0), strict=True)
+            loose if limit is None else limit for limit, loose in zip(asked, (math.inf, 0, -math.inf), strict=True)
         )
         latency, throughput, accuracy = self._places.T
         kept = (latency <= most) & (throughput >= least) & (accuracy >= exact)
@@ -156,7 +164,8 @@ class Landscape(Still, anywidget.AnyWidget):
             return f"No measured point meets these limits: {words}. Loosen a limit, or measure other points."
         # The most accurate; of ties, the fastest.
         best = np.lexsort((latency, -accuracy, ~kept))[0]
-        return f"Highest accuracy, {self._limits.words}: {describe_row(self._usable.iloc[best].to_dict())}"
+        name = Scale.of(self._limits.score).name
+        return f"Highest {name}, {self._limits.words}: {describe_row(self._usable.iloc[best].to_dict())}"
 
     def _still(self) -> "Figure | None":
         from tradespace.show.attainment.staircase import plot_attainment_3d

@@ -12,9 +12,9 @@ from tradespace.errors import choose
 from tradespace.measuring.background import Background, Ended
 from tradespace.measuring.engine import measure_rounds
 from tradespace.measuring.machine import machine
-from tradespace.measuring.measurement import Measurement, Score
+from tradespace.measuring.measurement import Measurement, Scored
 from tradespace.measuring.schedule import Schedule
-from tradespace.surface.columns import check_one, checked, row, table
+from tradespace.surface.columns import check_one, check_score, checked, row, table
 from tradespace.tasks.task import Task
 
 Group = tuple[Config, ...]
@@ -64,7 +64,7 @@ class Filling:
         self._schedule, self._executor = schedule, executor
         self._lock, self._background = lock, Background[Step](lock, self._take, self._ended)
         self._waiting = list(groups)
-        self._scores: dict[Config, Score] = {}
+        self._scores: dict[Config, Scored] = {}
 
     @property
     def running(self) -> bool:
@@ -123,7 +123,7 @@ def rows_of_model(task: Task, model: str, surface: pd.DataFrame | None) -> pd.Da
     Raises
     ------
     ValueError
-        If the task has no such model, or `surface` has rows of another task or of several machines.
+        If the task has no such model, or `surface` has rows of another task or score, or of several machines.
     """
     choose("model", model, task.models)
     if surface is None:
@@ -133,6 +133,7 @@ def rows_of_model(task: Task, model: str, surface: pd.DataFrame | None) -> pd.Da
     if others:
         raise ValueError(f"surface: wanted rows of task {task.name!r}, so that none are mixed; got {others}")
     check_one(surface, "machine")
+    check_score(surface, task.score.label)
     return surface[surface["model"] == model].reset_index(drop=True)
 
 

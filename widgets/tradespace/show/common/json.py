@@ -5,6 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from tradespace.scale import Scale
+
 
 def number(value: float | None) -> float | None:
     """Return a number as a float, or None if it is not known.
@@ -15,6 +17,18 @@ def number(value: float | None) -> float | None:
     (1.0, None, None)
     """
     return float(value) if value is not None and math.isfinite(value) else None
+
+
+def scale(one: Scale) -> dict[str, Any]:
+    """Return how scores are written: name, title, unit, label of an axis, and whether in per cent.
+
+    Examples
+    --------
+    >>> scale(Scale("gain", "dB"))
+    {'name': 'gain', 'title': 'Gain', 'unit': 'dB', 'axis': 'gain, dB', 'percent': False}
+    """
+    words = {"name": one.name, "title": one.title, "unit": one.percent_unit, "axis": one.axis}
+    return {**words, "percent": one.is_accuracy}
 
 
 def column(values: pd.Series) -> list[Any]:

@@ -4,9 +4,9 @@ import { axisBottom, axisLeft } from "d3-axis";
 import { scaleLinear } from "d3-scale";
 import { area, curveStep } from "d3-shape";
 import { addAxis, emOf, labelAxes, listen, ticked } from "./frame.js";
-import { known, percent, plain } from "./pure/numbers.js";
+import { known, plain } from "./pure/numbers.js";
+import { scores, told, written } from "./pure/scores.js";
 import { symbolPath, uprightBar } from "./pure/symbols.js";
-import { percents } from "./pure/ticks.js";
 import { addLine, addRect, addText, say } from "./shapes.js";
 
 const HEIGHT_EM = 17;
@@ -224,26 +224,26 @@ export function drawPoints(panel, em, how) {
 }
 
 /**
- * The accuracy of the whole model over that of the model as it was, `whole`, called `name`; nothing if it is `untested`.
+ * The score of the whole model over that of the model as it was, `whole`, called `name`; nothing if it is `untested`.
  * @param {ReturnType<typeof addPanel>} panel
  * @param {number} em
  * @param {any} how as for `drawPoints`
  */
-export function drawAccuracy(panel, em, { untested, name, whole, ...how }) {
+export function drawAccuracy(panel, em, { untested, score, name, whole, ...how }) {
   panel.figure.attr("hidden", untested ? true : null);
   if (untested) return;
   const numbers = [...how.points, whole].flatMap((one) => [one?.accuracy, one?.low, one?.high]).filter(known),
-    told = known(whole?.accuracy);
+    line = known(whole?.accuracy);
   drawPoints(panel, em, {
     ...how,
-    y: scaleLinear(percents(extent(numbers), 0.08), [0, 1]),
-    yLabel: "accuracy, %",
-    yFormat: percent,
+    y: scaleLinear(scores(extent(numbers), score, 0.08), [0, 1]),
+    yLabel: score.axis,
+    yFormat: (value) => written(value, score),
     value: "accuracy",
     low: "low",
     high: "high",
     line: whole?.accuracy,
-    band: told && known(whole.low) ? [whole.low, whole.high] : null,
+    band: line && known(whole.low) ? [whole.low, whole.high] : null,
   });
-  panel.words.text(`${told ? `line: ${name}, ${percent(whole.accuracy)}%; ` : ""}bars: 95 % intervals`);
+  panel.words.text(`${line ? `line: ${name}, ${told(whole.accuracy, score)}; ` : ""}bars: 95 % intervals`);
 }

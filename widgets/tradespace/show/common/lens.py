@@ -11,10 +11,11 @@ import traitlets
 
 from tradespace.measuring.schedule import Schedule
 from tradespace.show.common.filling import Filling, Group, Row, recorded_on, rows_of_model
+from tradespace.show.common.json import scale
 from tradespace.show.common.still import Still
 from tradespace.tasks.task import Task
 
-UNTESTED = "This task has no test set, so its accuracy is not known."
+UNTESTED = "This task has no test set, so its {} is not known."
 
 
 class Lens(Still, anywidget.AnyWidget):
@@ -37,6 +38,7 @@ class Lens(Still, anywidget.AnyWidget):
     unfinished = traitlets.Bool(False).tag(sync=True)
     note = traitlets.Unicode("").tag(sync=True)
     untested = traitlets.Unicode("").tag(sync=True)
+    score: "traitlets.Dict[str, Any]" = traitlets.Dict({}).tag(sync=True)
 
     _filling: Filling | None = None
 
@@ -48,7 +50,8 @@ class Lens(Still, anywidget.AnyWidget):
         self._lock = threading.RLock()
         self._views: dict[int, dict[str, Any]] = {}
         super().__init__()
-        self.untested = UNTESTED if task.test is None else ""
+        self.untested = UNTESTED.format(task.score.name) if task.test is None else ""
+        self.score = scale(task.score.scale)
 
     def close(self) -> None:
         """Stop measuring, and remove the widget from the page."""

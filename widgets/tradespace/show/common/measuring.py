@@ -48,8 +48,9 @@ class MeasuringWidget(Still, anywidget.AnyWidget):
 
     def _begin(self) -> None:
         """Discard the results of an earlier run."""
+        width, score = self._schedule.max_width, self._task.score.label
         for config in self._configs:
-            self._land(Measurement(self._task.name, config, max_width=self._schedule.max_width))
+            self._land(Measurement(self._task.name, config, max_width=width, score=score))
 
     @abstractmethod
     def _steps(self) -> Generator[Measurement, None, None]: ...

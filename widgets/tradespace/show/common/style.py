@@ -9,6 +9,7 @@ import pandas as pd
 
 from tradespace.config import RUNTIMES
 from tradespace.recording import recording
+from tradespace.scale import ACCURACY, Scale
 from tradespace.show.common.marks import mark
 from tradespace.text import figures
 
@@ -25,7 +26,6 @@ LABELS = {
     "latency_p90_ms": "90th percentile of latency, ms",
     "latency_p99_ms": "99th percentile of latency, ms",
     "throughput_per_s": "throughput, items/s",
-    "accuracy": "accuracy, %",
     "model_mb": "weights, MB",
     "memory_mb": "memory, MB",
     "energy_j_per_item": "energy per item, J",
@@ -190,9 +190,14 @@ def log_axis(axis: "XAxis | YAxis", most: int = 8) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def percent_axis(axis: "Axis") -> None:
-    """Label an axis of fractions in per cent."""
-    axis.set_major_formatter(lambda value, _: f"{100 * value:.4g}")
+def label_of(column: str, scale: Scale) -> str:
+    """The label of an axis: the name and unit of a column; that of accuracies as `scale` says."""
+    return scale.axis if column == ACCURACY else LABELS.get(column, column)
+
+
+def score_axis(axis: "Axis", scale: Scale) -> None:
+    """Write the numbers of an axis of scores: an accuracy in per cent."""
+    axis.set_major_formatter(lambda value, _: f"{scale.percent * value:.4g}")
 
 
 def blank(axes: "Axes", words: str) -> None:

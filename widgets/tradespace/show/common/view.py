@@ -7,6 +7,7 @@ import pandas as pd
 
 from tradespace.config import Config
 from tradespace.measuring.statistics import PERCENTILE_FLOORS
+from tradespace.scale import ACCURACY, Scale
 from tradespace.show.common.words import MEDIAN, describe_row, in_brief, which_latency
 from tradespace.surface.frontier import nondominated
 from tradespace.surface.objectives import (
@@ -36,14 +37,14 @@ TAKES = {
 
 @dataclass(frozen=True)
 class Limits:
-    """Hard limits: latency of a batch and cost at most, accuracy (a fraction) and throughput at least.
-
-    None means no limit.
+    """Hard limits: latency of a batch and cost at most, accuracy and throughput at least. None means no limit.
 
     Parameters
     ----------
     latency : str
         The column of the limited latency: the median, or a percentile.
+    score : str
+        What the column of accuracies holds: fractions, or another score, by its name and unit.
     """
 
     max_latency_ms: float | None = None
@@ -51,6 +52,7 @@ class Limits:
     min_throughput_per_s: float | None = None
     max_cost_per_million: float | None = None
     latency: str = MEDIAN
+    score: str = ACCURACY
 
     @property
     def constraints(self) -> list[Constraint]:
@@ -72,9 +74,11 @@ class Limits:
     def words(self) -> str:
         """The limits in words; "without limits" if there are none."""
         percentile = "" if self.latency == MEDIAN else f" at the {which_latency(self.latency)}"
+        scale = Scale.of(self.score)
+        least = "at least {}" if scale.is_accuracy else f"{scale.name} at least {{}}"
         asked = (
             (self.max_latency_ms, "at most {} ms" + percentile, figures),
-            (self.min_accuracy, "at least {}", "{:.1%}".format),
+            (self.min_accuracy, least, scale.write),
             (self.min_throughput_per_s, "at least {} items/s", figures),
             (self.max_cost_per_million, "a cost of at most {} for a million items", figures),
         )
@@ -221,13 +225,14 @@ def _best(surface: pd.DataFrame, seen: View, limits: Limits, goal: str, objectiv
     for column in (*(limit.column for limit in limits.constraints), objective.column):
         if np.isnan(numbers(timed, column)).all():
             takes = f", which takes {TAKES[column]}" if column in TAKES else ""
-            return f"{goal}: none, since {_name(column)} is not known for any point{takes}."
+            return f"{goal}: none, since {_name(column, limits)} is not known for any point{takes}."
     if seen.feasible:
-        return f"{goal}: none, since {_name(objective.column)} is not known for any point within the limits."
+        return f"{goal}: none, since {_name(objective.column, limits)} is not known for any point within the limits."
     return f"No measured point meets these limits: {limits.words}. Loosen a limit, or measure other points."
 
 
-def _name(column: str) -> str:
+def _name(column: str, limits: Limits) -> str:
     """A column in words."""
     names = {"latency_p99_ms": "the 99th percentile of latency", "energy_delay": "energy x delay"}
+    names[ACCURACY] = Scale.of(limits.score).name
     return names.get(column, column.removesuffix("_per_s").removesuffix("_m_s").replace("_", " "))

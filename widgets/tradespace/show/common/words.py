@@ -9,6 +9,7 @@ import pandas as pd
 
 from tradespace.config import KNOBS, Config
 from tradespace.measuring.background import Ended
+from tradespace.scale import Scale
 from tradespace.text import between, counted, figures, rate
 
 MEDIAN = "latency_p50_ms"
@@ -32,9 +33,10 @@ def describe_row(row: Mapping[Any, Any] | pd.Series, sep: str = ": ") -> str:
     if row["status"] != "ok":
         return f"{knobs}{sep}{row['status'].replace('_', ' ')}: {row['reason']}"
     latency = f"{figures(row['latency_p50_ms'])} ms{between(row['latency_p50_lo_ms'], row['latency_p50_hi_ms'])}"
-    accuracy = "not known" if math.isnan(row["accuracy"]) else percentage(row, "accuracy")
+    name = scale_of_row(row).name
+    score = f"{name} not known" if math.isnan(row["accuracy"]) else scored(row)
     doubt = f" [{row['flags']}]" if row["flags"] else ""
-    return f"{knobs}{sep}{latency}, {rate(row['throughput_per_s'])} items/s, accuracy {accuracy}{doubt}"
+    return f"{knobs}{sep}{latency}, {rate(row['throughput_per_s'])} items/s, {score}{doubt}"
 
 
 def in_brief(config: Config, batch_size: bool = True) -> str:
@@ -57,9 +59,25 @@ def for_still(words: str, most: int = 100) -> str:
     return short.replace("$", r"\$")
 
 
-def percentage(row: Mapping[Any, Any] | pd.Series, column: str) -> str:
-    """A proportion and its interval."""
-    return f"{row[column]:.1%}{between(row[f'{column}_lo'], row[f'{column}_hi'], '{:.1%}'.format)}"
+def scale_of_row(row: Mapping[Any, Any] | pd.Series) -> Scale:
+    """How the score of a row is written."""
+    score = row.get("score")
+    return Scale.of(score) if isinstance(score, str) else Scale()
+
+
+def scored(row: Mapping[Any, Any] | pd.Series, named: bool = True) -> str:
+    """The score of a row with its interval, and with its name if it is `named`.
+
+    Examples
+    --------
+    >>> scored({"accuracy": 0.91, "accuracy_lo": 0.9, "accuracy_hi": 0.92})
+    'accuracy 91.0% (90.0% to 92.0%)'
+    >>> scored({"accuracy": -0.5, "accuracy_lo": -0.6, "accuracy_hi": -0.4, "score": "negative squared error, m²"})
+    'negative squared error -0.5 m² (-0.6 to -0.4)'
+    """
+    scale = scale_of_row(row)
+    written = scale.write_between(row["accuracy"], row["accuracy_lo"], row["accuracy_hi"])
+    return f"{scale.name} {written}" if named else written
 
 
 def cut_short(end: Ended) -> str:

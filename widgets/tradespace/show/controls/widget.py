@@ -43,6 +43,8 @@ class Choice:
 
     def _refuse(self, value: Any) -> NoReturn:
         there = [option for option in self.options if option is not None]
+        if not there:
+            raise ValueError(f"{self.name}: wanted none, since nothing is known to limit yet; got {value!r}")
         if isinstance(there[0], str):
             choose(self.name, value, there)
         wanted = f"{self.name}: wanted one of the {len(there)} steps from {there[0]:g} to {there[-1]:g}; got {value!r}"

@@ -93,7 +93,7 @@ class Explorer(Still, ipw.VBox):
         self._tasks = {task.name: task}
         self._measured: dict[str, pd.DataFrame] = {}
         self._recorded: dict[str, pd.DataFrame] = {}
-        self._correct: dict[str, dict[Config, Measurement]] = {}
+        self._scored: dict[str, dict[Config, Measurement]] = {}
         self._take(task, surface)
         self.charts = TradeoffChart(), BatchCurve(), Landscape()
         self.tradeoff, self.batch_curve, self.landscape = self.charts
@@ -148,7 +148,7 @@ class Explorer(Still, ipw.VBox):
 
     def _take(self, task: Task, surface: pd.DataFrame | None) -> None:
         """Sort the given or shipped rows into those measured here and those recorded."""
-        self._measured[task.name], self._correct[task.name] = table([]), {}
+        self._measured[task.name], self._scored[task.name] = table([]), {}
         if surface is None:
             if task.name in list_recorded():
                 self._recorded[task.name] = load_recorded(task.name)
@@ -179,7 +179,8 @@ class Explorer(Still, ipw.VBox):
         # Sliders cover the rows of both sources.
         everything = here if recorded is None else recorded if here.empty else pd.concat([here, recorded])
         self._state = State(task.name, data, start)
-        self.controls.offer(settings.groups(task, everything, start, sources, list(self._tasks)), self._state.values)
+        self._groups = settings.groups(task, everything, start, sources, list(self._tasks))
+        self.controls.offer(self._groups, self._state.values)
         self._show_surface()
         self._disable()
         self._refresh()
@@ -323,6 +324,7 @@ class Explorer(Still, ipw.VBox):
                 self._show_progress("" if self._measurer.filling else measurement.reason)
             if new:
                 self._show_surface()
+                self._widen_limit()
                 self._refresh()
 
     def _keep(self, measurement: Measurement) -> None:
@@ -330,22 +332,35 @@ class Explorer(Still, ipw.VBox):
         if not measurement.slices and not measurement.failure:
             return
         self._measured[measurement.task] = with_row(self._measured[measurement.task], measurement)
-        if measurement.correct is not None:
+        if measurement.scores is not None:
             # Without the samples, which would fill hundreds of megabytes.
-            self._correct[measurement.task][measurement.config] = replace(measurement, slices=())
+            self._scored[measurement.task][measurement.config] = replace(measurement, slices=())
 
     def _show_surface(self) -> None:
         """Send the rows of the selected source to the charts."""
         name = self._task.name
-        here = Rows(self._measured[name], self._correct[name])
+        here = Rows(self._measured[name], self._scored[name])
         self._rows = Rows(self._recorded[name]) if self._data == RECORDED else here
-        self.tradeoff.show_surface(self._rows.surface)
+        untested = self._task.test is None and bool(self._rows.surface["accuracy"].isna().all())
+        self.tradeoff.show_surface(self._rows.surface, self._task.score.scale, untested)
         self.batch_curve.show_surface(self._rows.surface)
         self.landscape.show_surface(self._rows.surface, latency=self._state.latency)
 
+    def _widen_limit(self) -> None:
+        """Let the slider of the least score cover all that is known; that of accuracy does from the start."""
+        score, known = self._task.score.scale, self._rows.surface["accuracy"].dropna()
+        _, *steps = self.controls.options("min_accuracy")
+        covered = steps and steps[0] <= known.min() and known.max() <= steps[-1]
+        if score.is_accuracy or known.empty or covered or self.controls.held:
+            return
+        limit = settings.limit_of_score(score, known, self._state.min_accuracy)
+        self._groups = settings.with_control(self._groups, limit)
+        self.controls.offer(self._groups, self._state.values)
+        self._disable()
+
     def _refresh(self) -> None:
         """Redraw everything that depends on the state."""
-        self._seen = seen = shown(self._rows, self._state)
+        self._seen = seen = shown(self._rows, self._state, self._task.score.scale)
         view, limits = seen.view, seen.limits
         with ExitStack() as together:
             # The messages go out together, so that the browser paints once.

@@ -7,8 +7,10 @@ from typing import Any
 from scipy import stats
 
 from tradespace.config import KNOBS, VARIANT
-from tradespace.measuring.compare import SIGNIFICANT, Ratio, compare_accuracy, ratio_of_rows
+from tradespace.measuring.compare import SIGNIFICANT, Ratio, Z, compare_accuracy, ratio_of_rows
 from tradespace.measuring.measurement import Measurement
+from tradespace.scale import Scale
+from tradespace.show.common.words import scale_of_row
 from tradespace.text import between
 
 Row = Mapping[str, Any]
@@ -21,8 +23,8 @@ def in_a_sentence(before: Row, after: Row, measured: tuple[Measurement, Measurem
 
     A point is called faster or slower only if the whole interval of the ratio is beyond 2 %, as in `compare`. The
     interval of the ratio combines those of the two medians, assumed independent. If the raw results of both points,
-    `measured`, are available, accuracies are compared on paired items (exact McNemar test), otherwise as two
-    independent proportions (z test), which has less power.
+    `measured`, are available, scores are compared on paired items (`compare_accuracy`), otherwise as two independent
+    proportions or means (z test), which has less power.
 
     Examples
     --------
@@ -117,17 +119,27 @@ def _between(ratio: Ratio) -> str:
 
 
 def _accuracy(before: Row, after: Row, measured: tuple[Measurement, Measurement] | None) -> str:
-    points = 100 * (after["accuracy"] - before["accuracy"])
-    if abs(points) < 0.005:
+    scale, difference = scale_of_row(after), after["accuracy"] - before["accuracy"]
+    points = 100 * difference
+    if scale.is_accuracy and abs(points) < 0.005:
         return "as accurate"
-    p_value = compare_accuracy(*measured).p_value if measured else _p_value(before, after)
+    if not difference:
+        return f"the same {scale.name}"
+    p_value = compare_accuracy(*measured).p_value if measured else _p_value(before, after, scale)
     sure = "" if p_value < SIGNIFICANT else " (not significant)"
+    if not scale.is_accuracy:
+        size = scale.difference(abs(difference)).removeprefix("+")
+        return f"{scale.name} {size} {'higher' if difference > 0 else 'lower'}{sure}"
     number = f"{abs(points):.1f}" if abs(points) >= FEW_POINTS else f"{abs(points):.2f}"
     return f"{number} points {'gained' if points > 0 else 'lost'}{sure}"
 
 
-def _p_value(before: Row, after: Row) -> float:
-    """The p-value of two proportions, as if they were of different items."""
+def _p_value(before: Row, after: Row, scale: Scale) -> float:
+    """The p-value of two proportions, or of two means with their intervals, as if they were of different items."""
+    if not scale.is_accuracy:
+        halves = [(row["accuracy_hi"] - row["accuracy_lo"]) / 2 for row in (before, after)]
+        error = math.hypot(*halves) / Z
+        return float(2 * stats.norm.sf(abs(after["accuracy"] - before["accuracy"]) / error)) if error > 0 else 1.0
     p, q, n = before["accuracy"], after["accuracy"], min(before["accuracy_n"], after["accuracy_n"])
     middle = (p + q) / 2
     if n < 1 or not 0 < middle < 1:

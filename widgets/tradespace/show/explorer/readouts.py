@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from tradespace.scale import Scale
 from tradespace.show.common.words import MEDIAN, which_latency
 from tradespace.show.explorer.mission import MILLION, Mission
 from tradespace.show.tiles.widget import Tile
@@ -27,8 +28,8 @@ def predicted_row(prediction: Prediction, mission: Mission, latency: str) -> dic
     return {str(name): value for name, value in priced.iloc[0].items()}
 
 
-def tiles_of(row: Mapping[str, Any] | None, items: float, latency: str, origin: str) -> list[Tile]:
-    """Latency, throughput, accuracy, memory, cost and safe speed of one row with the columns of a `Mission`.
+def tiles_of(row: Mapping[str, Any] | None, items: float, latency: str, origin: str, score: Scale) -> list[Tile]:
+    """Latency, throughput, score, memory, cost and safe speed of one row with the columns of a `Mission`.
 
     Parameters
     ----------
@@ -40,6 +41,8 @@ def tiles_of(row: Mapping[str, Any] | None, items: float, latency: str, origin: 
         The latency column to show: the median, or a percentile.
     origin : str
         `measured`, `predicted` or `recorded`.
+    score : Scale
+        How accuracies are written.
     """
     row = row or {}
 
@@ -66,7 +69,7 @@ def tiles_of(row: Mapping[str, Any] | None, items: float, latency: str, origin: 
         column(f"latency of a batch, {which_latency(latency)}", "ms", latency, ends=ends),
         # Throughput is inversely proportional to latency.
         tile("throughput", "items/s", rate, rate * median / high, rate * median / low),
-        column("accuracy", "%", "accuracy", 100, "accuracy_{}"),
+        column(score.name, score.percent_unit, "accuracy", score.percent, "accuracy_{}"),
         column("memory", "MB", "memory_mb"),
         column(f"cost of {items:,.0f} items", "", "cost_per_million", share, "cost_per_million_{}"),
         column(f"energy, {row.get('wh_is') or 'not known'}", "Wh", "wh_per_million", share, "wh_per_million_{}"),

@@ -13,7 +13,7 @@ from tradespace.measuring.measurement import Measurement
 from tradespace.show.common.view import Limits, Within, within
 from tradespace.show.explorer.mission import Mission
 from tradespace.show.explorer.moves import Row
-from tradespace.surface.columns import check_one, checked, row, table
+from tradespace.surface.columns import check_one, check_score, checked, row, table
 from tradespace.surface.objectives import Objective
 from tradespace.surface.reading import STATUSES
 from tradespace.tasks.task import Task
@@ -37,12 +37,12 @@ class Rows:
 
     Parameters
     ----------
-    correct : mapping of Config to Measurement
+    scored : mapping of Config to Measurement
         Results on the individual test items, where available.
     """
 
     surface: pd.DataFrame
-    correct: Mapping[Config, Measurement] = field(default_factory=dict)
+    scored: Mapping[Config, Measurement] = field(default_factory=dict)
 
     @cached_property
     def priced(self) -> Callable[[Mission, str], Priced]:
@@ -77,7 +77,7 @@ def with_row(surface: pd.DataFrame, measurement: Measurement) -> pd.DataFrame:
 
 
 def of_task(task: Task, surface: pd.DataFrame) -> pd.DataFrame:
-    """`surface`, if its rows are valid, and of `task` and one machine.
+    """`surface`, if its rows are valid, and of `task`, its score and one machine.
 
     Raises
     ------
@@ -88,6 +88,7 @@ def of_task(task: Task, surface: pd.DataFrame) -> pd.DataFrame:
     check_one(surface, "task", "machine")
     if set(surface["task"]) - {task.name}:
         raise ValueError(f"surface: wanted rows of the task {task.name!r}; got those of {surface['task'].iloc[0]!r}")
+    check_score(surface, task.score.label)
     valid = {"pruning": PRUNINGS, "precision": PRECISIONS, "runtime": RUNTIMES, "device": DEVICES, "status": STATUSES}
     for column, names in valid.items():
         for name in surface[column].unique():

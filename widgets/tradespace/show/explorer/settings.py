@@ -12,6 +12,7 @@ import pandas as pd
 from tradespace.config import DEVICES, KNOBS, PRECISIONS, PRUNINGS, RUNTIMES, VARIANT, Config, most_threads
 from tradespace.prepare import unsupported
 from tradespace.recording import recording
+from tradespace.scale import Scale
 from tradespace.show.common.words import MEDIAN, which_latency
 from tradespace.show.controls.widget import Choice, Group, Number
 from tradespace.show.explorer.state import GOALS, HERE, RECORDED
@@ -23,6 +24,8 @@ BATCH_SIZES = tuple(2**power for power in range(9))
 LATENCY_DECADES, RATE_DECADES = (-2, 3), (0, 5)
 STEPS_A_DECADE = 12
 ACCURACY_STEP = 0.005
+# About how many steps of a limit on another score lie between the lowest and the highest that are known.
+SCORE_STEPS = 50
 COSTS = tuple(round(one * 10.0**decade, 6) for decade in range(-4, 4) for one in (1, 2, 5))
 SHOWN_PRECISIONS = tuple(name for name in PRECISIONS if not name.endswith("-tensor"))
 LATENCIES = (MEDIAN, "latency_p99_ms")
@@ -78,7 +81,7 @@ def groups(
     devices = [name for name in DEVICES if name in there["device"] or not why(Config(task.models[0], device=name))]
     return [
         Group("Model", (
-            Choice("task", "task", "What is classified", tasks, menu=True),
+            Choice("task", "task", "The models and their test data", tasks, menu=True),
             Choice("data", "numbers", "Whose measurements are shown",
                    tuple(sources), tuple(said[source] for source in sources), menu=True),
             Choice("model", "model size", "Which network of the family runs; cheapest first", tuple(models)),
@@ -98,18 +101,15 @@ def groups(
                 "min_throughput_per_s", "throughput at least", "Items per second that are required",
                 _steps(surface["throughput_per_s"], RATE_DECADES), "{:,.3g} /s", least=True,
             ),
-            _limit(
-                "min_accuracy", "accuracy at least", "Share of the test items that must be right",
-                _shares(surface["accuracy"]), "{:.1%}", least=True,
-            ),
+            limit_of_score(task.score.scale, surface["accuracy"]),
             _limit("max_cost", "cost at most", "Cost of all items, in the currency of the price", COSTS, "{:g}"),
             Choice("objective", "objective", "What the best point minimises or maximises",
-                   tuple(GOALS), tuple(goal.words for goal in GOALS.values()), menu=True),
+                   tuple(GOALS), tuple(goal.words(task.score.scale) for goal in GOALS.values()), menu=True),
         )),
         Group("Documents: what they cost", (
             Number("price_per_hour", "price per hour", "Price of the machine, in any currency", 0.001, 1000, 0.1),
             Number("watts", "watts, assumed", "Power of the machine, used where no energy was measured", 1, 10_000, 10),
-            Number("items", "items", "How many items to classify", 1, 1e12, 1000),
+            Number("items", "items", "How many items to process", 1, 1e12, 1000),
         ), folded=True),
         Group("Drone: how fast it may fly", (
             Number("sensing_range_m", "sensing range, m", "How far away it sees an obstacle", 0.1, 1000, 1),
@@ -144,6 +144,45 @@ def _limit(name: str, label: str, tooltip: str, steps: Sequence[float], text: st
     """A slider over `steps` that sets no limit at one end: the left for a minimum, the right for a maximum."""
     options = (None, *steps) if least else (*steps, None)
     return Choice(name, label, tooltip, options, tuple("none" if one is None else text.format(one) for one in options))
+
+
+def limit_of_score(score: Scale, values: pd.Series, limit: float | None = None) -> Choice:
+    """The slider of the least score, with steps that cover `values` and `limit`."""
+    label = f"{score.name} at least"
+    if score.is_accuracy:
+        steps, tooltip = _shares(values), "Share of the test items that must be right"
+        return _limit("min_accuracy", label, tooltip, steps, "{:.1%}", least=True)
+    steps = tuple(sorted({*even_steps(values), *(() if limit is None else (limit,))}))
+    tooltip = "Mean over the test items that is required"
+    return Choice("min_accuracy", label, tooltip, (None, *steps), ("none", *map(score.write, steps)))
+
+
+def with_control(groups: Iterable[Group], control: Choice) -> list[Group]:
+    """`groups` with `control` in place of that of the same name."""
+    return [
+        replace(group, controls=tuple(control if one.name == control.name else one for one in group.controls))
+        for group in groups
+    ]
+
+
+def even_steps(values: pd.Series) -> tuple[float, ...]:
+    """Round, even steps that cover `values` and half as much on either side, for points still to be measured.
+
+    Examples
+    --------
+    >>> steps = even_steps(pd.Series([-0.5, -0.1]))
+    >>> steps[0], steps[1], steps[-1]
+    (-0.7, -0.69, 0.1)
+    """
+    known = values[np.isfinite(values)]
+    if known.empty:
+        return ()
+    low, high = float(known.min()), float(known.max())
+    room = (high - low) / 2 or abs(high) / 2 or 1.0
+    digits = floor(log10(2 * room / SCORE_STEPS))
+    step = next(one for one in (1, 2, 5, 10) if one * 10.0**digits >= 2 * room / SCORE_STEPS)
+    first, last = (floor((low - room) / 10.0**digits / step), ceil((high + room) / 10.0**digits / step))
+    return tuple(float(f"{number * step}e{digits}") for number in range(first, last + 1))
 
 
 def _steps(values: pd.Series, decades: tuple[int, int]) -> tuple[float, ...]:

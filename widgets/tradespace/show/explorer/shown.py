@@ -1,9 +1,10 @@
 """What the Explorer shows, as pure functions of its rows and its state."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tradespace.config import Config
 from tradespace.recording import recording
+from tradespace.scale import Scale
 from tradespace.show.common.view import Limits, View, in_words, view
 from tradespace.show.explorer.moves import in_a_sentence
 from tradespace.show.explorer.readouts import predicted_row, tiles_of
@@ -35,9 +36,10 @@ class Shown:
     tiles: list[Tile]
 
 
-def shown(rows: Rows, state: State) -> Shown:
-    """What to show of `rows` in `state`."""
-    limits, goal, priced = state.limits, state.goal, rows.priced(state.mission, state.latency)
+def shown(rows: Rows, state: State, score: Scale) -> Shown:
+    """What to show of `rows` in `state`, where scores are written as `score` says."""
+    limits, goal = replace(state.limits, score=str(score)), state.goal
+    priced = rows.priced(state.mission, state.latency)
     seen = view(priced.surface, state.config, decided=priced.within(limits, goal.objective))
     unknown = "not measured yet" if state.data == HERE else "not among the recorded points"
     row = row_of(priced.surface, rows.number(state.config))
@@ -48,8 +50,8 @@ def shown(rows: Rows, state: State) -> Shown:
         view=seen,
         limits=limits,
         pins=[-1 if number is None else number for number in map(rows.number, state.pins)],
-        words=in_words(priced.surface, seen, state.config, limits, goal.words, goal.objective, unknown),
-        tiles=tiles_of(row, state.mission.items, state.latency, origin),
+        words=in_words(priced.surface, seen, state.config, limits, goal.words(score), goal.objective, unknown),
+        tiles=tiles_of(row, state.mission.items, state.latency, origin, score),
     )
 
 
@@ -67,5 +69,5 @@ def _compared(rows: Rows, before: Config, after: Config) -> str:
     old, new = rows.row(before), rows.row(after)
     if old is None or new is None:
         return ""
-    a, b = rows.correct.get(before), rows.correct.get(after)
+    a, b = rows.scored.get(before), rows.scored.get(after)
     return in_a_sentence(old, new, (a, b) if a and b else None)

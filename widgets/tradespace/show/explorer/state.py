@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from tradespace.config import KNOBS, Config
 from tradespace.errors import choose
+from tradespace.scale import Scale
 from tradespace.show.common.view import Limits
 from tradespace.show.common.words import MEDIAN
 from tradespace.show.explorer.mission import MILLION, Mission
@@ -21,16 +22,26 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Goal:
-    """An objective and its name in words."""
+    """An objective and its name in words, with a gap for that of the score."""
 
-    words: str
+    template: str
     objective: Objective
+
+    def words(self, score: Scale) -> str:
+        """The name in words.
+
+        Examples
+        --------
+        >>> GOALS["accuracy"].words(Scale()), GOALS["accuracy"].words(Scale("gain", "dB"))
+        ('highest accuracy', 'highest gain')
+        """
+        return self.template.format(score.name)
 
 
 GOALS = {
     "throughput": Goal("highest throughput", maximize("throughput_per_s")),
     "latency": Goal("lowest latency", minimize(MEDIAN)),
-    "accuracy": Goal("highest accuracy", maximize("accuracy")),
+    "accuracy": Goal("highest {}", maximize("accuracy")),
     "power": Goal("highest power (throughput / latency)", maximize("power")),
     "latency_throughput": Goal("lowest latency x throughput", minimize("latency_throughput_product")),
     "energy_delay": Goal("lowest energy x delay", minimize("energy_delay")),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tradespace.config import Config, check
 from tradespace.errors import renamed
 from tradespace.measuring.engine import measure_rounds
-from tradespace.measuring.measurement import Measurement, Score
+from tradespace.measuring.measurement import Measurement, Scored
 from tradespace.measuring.schedule import Schedule
 from tradespace.measuring.work import time_left_s
 from tradespace.show.common.assets import assets
@@ -79,7 +79,7 @@ class LatencyMeter(MeasuringWidget):
 
     def _steps(self) -> Generator[Measurement, None, None]:
         # Accuracy is marked as known, and empty: scoring would stall the histogram for seconds.
-        scores = {config.variant: Score(whole=True) for config in self._configs}
+        scores = {config.variant: Scored(whole=True) for config in self._configs}
         for measurement, _ in measure_rounds(
             self._task, self._configs, self._schedule, executor=self._executor, scores=scores
         ):

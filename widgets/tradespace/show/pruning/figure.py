@@ -8,8 +8,9 @@ import pandas as pd
 
 from tradespace.config import pruned_share
 from tradespace.errors import choose
+from tradespace.scale import Scale
 from tradespace.show.common.layers import shape_of
-from tradespace.show.common.style import INK, LIMIT, blank, canvas, percent_axis, styled
+from tradespace.show.common.style import INK, LIMIT, blank, canvas, score_axis, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,11 +81,17 @@ def plot_pruning(
     points = {name: pruned_point(name, pairs.get(name), measuring=False) for name in PRUNINGS[1:]}
     whole = unpruned_point([base for _, base in pairs.values()])
     where = "; ".join(filter(None, [where_of(config, pairs), recorded_on(rows)]))
-    return draw_pruning(cut.layer(layer), points, whole, kind if share else "weights", share, where)
+    return draw_pruning(cut.layer(layer), points, whole, kind if share else "weights", share, where, task.score.scale)
 
 
 def draw_pruning(
-    view: dict[str, Any], points: dict[str, Any], whole: dict[str, Any], kind: str, share: int, where: str
+    view: dict[str, Any],
+    points: dict[str, Any],
+    whole: dict[str, Any],
+    kind: str,
+    share: int,
+    where: str,
+    score: Scale,
 ) -> "Figure":
     """Draw a layer as a `Cut` describes it, and the points that are known."""
     from tradespace.show.pruning.numbers import SHARES
@@ -98,8 +105,8 @@ def draw_pruning(
         _chart(latency, points, kind, share, ("ratio", "ratio_low", "ratio_high"))
         _line(accuracy, whole["accuracy"], whole["low"], whole["high"])
         _line(latency, 1.0, None, None)
-        accuracy.set(title="Accuracy of the whole model", ylabel="accuracy, %")
-        percent_axis(accuracy.yaxis)
+        accuracy.set(title=f"{score.title} of the whole model", ylabel=score.axis)
+        score_axis(accuracy.yaxis, score)
         latency.set(title="Latency of the whole model", ylabel="times unpruned")
         latency.set_ylim(0, max(1.15, latency.get_ylim()[1]))
         figure.suptitle(f"{share}% of the {kind}; {where}", size=11, color="0.35")

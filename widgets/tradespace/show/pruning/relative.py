@@ -12,7 +12,7 @@ from tradespace.config import PRUNINGS, Config, pruned_share
 from tradespace.measuring.compare import Ratio, ratio_of_rows
 from tradespace.show.common.json import number
 from tradespace.show.common.layers import records
-from tradespace.show.common.words import percentage
+from tradespace.show.common.words import scored
 from tradespace.text import between, counted, figures
 
 NOTHING = dict.fromkeys(["accuracy", "low", "high", "ratio", "ratio_low", "ratio_high"])
@@ -86,7 +86,7 @@ def unpruned_point(bases: Sequence[Row]) -> dict[str, Any]:
     base = bases[0]
     columns = {"accuracy": "accuracy", "low": "accuracy_lo", "high": "accuracy_hi"}
     known = {key: number(base[column]) for key, column in columns.items()}
-    told = "" if math.isnan(base["accuracy"]) else f"accuracy {percentage(base, 'accuracy')}, "
+    told = "" if math.isnan(base["accuracy"]) else f"{scored(base)}, "
     low, high = base["latency_p50_lo_ms"], base["latency_p50_hi_ms"]
     return {**known, "words": f"Unpruned: {told}latency {figures(base['latency_p50_ms'])} ms{between(low, high)}."}
 
@@ -94,8 +94,8 @@ def unpruned_point(bases: Sequence[Row]) -> dict[str, Any]:
 def _accuracy(row: Row, base: Row) -> str:
     if math.isnan(row["accuracy"]):
         return ""
-    before = "" if math.isnan(base["accuracy"]) else f", unpruned {percentage(base, 'accuracy')}"
-    return f"accuracy {percentage(row, 'accuracy')}{before}; "
+    before = "" if math.isnan(base["accuracy"]) else f", unpruned {scored(base, named=False)}"
+    return f"{scored(row)}{before}; "
 
 
 def _latency(kind: str, faster: Ratio, row: Row, base: Row) -> str:

@@ -63,7 +63,7 @@ function render({ model, el }) {
   const panels = root.append("div").attr("class", "panels");
   const weights = addPanel(panels, "weights", "Weights of the layer");
   const picture = addPanel(panels, "picture", "The layer as a matrix");
-  const accuracy = addPanel(panels, "accuracy", "Accuracy of the whole model");
+  const accuracy = addPanel(panels, "accuracy", `${model.get("score").title} of the whole model`);
   const latency = addPanel(panels, "latency", "Latency of the whole model");
   const meters = root.append("div").attr("class", "meters");
   const drawFoot = addFoot(root, model);
@@ -223,7 +223,13 @@ function render({ model, el }) {
   function drawWholeModel(em) {
     const untested = model.get("untested"),
       whole = model.get("whole");
-    drawAccuracy(accuracy, em, { ...overShares("accuracy", em), untested, name: "unpruned", whole });
+    drawAccuracy(accuracy, em, {
+      ...overShares("accuracy", em),
+      untested,
+      score: model.get("score"),
+      name: "unpruned",
+      whole,
+    });
     const how = overShares("ratio", em);
     const highest = max(how.points.flatMap((point) => [point.ratio, point.ratio_high]).filter(known));
     drawPoints(latency, em, {
@@ -246,7 +252,8 @@ function render({ model, el }) {
     const parts = [view.words[kind()][place()], model.get("sizes")[kind()][place()].words];
     if (point) parts.push(point.words);
     else if (!share) parts.push(model.get("whole").words);
-    else parts.push(`Accuracy and latency are measured at ${measured.join(", ")}%, not at ${share}%.`);
+    else
+      parts.push(`${model.get("score").title} and latency are measured at ${measured.join(", ")}%, not at ${share}%.`);
     if (model.get("untested")) parts.push(model.get("untested"));
     drawFoot(parts.join(" "));
   }

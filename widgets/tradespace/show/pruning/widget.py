@@ -168,7 +168,9 @@ class PruningLens(Lens):
 
         with self._lock:
             where = f"{self.where}; {self._recorded_on}" if self._recorded_on else self.where
-            return draw_pruning(self.view, self.points, self.whole, self.kind, self.share, where)
+            return draw_pruning(
+                self.view, self.points, self.whole, self.kind, self.share, where, self._task.score.scale
+            )
 
 
 def nearest(share: int, there: Sequence[int]) -> int:

@@ -7,8 +7,9 @@ import pandas as pd
 
 from tradespace.config import WEIGHTS
 from tradespace.errors import choose
+from tradespace.scale import Scale
 from tradespace.show.common.layers import shape_of
-from tradespace.show.common.style import INK, LIMIT, blank, canvas, percent_axis, styled
+from tradespace.show.common.style import INK, LIMIT, blank, canvas, score_axis, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,18 +69,23 @@ def plot_quantization(
     name = choose("layer", first if layer is None else layer, weights)
     view = numbers.rounded_layer(name, weights[name])
     accuracy = numbers.accuracies(numbers.known_accuracies(rows), None)
-    return draw_quantization(view, accuracy, precision, channel, recorded_on(rows))
+    return draw_quantization(view, accuracy, precision, channel, task.score.scale, recorded_on(rows))
 
 
 def draw_quantization(
-    view: dict[str, Any], accuracy: dict[str, Any], precision: str, channel: str, machine: str = ""
+    view: dict[str, Any],
+    accuracy: dict[str, Any],
+    precision: str,
+    channel: str,
+    score: Scale,
+    machine: str = "",
 ) -> "Figure":
     """Draw the results of `rounded_layer` and `accuracies`."""
     with styled():
         figure, (weights, errors, whole) = canvas(17, 5.2, ncols=3, width_ratios=[5, 4, 5])
         _weights(weights, view, precision, channel)
         _errors(errors, view, precision)
-        _accuracy(whole, accuracy, precision)
+        _accuracy(whole, accuracy, precision, score)
         figure.suptitle(f"{precision}{'; recorded on ' + machine if machine else ''}", size=11, color="0.35")
     return figure
 
@@ -114,10 +120,10 @@ def _errors(axes: "Axes", view: dict[str, Any], precision: str) -> None:
     axes.text(0.5, 0.97, words, transform=axes.transAxes, ha="center", va="top", size="small")
 
 
-def _accuracy(axes: "Axes", accuracy: dict[str, Any], precision: str) -> None:
+def _accuracy(axes: "Axes", accuracy: dict[str, Any], precision: str, score: Scale) -> None:
     from tradespace.config import BITS, WEIGHTS
 
-    axes.set(title="Accuracy of the whole model", xlabel="bits of a weight", ylabel="accuracy, %")
+    axes.set(title=f"{score.title} of the whole model", xlabel="bits of a weight", ylabel=score.axis)
     for own, (label, colour, marker) in STEPS.items():
         names = [name for name, width in WEIGHTS.items() if width[1] == own and accuracy[name]["accuracy"] is not None]
         if names:
@@ -136,9 +142,9 @@ def _accuracy(axes: "Axes", accuracy: dict[str, Any], precision: str) -> None:
         axes.plot(here, accuracy[precision]["accuracy"], "o", ms=18, mfc="none", mec=INK, mew=2.2, label="this width")
     axes.set_xticks(range(len(BITS)), [str(bits) for bits in BITS])
     axes.set_xlim(-0.5, len(BITS) - 0.5)
-    percent_axis(axes.yaxis)
+    score_axis(axes.yaxis, score)
     if not axes.get_legend_handles_labels()[0]:
-        return blank(axes, "no accuracy is known")
+        return blank(axes, f"no {score.name} is known")
     axes.legend(loc="lower left", fontsize="small")
     return None
 

@@ -23,7 +23,7 @@ from tradespace.show.common.layers import (
     records,
     span_of,
 )
-from tradespace.show.common.words import percentage
+from tradespace.show.common.words import scale_of_row, scored
 from tradespace.tasks.task import Task
 
 ERROR_BINS = 41
@@ -159,9 +159,11 @@ def _accuracy(name: str, row: Mapping[str, Any] | None, measuring: bool) -> dict
         words = f"{name}: {'being measured' if measuring else 'not measured'}."
         return {"state": "measuring" if measuring else "missing", **nothing, "words": words}
     if math.isnan(row["accuracy"]):
-        reason = row["reason"] or "its accuracy is not known"
+        reason = row["reason"] or f"its {scale_of_row(row).name} is not known"
         return {"state": "failed", **nothing, "words": f"{name}: {row['status'].replace('_', ' ')}: {reason}."}
     found = {"accuracy": row["accuracy"], "low": row["accuracy_lo"], "high": row["accuracy_hi"]}
     known = {key: None if math.isnan(value) else float(value) for key, value in found.items()}
-    words = f"{name}: {percentage(row, 'accuracy')} of {int(row['accuracy_n']):,} test items right."
-    return {"state": "known", **known, "words": words}
+    items = f"{int(row['accuracy_n']):,} test items"
+    right = scale_of_row(row).is_accuracy
+    words = f"{scored(row, named=False)} of {items} right" if right else f"{scored(row)} over {items}"
+    return {"state": "known", **known, "words": f"{name}: {words}."}

@@ -43,7 +43,7 @@ function render({ model, el }) {
   const panels = root.append("div").attr("class", "panels");
   const weights = addPanel(panels, "weights", "Weights and their levels");
   const errors = addPanel(panels, "errors", "Rounding error");
-  const accuracy = addPanel(panels, "accuracy", "Accuracy of the whole model");
+  const accuracy = addPanel(panels, "accuracy", `${model.get("score").title} of the whole model`);
   const drawFoot = addFoot(root, model);
 
   const precision = () => `w${model.get("bits")}${STEPS.find((one) => one.own === model.get("per_channel")).suffix}`;
@@ -148,6 +148,7 @@ function render({ model, el }) {
     ).sort((a, b) => +b.other - +a.other);
     drawAccuracy(accuracy, em, {
       untested: model.get("untested"),
+      score: model.get("score"),
       name: "fp32",
       whole: all.fp32,
       points,
@@ -159,7 +160,10 @@ function render({ model, el }) {
       choose: (point) => write(model, { bits: point.bits, per_channel: point.own }),
     });
     if (model.get("untested")) return;
-    accuracy.svg.attr("aria-label", `Accuracy of the whole model. ${points.map((point) => point.words).join(" ")}`);
+    accuracy.svg.attr(
+      "aria-label",
+      `${model.get("score").title} of the whole model. ${points.map((point) => point.words).join(" ")}`,
+    );
   }
 
   function drawWords(view) {

@@ -114,4 +114,6 @@ class QuantizationLens(Lens):
         from tradespace.show.quantization.figure import draw_quantization
 
         with self._lock:
-            return draw_quantization(self.view, self.accuracy, self.precision, self.channel, self._recorded_on)
+            return draw_quantization(
+                self.view, self.accuracy, self.precision, self.channel, self._task.score.scale, self._recorded_on
+            )

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tradespace.show.common.style import INK, LIMIT, canvas_in, figure_of, interval, legend_below, percent_axis, styled
+from tradespace.show.common.style import INK, LIMIT, canvas_in, figure_of, interval, legend_below, score_axis, styled
+from tradespace.surface.columns import scale_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +53,7 @@ def plot_by_class(table: pd.DataFrame, *, ax: "Axes | None" = None) -> "Figure":
     if table.empty:
         raise ValueError("table: wanted at least one class with an accuracy and a baseline; there is none")
     table = table.iloc[np.argsort(table["gained"] - table["lost"], kind="stable")]
-    places = np.arange(len(table))
+    places, scale = np.arange(len(table)), scale_of(table)
     with styled():
         where, axes = canvas_in(ax, 11, 2.2 + 0.5 * len(table))
         before, now = table["baseline_accuracy"], table["accuracy"]
@@ -69,11 +70,12 @@ def plot_by_class(table: pd.DataFrame, *, ax: "Axes | None" = None) -> "Figure":
                 weight="bold" if p < 0.05 else "normal", color=INK,
             )  # fmt: skip
         axes.set_yticks(places, table["label"])
-        axes.set(xlabel="accuracy, %", ylim=(len(table) - 0.5, -0.5))
+        axes.set(xlabel=scale.axis, ylim=(len(table) - 0.5, -0.5))
+        counted = "items lost, gained" if scale.is_accuracy else "items worse, better"
         axes.annotate(
-            "items lost, gained\n(bold: p < 0.05)", (1.02, 1), (0, 8), "axes fraction", textcoords="offset points",
+            f"{counted}\n(bold: p < 0.05)", (1.02, 1), (0, 8), "axes fraction", textcoords="offset points",
             va="bottom", size="small",
         )  # fmt: skip
-        percent_axis(axes.xaxis)
+        score_axis(axes.xaxis, scale)
         legend_below(where, [[*was, bars]])
     return figure_of(axes)

@@ -4,18 +4,19 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from tradespace.scale import Scale
 from tradespace.show.common.style import (
-    LABELS,
     canvas_in,
     figure_of,
     interval,
+    label_of,
     legend_below,
     log_axis,
     name_machine,
-    percent_axis,
+    score_axis,
     styled,
 )
-from tradespace.surface.columns import plain
+from tradespace.surface.columns import plain, scale_of
 from tradespace.surface.hypervolume import LOGARITHMIC
 from tradespace.surface.objectives import measured, numbers
 
@@ -70,6 +71,7 @@ def plot_confidence(
     drawn = drawn[measured(judged)].dropna(subset=[x, y])
     if drawn.empty:
         raise ValueError(f"judged: wanted a measured row with {x} and {y}; there is none")
+    scale = scale_of(judged) if "accuracy" in (x, y) else Scale()
     with styled():
         where, axes = canvas_in(ax, 11, 7)
         keys: list[Any] = []
@@ -86,11 +88,11 @@ def plot_confidence(
             bars = axes.errorbar(rows[x], rows[y], fmt=marker, color=colour, label=f"{meaning}: {len(rows)}", **look)
             keys.insert(0, bars)
         for axis, column in ((axes.xaxis, x), (axes.yaxis, y)):
-            axis.set_label_text(LABELS.get(column, column))
+            axis.set_label_text(label_of(column, scale))
             if column.endswith(LOGARITHMIC) and (drawn[column] > 0).all():
                 log_axis(axis)
             elif column == "accuracy":
-                percent_axis(axis)
+                score_axis(axis, scale)
         legend_below(where, [keys])
         name_machine(where, judged)
     return figure_of(axes)

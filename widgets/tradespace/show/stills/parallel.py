@@ -21,7 +21,7 @@ from tradespace.show.common.style import (
     runtime_keys,
     styled,
 )
-from tradespace.surface.columns import plain
+from tradespace.surface.columns import plain, scale_of
 from tradespace.surface.objectives import measured
 from tradespace.text import figures
 
@@ -75,14 +75,16 @@ def plot_parallel(frontier: pd.DataFrame, *, ax: "Axes | None" = None) -> "Figur
     columns = [column for column in COLUMNS if column in rows and rows[column].notna().any()]
     if not columns:
         raise ValueError(f"frontier: wanted a measured row with one of {', '.join(COLUMNS)}; there is none")
-    scales = [_Scale.of(rows, column) for column in columns]
+    score = scale_of(rows)
+    scales = [_Scale.of(rows, column, score.percent if column == "accuracy" else 1.0) for column in columns]
+    names = {column: name for column, (name, _) in COLUMNS.items()} | {"accuracy": score.axis.replace(", ", "\n")}
     with styled():
         where, axes = canvas_in(ax, max(2.6 * len(scales), 8), 6.5)
         for place, scale in enumerate(scales):
             _axis(axes, place, scale)
         _lines(axes, rows, scales)
         axes.set(xlim=(-0.45, len(scales) - 0.75), ylim=(-0.06, 1.06), yticks=[], ylabel="better  →")
-        axes.set_xticks(range(len(scales)), [COLUMNS[column][0] for column in columns])
+        axes.set_xticks(range(len(scales)), [names[column] for column in columns])
         axes.tick_params("x", length=0, pad=10)
         axes.xaxis.set_ticks_position("top")
         axes.grid(False)
@@ -94,20 +96,21 @@ def plot_parallel(frontier: pd.DataFrame, *, ax: "Axes | None" = None) -> "Figur
 
 @dataclass(frozen=True)
 class _Scale:
-    """Positions of the values of a column on its axis, from 0 (worst) to 1 (best)."""
+    """Positions of the values of a column on its axis, from 0 (worst) to 1 (best); `times` as large in writing."""
 
     column: str
     worst: float
     best: float
     logarithmic: bool
+    times: float
 
     @classmethod
-    def of(cls, rows: pd.DataFrame, column: str) -> "_Scale":
+    def of(cls, rows: pd.DataFrame, column: str, times: float) -> "_Scale":
         low, high = float(rows[column].min()), float(rows[column].max())
         if COLUMNS[column][1]:
             low, high = high, low
         ratio = max(low, high) / min(low, high) if min(low, high) > 0 else 0
-        return cls(column, high, low, ratio > LOGARITHMIC_FROM)
+        return cls(column, high, low, ratio > LOGARITHMIC_FROM, times)
 
     def place(self, values: "Sequence[float] | np.ndarray | pd.Series") -> np.ndarray:
         worst, best, x = (np.asarray(value, float) for value in (self.worst, self.best, values))
@@ -125,15 +128,15 @@ class _Scale:
             return [low]
         if self.logarithmic:
             return round_numbers(low, high)
-        scale = 100 if self.column == "accuracy" else 1
-        even = np.asarray(MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(scale * low, scale * high)) / scale
+        even = np.asarray(MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(self.times * low, self.times * high))
+        even = even / self.times
         return [float(value) for value in even if low <= value <= high]
 
 
 def _axis(axes: "Axes", at: int, scale: _Scale) -> None:
     axes.plot([at, at], [-0.03, 1.03], color="0.35", lw=1.5, zorder=1)
     for value, height in zip(scale.ticks, scale.place(scale.ticks), strict=True):
-        words = f"{100 * value:.4g}" if scale.column == "accuracy" else figures(value, 4)
+        words = figures(scale.times * value, 4)
         axes.plot([at - 0.02, at], [height, height], color="0.35", lw=1.5, zorder=1)
         axes.text(
             at - 0.04, height, words, ha="right", va="center", color=INK, zorder=5,

@@ -18,13 +18,13 @@ from tradespace.show.common.style import (
     legend_below,
     log_axis,
     name_machine,
-    percent_axis,
     precision_keys,
     runtime_keys,
+    score_axis,
     styled,
 )
 from tradespace.show.common.view import Limits, View, view
-from tradespace.surface.columns import plain
+from tradespace.surface.columns import plain, scale_of
 from tradespace.surface.objectives import measured
 from tradespace.surface.reading import check_columns
 
@@ -58,7 +58,7 @@ def plot_surface(
         Marked with a ring if it was measured, and joined to the other batch sizes and precisions at its model and
         threads.
     max_latency_ms, min_accuracy : float, optional
-        Limits; the area outside them is shaded. Accuracy is a fraction.
+        Limits; the area outside them is shaded. Accuracy is a fraction, or in the unit of another score.
 
     Raises
     ------
@@ -81,20 +81,21 @@ def plot_surface(
         raise ValueError(
             "surface: wanted at least one measured row; every row has a status other than ok, or no latency"
         )
+    scale = scale_of(surface)
     seen = view(surface, selection, Limits(max_latency_ms, min_accuracy))
     with styled():
         figure, (throughput, accuracy) = canvas(14, 6, ncols=2)
         _panel(throughput, surface, timed, seen, "throughput_per_s", seen.throughput_frontier)
         _panel(accuracy, surface, timed, seen, "accuracy", seen.accuracy_frontier)
         throughput.set(title="Throughput", ylabel="items per second", xlabel="latency of a batch, ms")
-        accuracy.set(title="Accuracy", ylabel="accuracy, %", xlabel="latency of a batch, ms")
+        accuracy.set(title=scale.title, ylabel=scale.axis, xlabel="latency of a batch, ms")
         for axes in (throughput, accuracy):
             log_axis(axes.xaxis)
             _shade_right(axes, max_latency_ms)
         log_axis(throughput.yaxis)
-        percent_axis(accuracy.yaxis)
+        score_axis(accuracy.yaxis, scale)
         if timed["accuracy"].isna().all():
-            blank(accuracy, "no accuracy is known")
+            blank(accuracy, "no test data")
         _shade_below(accuracy, min_accuracy)
         parts, _ = throughput.get_legend_handles_labels()
         legend_below(figure, [precision_keys(timed["precision"]), runtime_keys(timed["runtime"]), parts])

@@ -3,7 +3,7 @@
 // The kernel sends `data` (columns; once a surface), `state` (limits and row numbers; at each move), `label` (the
 // numbers in words) and `marks` (colour and symbol of each precision). The browser writes back `selected`, the row
 // that was clicked. Hovering never leaves the browser.
-import { extent, max } from "d3-array";
+import { extent } from "d3-array";
 import { axisBottom, axisLeft } from "d3-axis";
 import { scaleLinear, scaleLog } from "d3-scale";
 import { select } from "d3-selection";
@@ -12,13 +12,15 @@ import { addAxis, addClipped, labelAxes, listen, ticked, twoPanels } from "../co
 import { addTip, nameRows } from "../common/hover.js";
 import { addEntry, addRings, addStar, drawMarks } from "../common/legend.js";
 import { known, plain, short, within } from "../common/pure/numbers.js";
+import { leastWorth, scores, written } from "../common/pure/scores.js";
 import { levelBar, symbolPath, uprightBar } from "../common/pure/symbols.js";
-import { decades, logTicks, percents } from "../common/pure/ticks.js";
+import { decades, logTicks } from "../common/pure/ticks.js";
 import { download, downloadPng, standalone } from "../common/save.js";
 import { addRect, addText, cover, stretch } from "../common/shapes.js";
 
 const PANELS = [
   {
+    name: "throughput",
     title: "Throughput",
     y: "throughput_per_s",
     label: "items per second",
@@ -28,9 +30,9 @@ const PANELS = [
     limit: "min_throughput_per_s",
   },
   {
-    title: "Accuracy",
+    // Its title and label are those of the score.
+    name: "accuracy",
     y: "accuracy",
-    label: "accuracy, %",
     scale: scaleLinear,
     frontier: "accuracy_frontier",
     low: "accuracy_lo",
@@ -45,8 +47,6 @@ const MEDIAN = "latency_p50_ms",
 // In pixels at a type size of 15: all of it grows with the type.
 const MARGIN = { top: 34, right: 16, bottom: 54, left: 66 },
   HEIGHT = 420;
-// Of the accuracies, those worth a scale: a model that was ruined would press all others together.
-const WORTH = 0.3;
 // How much is seen of points within the limits, and outside.
 const WITHIN = 0.45,
   OUTSIDE = 0.25;
@@ -58,13 +58,14 @@ function render({ model, el }) {
   const plot = root.append("div").attr("class", "plot");
   // All points, beneath the rest: as elements of the picture they would be painted anew at each move.
   const points = plot.append("canvas").attr("role", "img");
-  const svg = plot.append("svg").attr("role", "img").attr("aria-label", "Latency, throughput and accuracy");
+  const svg = plot.append("svg").attr("role", "img");
   const status = root.append("p").attr("role", "status");
   const tip = addTip(root);
   const hatch = `hatch-${Math.random().toString(36).slice(2)}`;
   let panels = [],
     drawnAt = null,
     drawnOver = null,
+    drawnScore = null,
     painted = null;
 
   for (const kind of ["PNG", "SVG", "CSV"]) {
@@ -109,6 +110,7 @@ function render({ model, el }) {
 
   // Which latency the panels are drawn over.
   const latency = () => model.get("state").latency ?? MEDIAN;
+  const score = () => model.get("data").score;
   const at = (column, row) => model.get("data")[column][row];
   const markOf = (row) => model.get("marks")[at("precision", row)];
 
@@ -152,8 +154,10 @@ function render({ model, el }) {
       .attr("patternTransform", "rotate(45)");
     pattern.append("rect").attr("width", 8).attr("height", 8).attr("class", "veil-ground");
     pattern.append("line").attr("y2", 8).attr("class", "veil-line");
+    drawnScore = score().axis;
+    svg.attr("aria-label", `Latency, throughput and ${score().name}`);
     panels = PANELS.map((spec, i) => {
-      const g = svg.append("g").attr("class", `panel ${spec.title.toLowerCase()}`);
+      const g = svg.append("g").attr("class", `panel ${spec.name}`);
       g.attr("transform", `translate(${sizes.placeOf(i)})`);
       return panel(g, spec, sizes, sizes.placeOf(i));
     });
@@ -161,6 +165,10 @@ function render({ model, el }) {
   }
 
   function drawData() {
+    if (panels.length && drawnScore !== score().axis) {
+      layout();
+      return;
+    }
     for (const one of panels) one.drawData();
     painted = null;
     drawLegend();
@@ -187,12 +195,12 @@ function render({ model, el }) {
     const edges = { left, right, top, bottom };
     const x = scaleLog().range([left, right]),
       y = spec.scale().range([bottom, top]);
-    addText(g, "title", left, 22 * type, spec.title);
+    addText(g, "title", left, 22 * type, spec.title ?? score().title);
     const xAxis = addAxis(g, 0, bottom),
       yAxis = addAxis(g, left, 0);
     const timed = `latency of a batch, ${latency() === MEDIAN ? "median" : "99th percentile"}, ms`;
-    labelAxes(g, edges, timed, height - 8 * type, spec.label, 16 * type);
-    const inside = addClipped(g, `${hatch}-${spec.title}`, edges);
+    labelAxes(g, edges, timed, height - 8 * type, spec.label ?? score().axis, 16 * type);
+    const inside = addClipped(g, `${hatch}-${spec.name}`, edges);
     const veils = [0, 1].map(() => inside.append("rect").attr("class", "veil").attr("fill", `url(#${hatch})`));
     const dots = inside.append("g"),
       lines = inside.append("g");
@@ -205,15 +213,19 @@ function render({ model, el }) {
     let rows = [],
       there = new Set();
     const beneath = addText(inside, "beneath", right - 8, bottom - 8, "");
+    const empty = addText(inside, "empty", (left + right) / 2, (top + bottom) / 2, "");
     const pins = inside.append("g").attr("class", "pins");
     const place = (row) => [x(at(latency(), row)), y(at(spec.y, row))];
+
+    const untested = () => spec.low && model.get("data").untested;
 
     function axes() {
       const few = Math.max(2, Math.floor((right - left) / (60 * type))),
         log = spec.scale === scaleLog;
-      const written = log ? short : (share) => `${+(100 * share).toFixed(1)}`;
+      const number = log ? short : (value) => written(value, score());
+      const ticks = log ? logTicks(y, 12) : untested() ? [] : y.ticks(6);
       xAxis.call(ticked(axisBottom(x), logTicks(x, few), plain, 8, top - bottom));
-      yAxis.call(ticked(axisLeft(y), log ? logTicks(y, 12) : y.ticks(6), written, 8, left - right));
+      yAxis.call(ticked(axisLeft(y), ticks, number, 8, left - right));
     }
 
     function drawData() {
@@ -223,15 +235,17 @@ function render({ model, el }) {
       there = new Set(rows);
       const columnExtent = (...columns) => extent(columns.flatMap((column) => data[column]).filter(known));
       x.domain(decades(X === MEDIAN ? columnExtent(X, X_LOW, X_HIGH) : columnExtent(X)));
-      const most = max(rows, (row) => at(spec.y, row));
-      const below = spec.low ? rows.filter((row) => at(spec.y, row) < most - WORTH).length : 0;
-      const floor = (value) => known(value) && value >= most - WORTH;
+      const heights = rows.map((row) => at(spec.y, row)),
+        least = spec.low ? leastWorth(heights, score()) : -Infinity;
+      const below = heights.filter((height) => height < least).length;
+      const floor = (value) => known(value) && value >= least;
       y.domain(
         spec.low
-          ? percents(extent([spec.y, spec.low, spec.high].flatMap((column) => data[column]).filter(floor)))
+          ? scores(extent([spec.y, spec.low, spec.high].flatMap((column) => data[column]).filter(floor)), score())
           : decades(columnExtent(spec.y)),
       );
       beneath.text(below ? `${below} point${below > 1 ? "s" : ""} below` : "");
+      empty.text(untested() ? "no test data" : "");
       axes();
     }
 

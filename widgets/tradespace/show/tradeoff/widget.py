@@ -9,18 +9,19 @@ import pandas as pd
 import traitlets
 
 from tradespace.config import KNOBS
+from tradespace.scale import Scale
 from tradespace.show.common.assets import assets
-from tradespace.show.common.json import column, number
+from tradespace.show.common.json import column, number, scale
 from tradespace.show.common.marks import mark
 from tradespace.show.common.view import Limits, View
 from tradespace.show.common.words import describe_row
-from tradespace.surface.columns import table
+from tradespace.surface.columns import scale_of, table
 
 SENT = (
     "latency_p50_ms", "latency_p50_lo_ms", "latency_p50_hi_ms", "latency_p99_ms", "throughput_per_s",
     "accuracy", "accuracy_lo", "accuracy_hi", "precision",
 )  # fmt: skip
-TOLD = (*KNOBS, *SENT[:3], *SENT[4:8], "flags", "status", "reason")
+TOLD = (*KNOBS, *SENT[:3], *SENT[4:8], "score", "flags", "status", "reason")
 NO_LIMITS = Limits()
 
 
@@ -31,7 +32,9 @@ class TradeoffChart(anywidget.AnyWidget):
     """
 
     _esm, _css = assets("tradeoff")
-    data: "traitlets.Dict[str, Any]" = traitlets.Dict({name: [] for name in (*SENT, "text")}).tag(sync=True)
+    data: "traitlets.Dict[str, Any]" = traitlets.Dict(
+        {name: [] for name in (*SENT, "text")} | {"score": scale(Scale()), "untested": False}
+    ).tag(sync=True)
     marks: "traitlets.Dict[str, Any]" = traitlets.Dict({}).tag(sync=True)
     state: "traitlets.Dict[str, Any]" = traitlets.Dict({"lines": {}}).tag(sync=True)
     label = traitlets.Unicode("").tag(sync=True)
@@ -42,15 +45,26 @@ class TradeoffChart(anywidget.AnyWidget):
         self._surface = table([])
         self.on_msg(self._asked)
 
-    def show_surface(self, surface: pd.DataFrame) -> None:
-        """Send the rows of `surface`. JSON has no NaN, so unknown values are sent as null."""
+    def show_surface(self, surface: pd.DataFrame, score: Scale | None = None, untested: bool = False) -> None:
+        """Send the rows of `surface`. JSON has no NaN, so unknown values are sent as null.
+
+        Parameters
+        ----------
+        surface : DataFrame
+        score : Scale, optional
+            How the task's scores are written; by default as the rows say.
+        untested : bool
+            Whether there is no test data to score.
+        """
         self._surface = surface
         columns = {name: column(surface[name]) for name in SENT}
         rows = zip(*(surface[name].tolist() for name in TOLD), strict=True)
         texts = [describe_row(dict(zip(TOLD, row, strict=True)), "\n") for row in rows]
         with self.hold_sync():
             self.marks = {name: asdict(mark(name)) for name in surface["precision"].unique()}
-            self.data = {**columns, "text": texts, "machine": "; ".join(surface["machine"].unique())}
+            machine = "; ".join(surface["machine"].unique())
+            about = {"score": scale(score or scale_of(surface)), "untested": untested}
+            self.data = {**columns, "text": texts, "machine": machine, **about}
 
     def show_view(self, seen: View, limits: Limits = NO_LIMITS, pins: Sequence[int] = ()) -> None:
         """Update what depends on the selection and the limits. `pins` are rows that get a letter, or -1 for no row."""

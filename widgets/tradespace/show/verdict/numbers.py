@@ -4,6 +4,7 @@ import math
 
 from tradespace.measuring.compare import AccuracyComparison, Comparison, compare, compare_accuracy
 from tradespace.measuring.measurement import Measurement
+from tradespace.scale import Scale
 from tradespace.text import sentence
 
 # A circle and a triangle, in two of Okabe and Ito's colours.
@@ -18,7 +19,7 @@ def speed(a: Measurement, b: Measurement) -> Comparison | None:
 
 def accuracy(a: Measurement, b: Measurement) -> AccuracyComparison | None:
     """Return how much more accurate `b` is; None unless both accuracies are known."""
-    both = a.correct is not None and b.correct is not None
+    both = a.scores is not None and b.scores is not None
     return compare_accuracy(a, b) if both else None
 
 
@@ -82,23 +83,45 @@ def accuracy_in_words(compared: AccuracyComparison) -> str:
     --------
     >>> print(accuracy_in_words(AccuracyComparison(-0.002, -0.006, 0.002, 0.4, 30, 24, 10_000, "can't tell")))
     Accuracy: B lost 0.20 points (-0.60 to +0.20), p = 0.4: not significant.
+    >>> print(accuracy_in_words(AccuracyComparison(0.5, 0.2, 0.8, 0.001, 30, 70, 100, "better", "gain, dB")))
+    Gain: B is 0.5 dB higher (+0.2 to +0.8), p = 0.001: significant.
     """
+    scale = Scale.of(compared.score)
     if compared.only_a == compared.only_b == 0:
-        return "Accuracy: both get the same items right."
-    points = 100 * compared.difference
-    change = f"{'lost' if points < 0 else 'gained'} {abs(points):.2f} points" if points else "gained as much as it lost"
-    between = f"{100 * compared.difference_lo:+.2f} to {100 * compared.difference_hi:+.2f}"
+        return f"{scale.title}: both get the same {'items right' if scale.is_accuracy else 'of each item'}."
+    change = changed(scale, compared.difference)
+    change = f"B {'' if scale.is_accuracy else 'is '}{change}" if change else "B gained as much as it lost"
+    between = f"{scale.signed(compared.difference_lo)} to {scale.signed(compared.difference_hi)}"
+    if math.isnan(compared.difference_lo):
+        between = "no interval: too few items"
     p = "p < 0.001" if compared.p_value < 0.001 else f"p = {compared.p_value:.2g}"
     sure = "significant" if compared.verdict in ("better", "worse") else "not significant"
-    return f"Accuracy: B {change} ({between}), {p}: {sure}."
+    return f"{scale.title}: {change} ({between}), {p}: {sure}."
+
+
+def changed(scale: Scale, difference: float) -> str:
+    """Describe a difference; return "" if there is none.
+
+    Examples
+    --------
+    >>> changed(Scale(), -0.002), changed(Scale("gain", "dB"), -0.002)
+    ('lost 0.20 points', '0.002 dB lower')
+    """
+    if not difference:
+        return ""
+    size = scale.difference(abs(difference)).removeprefix("+")
+    if scale.is_accuracy:
+        return f"{'lost' if difference < 0 else 'gained'} {size}"
+    return f"{size} {'lower' if difference < 0 else 'higher'}"
 
 
 def in_words(a: Measurement, b: Measurement, running: bool, cut_short: str, has_test: bool) -> tuple[str, str]:
     """Return the verdicts on speed and accuracy. While running, omit numbers: screen readers speak at every change."""
     compared, exact = speed(a, b), accuracy(a, b)
-    about_accuracy = "Accuracy: no test set, so not known."
+    title = Scale.of(a.score).title
+    about_accuracy = f"{title}: no test set, so not known."
     if has_test:
-        about_accuracy = "Accuracy: being scored on the test set." if running else "Accuracy: not known."
+        about_accuracy = f"{title}: {'being scored on the test set' if running else 'not known'}."
     if exact:
         about_accuracy = accuracy_in_words(exact)
     failed = [(name, one) for name, one in zip(SIDES, (a, b), strict=True) if one.failure]
