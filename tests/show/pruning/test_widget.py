@@ -60,7 +60,7 @@ def test_what_is_known_already_is_not_measured(lens, inline):
     assert not lens.measuring
     assert not lens.unfinished
     assert lens.note == ""
-    assert [name for name, *_ in inline.requests] == ["channels_left"]
+    assert [name for name, *_ in inline.requests] == ["channels_left_of"]
     assert lens.points["weights-90"]["ratio"] == pytest.approx(1)
     assert lens.points["weights-90"]["words"].endswith("a dense kernel multiplies by zero just as slowly.")
     assert lens.points["channels-50"]["ratio_high"] < 0.52

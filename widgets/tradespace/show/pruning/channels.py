@@ -13,6 +13,7 @@ from tradespace.errors import Unsupported
 from tradespace.prepare.pruning import LAYERS, prune
 from tradespace.show.common.layers import named_weights
 from tradespace.tasks.inputs import Inputs, tensors
+from tradespace.tasks.parcel import unpack
 from tradespace.tasks.task import Task
 
 PRUNINGS = ("channels-25", "channels-50", "channels-75")
@@ -40,6 +41,11 @@ def channels_left(module: nn.Module, example: Inputs) -> dict[str, dict[str, Any
         kept = {name: kept_of(whole[name], weight) for name, weight in weights.items() if name in whole}
         found[pruning] = {**size_of(smaller, example), "shapes": shapes_of(smaller), "kept": kept}
     return found
+
+
+def channels_left_of(packed: bytes, example: Inputs) -> dict[str, dict[str, Any]]:
+    """`channels_left` of a module that `pack` packed, with its code, for another process."""
+    return channels_left(unpack(packed), example)
 
 
 def with_shipped(task: Task, model: str, found: Found) -> Found:

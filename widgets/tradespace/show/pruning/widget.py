@@ -15,10 +15,11 @@ from tradespace.show.common.assets import assets
 from tradespace.show.common.filling import Group, Row
 from tradespace.show.common.layers import first_layer
 from tradespace.show.common.lens import Lens
-from tradespace.show.pruning.channels import channels_left, with_shipped
+from tradespace.show.pruning.channels import channels_left_of, with_shipped
 from tradespace.show.pruning.numbers import SHARES, Cut
 from tradespace.show.pruning.relative import known_pairs, pruned_point, unpruned_point, where_of
 from tradespace.surface.columns import table
+from tradespace.tasks.parcel import pack
 from tradespace.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class PruningLens(Lens):
         self.where = where_of(self._config, self._pairs)
         self.sizes = self._cut.sizes()
         self._open([*self._cut.weights()], first_layer(self._cut.module))
-        looked: Future[Any] = (executor or PROCESS).submit(channels_left, self._cut.module, self._cut.example)
+        looked: Future[Any] = (executor or PROCESS).submit(channels_left_of, pack(self._cut.module), self._cut.example)
         looked.add_done_callback(self._take_channels)
         self._fill(self._missing(), SCHEDULE, executor)
 
