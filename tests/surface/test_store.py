@@ -22,7 +22,7 @@ from tradespace.surface.confidence import frontier_confidence
 from tradespace.surface.objectives import maximize, minimize
 from tradespace.surface.store import FORMAT, Store
 from tradespace.surface.sweep import sweep
-from tradespace.tasks import Task
+from tradespace.tasks import Score, Task
 
 QUICK = {"max_width": 0.9, "budget_s": 0.02, "progress": False}
 PATIENCE_S = 120
@@ -392,7 +392,7 @@ def test_a_point_is_measured_again_if_the_score_or_the_forward_is_another(tiny, 
     negative = Other(*tiny.load_model("narrow")).eval()
     task = Task.from_model({"narrow": negative}, example=tiny.example, test=tiny.test, name="tiny")
     assert requests(path, task)[1] > 0
-    wrong = replace(tiny, correct=lambda outputs, labels: outputs.argmax(1) != labels)
+    wrong = replace(tiny, score=Score(lambda outputs, labels: outputs.argmax(1) != labels))
     surface, taken = requests(path, wrong)
     assert taken > 0
     assert surface["accuracy"].tolist() == pytest.approx((1 - first["accuracy"]).tolist())

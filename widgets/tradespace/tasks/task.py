@@ -115,6 +115,7 @@ class Task:
 
         Examples
         --------
+        >>> import torch
         >>> three = Task.from_model({"a": nn.ReLU(), "b": nn.ReLU(), "c": nn.GELU()}, example=torch.zeros(1, 4))
         >>> three.fingerprint("a") == three.fingerprint("b"), three.fingerprint("a") == three.fingerprint("c")
         (True, False)
@@ -127,6 +128,7 @@ class Task:
 
         Examples
         --------
+        >>> import torch
         >>> items = torch.zeros(3, 4), torch.tensor([0, 1, 0])
         >>> one, two = (Task.from_model(nn.Linear(4, n), example=torch.zeros(1, 4), test=items) for n in (2, 3))
         >>> one.data_fingerprint() == two.data_fingerprint()
@@ -155,6 +157,7 @@ class Task:
 
         Examples
         --------
+        >>> import torch
         >>> mine = Task.from_model(nn.Linear(4, 2), example=torch.zeros(1, 4))
         >>> [tensor.shape for tensor in mine.batch(torch.tensor([0, 0, 0]))]
         [torch.Size([3, 4])]
