@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-import cloudpickle
 import loky
 import numpy as np
 
@@ -30,6 +29,7 @@ from tradespace.prepare import untimed
 from tradespace.recording import FOLDER, recording
 from tradespace.spinning import OPENMP, VARIABLE, WAYS, how_threads_wait
 from tradespace.tasks.identity import digest
+from tradespace.tasks.parcel import pack
 from tradespace.tasks.task import Task
 
 # Raise this when a change to the loop makes older timings or accuracies incomparable: stored ones are measured again.
@@ -140,7 +140,7 @@ class Engine:
     """
 
     def __init__(self, task: Task, executor: Executor | None = None, limit_s: float = LIMIT_S) -> None:
-        self._payload = cloudpickle.dumps(task)
+        self._payload = pack(task, "task")
         self._key = hashlib.sha256(self._payload).hexdigest()
         self._executor = executor or PROCESS
         self._limit_s = limit_s

@@ -1,6 +1,5 @@
 """A replacement for the measuring process in recorded mode: it answers as that did on the recorded machine."""
 
-import pickle
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from tradespace.config import Config
 from tradespace.measuring import worker
 from tradespace.measuring.archive import config_of, read_labels, read_measurement
 from tradespace.measuring.measurement import Facts, Failure, Measurement, Slice
+from tradespace.tasks.parcel import unpack
 
 FASTER = 10
 NOT_RECORDED = Failure("unsupported", "recorded mode: this was not measured on the machine that was recorded")
@@ -99,7 +99,7 @@ class Replay:
         answered: Future[Any] = Future()
         key, *others = args or (None,)
         if function is worker.learn:
-            self._payloads[key], self._names[key] = others[0], pickle.loads(others[0]).name
+            self._payloads[key], self._names[key] = others[0], unpack(others[0]).name
             answered.set_result(None)
         elif function in self._answers:
             answer = self._answers[function](key, *others) if key in self._names else worker.UNKNOWN_TASK

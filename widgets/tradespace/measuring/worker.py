@@ -7,7 +7,6 @@ import ctypes
 import gc
 import math
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -34,6 +33,7 @@ from tradespace.prepare.refusal import out_of_memory, said
 from tradespace.prepare.session import Call
 from tradespace.prepare.types import inputs_in_fp32
 from tradespace.tasks.inputs import items_in
+from tradespace.tasks.parcel import unpack
 from tradespace.tasks.task import Task, scoring_order, whole
 from tradespace.tasks.trial import error
 
@@ -109,9 +109,9 @@ def end_with(kernel: int) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def learn(key: str, pickled_task: bytes) -> None:
+def learn(key: str, packed_task: bytes) -> None:
     """Keep a task for later requests, and forget the one that nobody has asked for the longest."""
-    _tasks[key] = pickle.loads(pickled_task)
+    _tasks[key] = unpack(packed_task)
     for old in list(_tasks)[:-TASKS_KEPT]:
         del _tasks[old]
         kept: Any
