@@ -9,6 +9,12 @@ from typing import ParamSpec, TypeVar
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
+# How the libraries that run models say that there is not enough memory.
+OUT_OF_MEMORY = (
+    "out of memory", "allocate memory", "not enough memory", "bad_alloc", "bad allocation", "unable to allocate",
+    "failed to allocate",
+)  # fmt: skip
+
 
 class Unsupported(Exception):
     """The request cannot run here, for the reason given: it becomes a row of the surface, not a failure."""
@@ -98,3 +104,14 @@ def renamed(**names: str) -> Callable[[Callable[Given, Result]], Callable[Given,
         return call
 
     return decorate
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error of any of the runtimes means that there is not enough memory.
+
+    Examples
+    --------
+    >>> out_of_memory(RuntimeError("Failed to allocate memory for requested buffer of size 256"))
+    True
+    """
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in OUT_OF_MEMORY)

@@ -22,14 +22,14 @@ import psutil
 import torch
 
 from tradespace.config import Config
-from tradespace.errors import Unsupported
+from tradespace.errors import Unsupported, out_of_memory
 from tradespace.measuring.device import device
 from tradespace.measuring.energy import energy_j_per_item, find_counter
 from tradespace.measuring.loop import LONG_CALL_S, WARM_UP_CAP_S, time_slice, warm_up
 from tradespace.measuring.measurement import Facts, Failure, Slice
 from tradespace.prepare import Layer, Prepared, Session, Source, prepare, unsupported
 from tradespace.prepare.quiet import Log, quiet
-from tradespace.prepare.refusal import out_of_memory, said
+from tradespace.prepare.refusal import said
 from tradespace.prepare.session import Call
 from tradespace.prepare.types import inputs_in_fp32
 from tradespace.tasks.inputs import items_in

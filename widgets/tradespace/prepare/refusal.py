@@ -7,27 +7,12 @@ from functools import partial
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from tradespace.errors import Unsupported
+from tradespace.errors import Unsupported, out_of_memory
 from tradespace.prepare.quiet import Log, quiet
 
 LINES_KEPT = 3
 # How lines of OpenVINO begin that say where in its source an error was raised.
 PLACES = ("Exception from src/", "Check 'false' failed at src/")
-OUT_OF_MEMORY = (
-    "out of memory", "allocate memory", "not enough memory", "bad_alloc", "bad allocation", "unable to allocate",
-    "failed to allocate",
-)  # fmt: skip
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error of any of the runtimes means that there is not enough memory.
-
-    Examples
-    --------
-    >>> out_of_memory(RuntimeError("Failed to allocate memory for requested buffer of size 256"))
-    True
-    """
-    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in OUT_OF_MEMORY)
 
 
 @contextmanager

@@ -14,10 +14,10 @@ from tradespace.tasks.called import traits_of
 from tradespace.tasks.inputs import items_in, tensors
 from tradespace.tasks.parcel import pack, unpack
 from tradespace.tasks.task import Task, whole
+from tradespace.tasks.trial import TRIED_ITEMS
 
 CALIBRATION_ITEMS, CALIBRATION_BATCH = 500, 100
 LOOKED_AT_ITEMS = 100
-TRIED_ITEMS = 4
 
 
 class Source:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from tradespace.errors import out_of_memory
 from tradespace.tasks.called import Called, Output, Traits
 from tradespace.tasks.inputs import Inputs, items_in, mapped, take, tensors
 
@@ -50,10 +51,10 @@ def tried(
         )
     if real and any(bool(single.isnan().any()) for single in singles):
         raise ValueError(f"model: {name!r} returns NaN for one of the first {len(singles)} inputs")
-    caller.axis, why = _axis_and_limit(name, caller, singles[0], together, len(alone), axis)
+    caller.axis, why, batch = _together(name, caller, singles[0], together, len(alone), axis)
     singles = [single.movedim(caller.axis, 0) for single in singles]
-    if not why:
-        for single, one in zip(singles, _run(caller, together).split(1), strict=True):
+    if batch is not None:
+        for single, one in zip(singles, batch.movedim(caller.axis, 0).split(1), strict=True):
             if not same(single, one[tuple(map(slice, single.shape))]):
                 raise ValueError(
                     f"model: the output of {name!r} for an item depends on the other items of its batch, so it has no "
@@ -149,10 +150,10 @@ def _equal(one: Tensor, other: Tensor) -> bool:
     return bool(((one == other) | ((one != one) & (other != other))).all())
 
 
-def _axis_and_limit(
+def _together(
     name: str, caller: Called, single: Tensor, together: Sequence[Tensor], items: int, axis: int
-) -> tuple[int, str]:
-    """The batch axis of the output, and why the module works for one item only, if it does."""
+) -> tuple[int, str, Tensor | None]:
+    """The batch axis of the output, why the module works for one item only, if it does, and the output of a batch."""
     axes = [one for one in dict.fromkeys((0, axis)) if one < single.ndim and single.shape[one] == 1]
     if not axes:
         raise ValueError(
@@ -160,17 +161,20 @@ def _axis_and_limit(
             f"{tuple(single.shape)}. Does it end in a squeeze()?"
         )
     try:
-        shape = _run(caller, together).shape
+        batch = _run(caller, together)
     except Exception as error:
+        if out_of_memory(error):
+            return axes[0], "", None
         first = (str(error) or repr(error)).strip().splitlines()[0]
-        return axes[0], f"this model takes one item at a time: with a batch of {items} it fails: {first}"
-    fitting = [one for one in axes if one < len(shape) and shape[one] == items]
+        return axes[0], f"this model takes one item at a time: with a batch of {items} it fails: {first}", None
+    fitting = [one for one in axes if one < batch.ndim and batch.shape[one] == items]
     if not fitting:
-        return axes[0], (
-            f"this model takes one item at a time: for a batch of {items} it returns shape {tuple(shape)}, "
+        why = (
+            f"this model takes one item at a time: for a batch of {items} it returns shape {tuple(batch.shape)}, "
             "which is not one output per item"
         )
-    return fitting[0], ""
+        return axes[0], why, None
+    return fitting[0], "", batch
 
 
 def _training(module: nn.Module) -> str:
