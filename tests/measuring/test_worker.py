@@ -1,9 +1,7 @@
 import gc
 import weakref
 from dataclasses import replace
-from typing import ClassVar
 
-import cloudpickle
 import numpy as np
 import pytest
 import torch
@@ -12,7 +10,9 @@ from tradespace.measuring import worker
 from tradespace.measuring.measurement import Facts, Failure
 from tradespace.prepare import Layer, Prepared, Session
 from tradespace.prepare.session import Converted
+from tradespace.tasks.parcel import pack
 from tradespace.tasks.task import scoring_order
+from tradespace.tasks.trial import TRIED_ITEMS
 
 X = torch.arange(1_200.0).reshape(300, 4)
 LABELS = torch.arange(300) % 2
@@ -24,7 +24,7 @@ def key(monkeypatch):
     for name in ("_tasks", "_sources", "_prepared", "_running", "_scored", "_scoring", "_truth_errors", "_expected"):
         monkeypatch.setattr(worker, name, {})
     task = ts.Task.from_model(torch.nn.Linear(4, 2), example=X[:1], test=(X, LABELS))
-    worker.learn("key", cloudpickle.dumps(task))
+    worker.learn("key", pack(task))
     return "key"
 
 
@@ -76,7 +76,7 @@ def test_items_are_scored_in_the_one_shuffled_order(key):
 
 def test_a_task_without_a_test_set_has_no_score(key):
     task = ts.Task.from_model(torch.nn.Linear(4, 2), example=X[:1])
-    worker.learn("untested", cloudpickle.dumps(task))
+    worker.learn("untested", pack(task))
     assert len(worker.score_slice("untested", ts.Config("model", threads=1), 1.0, 0)) == 0
 
 
@@ -99,61 +99,55 @@ def test_what_cannot_run_here_is_a_reason_not_an_exception(key):
 
 def test_a_precision_with_nothing_to_apply_to_is_unsupported_not_fp32_by_another_name(key):
     task = ts.Task.from_model(torch.nn.Conv1d(4, 2, 1), example=torch.zeros(1, 4, 3))
-    worker.learn("convolution", cloudpickle.dumps(task))
+    worker.learn("convolution", pack(task))
     answer = worker.make_ready("convolution", ts.Config("model", precision="int8-dynamic", threads=1))
     assert answer == Failure(
         "unsupported", "int8-dynamic quantizes linear and recurrent layers, and this model has none"
     )
 
 
-class Notes(torch.nn.Module):
-    """Notes the first number of each batch, and how many items it has."""
-
-    seen: ClassVar[list[tuple[float, int]]] = []
-
-    def forward(self, x):
-        Notes.seen.append((x[0, 0].item(), len(x)))
-        return x[:, :2]
-
-
 @pytest.fixture
-def noted(key):
-    Notes.seen.clear()
-    worker._tasks["noted"] = ts.Task.from_model(Notes(), example=X[:1], test=(X, LABELS))
-    worker.make_ready("noted", ts.Config("model", threads=1, batch_size=2))
-    Notes.seen.clear()
-    return Notes.seen
+def noted(key, monkeypatch):
+    """The first number of each batch that the model gets, and how many items it has."""
+    seen = []
+
+    def call(batch):
+        seen.append((batch[0, 0].item(), len(batch)))
+        return batch[:, :2]
+
+    made = Prepared(Converted(lambda threads, batch_size: Session(call, list), 1.0), 2.0)
+    monkeypatch.setattr(worker, "prepare", lambda source, config: made)
+    return seen
 
 
 def test_inputs_are_spread_over_the_test_set_and_wrap_around_at_its_end(key):
     task = ts.Task.from_model(torch.nn.Linear(4, 2), example=X[:1], test=(X, LABELS))
     batches = worker._batches(task, ts.Config("model", batch_size=100))
-    assert [batch.shape for batch in batches] == [(100, 4)] * worker.ROTATED_BATCHES
-    assert [batch[0, 0].item() / 4 for batch in batches] == [0, 75, 150, 225]
-    assert torch.equal(batches[3][75:], X[:25])
+    assert [batch.shape for (batch,) in batches] == [(100, 4)] * worker.ROTATED_BATCHES
+    assert [batch[0, 0].item() / 4 for (batch,) in batches] == [0, 75, 150, 225]
+    assert torch.equal(batches[3][0][75:], X[:25])
 
 
 def test_a_batch_larger_than_the_test_set_repeats_its_items(key):
     task = ts.Task.from_model(torch.nn.Linear(4, 2), example=X[:1], test=(X[:3], LABELS[:3]))
-    assert [len(batch) for batch in worker._batches(task, ts.Config("model", batch_size=7))] == [7] * 4
+    assert [len(batch) for (batch,) in worker._batches(task, ts.Config("model", batch_size=7))] == [7] * 4
 
 
-def test_inputs_rotate_on_and_on_over_all_slices(noted):
+def test_inputs_rotate_on_and_on_over_all_slices(key, noted):
     for _ in range(3):
-        worker.run_slice("noted", ts.Config("model", threads=1, batch_size=2), 0.002)
+        worker.run_slice(key, ts.Config("model", threads=1, batch_size=2), 0.002)
     starts = [int(first / 4) for first, _ in noted]
     assert len(starts) > 12
     assert starts == [[0, 75, 150, 225][i % 4] for i in range(len(starts))]
 
 
-def test_scoring_takes_what_is_left_over_as_a_smaller_batch(key):
-    worker._tasks["noted"] = ts.Task.from_model(Notes(), example=X[:1], test=(X[:250], LABELS[:250]))
-    Notes.seen.clear()
-    answer = worker.score_slice("noted", ts.Config("model", threads=1, batch_size=8), 60.0, 0)
+def test_scoring_takes_what_is_left_over_as_a_smaller_batch(key, noted):
+    worker._tasks[key] = ts.Task.from_model(torch.nn.Linear(4, 2), example=X[:1], test=(X[:250], LABELS[:250]))
+    answer = worker.score_slice(key, ts.Config("model", threads=1, batch_size=8), 60.0, 0)
     with torch.inference_mode():
         expected = (X[:250, :2].argmax(1) == LABELS[:250]).numpy()
     np.testing.assert_array_equal(answer, expected[scoring_order(250)])
-    assert [items for _, items in Notes.seen] == [100, 100, 50]
+    assert [items for _, items in noted] == [100, 100, 50]
 
 
 def without_padding(batch):
@@ -173,13 +167,13 @@ def texts():
 def test_texts_rotate_through_more_batches_as_a_few_would_stand_badly_for_all_lengths(texts, batch_size, batches):
     made = worker._batches(texts, ts.Config("model", batch_size=batch_size))
     assert len(made) == batches
-    assert all(len(batch) == batch_size for batch in made)
+    assert all(len(batch) == batch_size for (batch,) in made)
 
 
 def test_each_batch_of_texts_is_as_long_as_its_longest(texts):
     made = worker._batches(texts, ts.Config("model", batch_size=1))
-    assert {batch.shape[1] for batch in made} == {1, 2, 3, 4, 5, 6}
-    assert all((batch != 0).any(0).all() and batch.is_contiguous() for batch in made)
+    assert {batch.shape[1] for (batch,) in made} == {1, 2, 3, 4, 5, 6}
+    assert all((batch != 0).any(0).all() and batch.is_contiguous() for (batch,) in made)
 
 
 def test_texts_are_scored_as_they_are_fed(texts, key):
@@ -283,25 +277,35 @@ def test_the_threads_of_the_config_are_those_it_runs_with(key):
 
 
 class Answers(torch.nn.Module):
-    """Gives, for more than one item, an answer of its own choice."""
+    """Gives, for more items than a first run has, an answer of its own choice."""
 
     def __init__(self, answer):
         super().__init__()
         self.answer = answer
 
     def forward(self, x):
-        return x if len(x) == 1 else self.answer(x)
+        return x if len(x) <= TRIED_ITEMS else self.answer(x)
+
+
+class OneAtATime(torch.nn.Module):
+    def forward(self, x):
+        return x.reshape(1, 4)
 
 
 def test_a_model_that_takes_one_item_alone_is_not_asked_for_more(key):
-    worker._tasks["single"] = ts.Task.from_model(Answers(lambda x: 1 / 0), example=X[:1], calibration=X)
-    assert worker.make_ready("single", ts.Config("model", threads=1)).output_error == 0
-    assert worker.make_ready("single", ts.Config("model", threads=1, batch_size=2)).status == "failed"
+    worker._tasks["single"] = ts.Task.from_model(OneAtATime(), example=X[:1], test=(X, LABELS))
+    one = ts.Config("model", threads=1)
+    assert worker.make_ready("single", one).output_error == 0
+    refused = worker.make_ready("single", replace(one, batch_size=2))
+    assert refused.status == "unsupported"
+    assert refused.reason.startswith("this model takes one item at a time: with a batch of 4 it fails: ")
+    expected = (X.argmax(1) == LABELS).numpy()[scoring_order(300)]
+    np.testing.assert_array_equal(worker.score_slice("single", one, 60.0, 0), expected)
 
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
-    [(lambda x: x * float("nan"), "NaN or infinity"), (lambda x: x.unsqueeze(0), "wanted one output per item")],
+    [(lambda x: x * float("nan"), "wanted finite numbers"), (lambda x: x.unsqueeze(0), "wanted one output per item")],
 )
 def test_a_model_that_returns_nonsense_fails_before_it_is_timed(key, answer, reason):
     worker._tasks["nonsense"] = ts.Task.from_model(Answers(answer), example=X[:1], calibration=X)
@@ -317,12 +321,18 @@ def test_the_outputs_of_a_compressed_model_are_compared_with_those_of_fp32(key):
     assert 0 < rounded.output_error < 0.02
 
 
+class FirstTwo(torch.nn.Module):
+    def forward(self, x):
+        return x[:, :2]
+
+
 @pytest.fixture
 def integers(key, monkeypatch):
     """(function) -> a model that gives the first two numbers of each item; in floating point, what the function gives.
 
     It gives back a list that grows each time the model is asked for in floating point.
     """
+    worker._tasks[key] = ts.Task.from_model(FirstTwo(), example=X[:1], test=(X, LABELS))
     asked = []
 
     def prepared(in_float):
@@ -385,3 +395,24 @@ def test_warm_up_and_memory_are_told_once(key):
 def test_energy_without_a_counter_is_not_known(key, monkeypatch):
     monkeypatch.setattr(worker, "find_counter", lambda device: None)
     assert np.isnan(worker.energy(key, ts.Config("model", threads=1)))
+
+
+def test_tasks_that_nobody_asks_for_are_forgotten_with_their_models(key):
+    for name in ("a", "b", "c", "d"):
+        worker.learn(name, pack(ts.Task.from_model(torch.nn.Linear(4, 2), example=X[:1], name=name)))
+        worker.make_ready(name, ts.Config("model", threads=1))
+        worker.make_ready("a", ts.Config("model", threads=1))
+    assert set(worker._tasks) == {"a", "c", "d"}
+    assert {name for name, *_ in worker._prepared} == {name for name, *_ in worker._sources} == {"a", "c", "d"}
+    assert worker.make_ready("b", ts.Config("model", threads=1)) == worker.UNKNOWN_TASK
+
+
+def test_models_that_take_too_much_memory_are_forgotten_unless_they_are_in_use(key, monkeypatch):
+    monkeypatch.setattr(worker, "KEPT_SHARE", 0.0)
+    fp32, bf16, w4 = (ts.Config("model", precision=name, threads=1) for name in ("fp32", "bf16", "w4"))
+    worker.make_ready(key, fp32)
+    for config in (bf16, w4):
+        worker.make_ready(key, config)
+        worker.finish(key, config)
+    worker.make_ready(key, bf16)
+    assert {config.precision for _, config in worker._prepared} == {"fp32", "bf16"}
