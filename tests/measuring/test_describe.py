@@ -111,6 +111,11 @@ def test_what_cannot_run_here_is_a_row_of_unknowns_with_the_reason(tiny, inline)
     assert told.drop([*KNOBS, "reason"]).isna().all()
 
 
+def test_what_ran_can_be_filled_in_even_where_nothing_did(tiny, inline):
+    table = describe(tiny, Config("narrow", precision="bf16", runtime="onnxruntime"), executor=inline)
+    assert table["ran_as"].fillna("nothing").tolist() == ["nothing"]
+
+
 def test_counts_are_whole_numbers_even_beside_unknown_ones(tiny, inline):
     table = describe(tiny, [Config("narrow", precision=p, threads=1) for p in ("fp32", "fp8")], executor=inline)
     assert set(table.dtypes[["parameters", "nonzero", "macs", "layers", "quantized_layers"]].map(str)) == {"Int64"}

@@ -19,7 +19,7 @@ from tradespace.text import counted
 
 NEGLIGIBLE = 0.001
 KNOBS = ("model", "pruning", "precision", "runtime")
-COUNTS = ("parameters", "nonzero", "macs", "layers", "quantized_layers")
+TYPES = dict.fromkeys(("parameters", "nonzero", "macs", "layers", "quantized_layers"), "Int64") | {"ran_as": "str"}
 FACTS = (
     "parameters", "nonzero", "macs", "model_mb", "prepare_s", "layers", "quantized_layers", "quantized_macs",
     "ran_as", "reason",
@@ -57,7 +57,7 @@ def describe(task: Task, config: Config | Iterable[Config], *, executor: Executo
     configs = check(task, [config] if isinstance(config, Config) else config)
     engine = Engine(task, executor)
     table = pd.DataFrame([_row(engine, task, one) for one in configs], columns=[*KNOBS, *FACTS])
-    return table.astype(dict.fromkeys(COUNTS, "Int64"))
+    return table.astype(TYPES)
 
 
 def _row(engine: Engine, task: Task, config: Config) -> dict[str, object]:
