@@ -1,5 +1,5 @@
 import pytest
-from tradespace.lesson.exercise import NOT_ATTEMPTED, exercise, right, wrong
+from tradespace.lesson.exercise import NOT_ATTEMPTED, NOT_MEASURED, exercise, right, unmeasured, wrong
 from tradespace.lesson.ledger import VARIABLE
 
 
@@ -12,6 +12,8 @@ def ledger(alone):
 def above(answer, low):
     if not isinstance(answer, int):
         raise TypeError("wanted a whole number")
+    if low is None:
+        return unmeasured("no lowest.")
     return right("It is.") if answer > low else wrong("Higher.", f"More than {low}.")
 
 
@@ -19,6 +21,17 @@ def test_what_is_not_attempted_is_neither_right_nor_wrong_nor_noted(ledger):
     found = above(..., 3)
     assert (found.passed, str(found)) == (None, NOT_ATTEMPTED)
     assert ledger.entries() == []
+
+
+def test_what_cannot_be_judged_is_neither_right_nor_wrong_nor_noted(ledger):
+    found = above(4, None)
+    assert (found.passed, str(found)) == (None, f"{NOT_MEASURED} no lowest.")
+    assert found._repr_markdown_() == str(found)
+    assert ledger.entries() == []
+
+
+def test_what_cannot_be_judged_changes_nothing_in_what_hints_are_given():
+    assert [repr(above(1, low)) for low in (3, None, 3)][2] == "Not yet. Higher. More than 3."
 
 
 def test_a_right_answer_is_told_why_and_noted(ledger):

@@ -12,6 +12,7 @@ from tradespace.lesson.ledger import Ledger
 NOT_ATTEMPTED = "Not attempted yet: put your answer in the place of `...`, and run both cells again."
 # After this many wrong answers, the answer follows the hint.
 HINTS = 2
+NOT_MEASURED = "Not measured here:"
 MARKS = {True: "Right.", False: "Not yet.", None: ""}
 
 Given = ParamSpec("Given")
@@ -21,9 +22,12 @@ _wrong: Counter[str] = Counter()
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdict on an answer: why it is right, or a hint together with the right answer."""
+    """The verdict on an answer: why it is right, or a hint together with the right answer.
 
-    right: bool
+    `right` is None if there is nothing to judge it by.
+    """
+
+    right: bool | None
     words: str
     answer: str = ""
 
@@ -38,9 +42,14 @@ def wrong(hint: str, answer: str) -> Judgement:
     return Judgement(False, hint, answer)
 
 
+def unmeasured(words: str) -> Judgement:
+    """The answer cannot be judged, since what it is about was not measured: what was missing."""
+    return Judgement(None, f"{NOT_MEASURED} {words}")
+
+
 @dataclass(frozen=True)
 class Checked:
-    """The result of a check. `passed` is None if the exercise was not attempted."""
+    """The result of a check. `passed` is None if the exercise was not attempted, or nothing measured can judge it."""
 
     passed: bool | None
     words: str
@@ -59,7 +68,8 @@ def exercise(
     """Turn a function that judges an answer, (answer, what was measured...) -> Judgement, into a check.
 
     An answer that is still `...` is neither judged nor an error. An answer that the judge cannot read is wrong, with
-    the error as its hint. After `HINTS` wrong answers the right one is shown too. Every answer goes into the ledger.
+    the error as its hint. After `HINTS` wrong answers the right one is shown too. Every answer that is judged goes into
+    the ledger.
 
     Parameters
     ----------
@@ -90,6 +100,8 @@ def exercise(
                 found = judge(answer, *given, **options)
             except (TypeError, ValueError, LookupError, AttributeError) as error:
                 found = wrong(f"The answer cannot be read: {error}", "")
+            if found.right is None:
+                return Checked(None, found.words)
             _wrong[key] = 0 if found.right else _wrong[key] + 1
             words = found.words if found.right or _wrong[key] < HINTS else f"{found.words} {found.answer}".strip()
             _note(key, answer, found.right, words)
