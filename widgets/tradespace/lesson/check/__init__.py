@@ -16,6 +16,10 @@ from tradespace.lesson.check.latency import cutoff as cutoff
 from tradespace.lesson.check.latency import enough_calls as enough_calls
 from tradespace.lesson.check.latency import promise as promise
 from tradespace.lesson.check.latency import typical as typical
+from tradespace.lesson.check.own_model import batch_axis as batch_axis
+from tradespace.lesson.check.own_model import changed_answers as changed_answers
+from tradespace.lesson.check.own_model import quickest_agreeing as quickest_agreeing
+from tradespace.lesson.check.own_model import refusing as refusing
 from tradespace.lesson.check.start import million as million
 from tradespace.lesson.check.start import quickest as quickest
 from tradespace.lesson.check.surface import dominates as dominates
