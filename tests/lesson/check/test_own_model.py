@@ -5,6 +5,7 @@ import torch
 import tradespace as ts
 from tradespace.lesson.check.own_model import batch_axis, changed_answers, quickest_agreeing, refusing
 from tradespace.lesson.exercise import NOT_MEASURED
+from tradespace.recording import VARIABLE, recording
 
 pytestmark = pytest.mark.usefixtures("alone")
 
@@ -38,6 +39,14 @@ def unmeasured(surface):
     return surface.assign(status="unsupported", accuracy_n=0, **dict.fromkeys(unknown, np.nan))
 
 
+@pytest.fixture
+def recorded(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "1")
+    recording.cache_clear()
+    yield
+    recording.cache_clear()
+
+
 def test_what_is_not_attempted_is_not_judged(eight, surface, refused):
     found = changed_answers(..., eight), quickest_agreeing(..., surface), batch_axis(..., RECORDINGS, KINDS)
     assert [one.passed for one in (*found, refusing(..., refused))] == [None] * 4
@@ -47,10 +56,18 @@ def test_where_nothing_was_measured_no_answer_is_judged(surface):
     nothing = unmeasured(surface)
     found = changed_answers(3, nothing.head(1)), changed_answers(3, nothing.head(0))
     found += quickest_agreeing(nothing.head(0), nothing), quickest_agreeing(3, nothing)
-    found += refusing(["eager"], nothing), refusing([], nothing)
     for one in found:
         assert one.passed is None
         assert one.words.startswith(NOT_MEASURED)
+
+
+@pytest.mark.usefixtures("recorded")
+def test_what_recorded_mode_refuses_says_nothing_about_a_runtime(surface, refused):
+    for names in (["eager"], []):
+        found = refusing(names, unmeasured(surface))
+        assert found.passed is None
+        assert found.words.startswith(NOT_MEASURED)
+    assert refusing(["eager", "openvino"], refused).passed
 
 
 @pytest.mark.parametrize("changed", [12, 12.0, np.int64(12), pd.Series([12.0]), 0.03 * 400, 12.4, (1 - 0.97) * 400])
@@ -175,6 +192,11 @@ def test_a_single_refusal_is_a_name_and_none_is_an_empty_list(refused):
     assert refusing("eager", refused.head(2)).passed
     assert refusing([], refused.iloc[[1]]).passed
     assert refusing(["onnxruntime"], refused.iloc[[1]]).passed is False
+
+
+def test_all_may_refuse(refused):
+    assert refusing(["eager", "openvino"], refused.iloc[[0, 2]]).passed
+    assert refusing([], refused.iloc[[0, 2]]).passed is False
 
 
 def test_a_runtime_that_refuses_one_batch_size_does_not_refuse_the_model():
