@@ -76,9 +76,9 @@ def one(task: Task, source: Source, config: ts.Config, quick: bool) -> dict[str,
 
 
 def outputs(task: Task, call: Call, quick: bool, items: int | None = None) -> Tensor:
-    inputs = task.test[0][: items or (HELD_QUICKLY if quick else None)]
+    numbers = torch.arange(items or (HELD_QUICKLY if quick else len(task.test[1])))
     with torch.inference_mode():
-        return torch.cat([call(task.trim(batch.clone()).contiguous()) for batch in inputs.split(BATCH)])
+        return torch.cat([call(*task.batch(some)) for some in numbers.split(BATCH)])
 
 
 def score(task: Task, found: Tensor) -> float:

@@ -1,7 +1,6 @@
 """Both kinds of pruning, on the trained resnet8 and on small models of one's own."""
 
 import copy
-import pickle
 import sys
 
 import pytest
@@ -11,6 +10,7 @@ from torch.nn.utils import parametrizations
 from torch.nn.utils import prune as torchs_own
 from tradespace.errors import Unsupported
 from tradespace.prepare.pruning import estimate_batch_norm, prune
+from tradespace.tasks.parcel import pack, unpack
 
 IMAGE, ROW, WORDS = torch.zeros(1, 1, 8, 8), torch.zeros(1, 4), torch.zeros(1, 7, dtype=torch.int64)
 LAYERS = nn.Conv2d | nn.Linear
@@ -163,7 +163,7 @@ def test_models_of_ones_own_are_pruned_and_still_work(own, knob):
     assert torch.isfinite(outputs).all()
     assert not pruned.training
     assert (size(pruned) < 0.8 * size(module)) == (knob == "channels-50")
-    assert size(pickle.loads(pickle.dumps(pruned))) == size(pruned)
+    assert size(unpack(pack(pruned))) == size(pruned)
 
 
 @pytest.mark.parametrize("knob", ["none", "channels-50", "weights-50"])

@@ -134,7 +134,8 @@ def test_every_runtime_measures_the_same_model(tiny, inline):
 def test_a_model_that_fails_is_a_row_that_says_why_and_the_others_go_on(inline):
     task = Task.from_model({"frail": RefusesBatches(), "sound": nn.Linear(4, 2)}, example=torch.zeros(1, 4))
     surface = sweep(task, grid(task, threads=1, batch_size=[2, 1]), executor=inline, **QUICK)
-    assert surface["status"].tolist() == ["failed", "ok", "ok", "ok"]
+    assert surface["status"].tolist() == ["unsupported", "ok", "ok", "ok"]
+    assert "this model takes one item at a time" in surface.loc[0, "reason"]
     assert "one at a time, please" in surface.loc[0, "reason"]
     assert math.isnan(surface.loc[0, "latency_p50_ms"])
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor, nn
-from tradespace.tasks import Data, Task, list_tasks, load_task
+from tradespace.tasks import Data, Score, Task, list_tasks, load_task
 
 EXAMPLE = torch.zeros(1, 4)
 INPUTS = torch.arange(40.0).reshape(10, 4)
@@ -146,24 +146,26 @@ def test_a_task_can_be_copied():
     ],
 )
 def test_an_example_must_be_a_batch_of_one(example, came):
-    with pytest.raises(ValueError, match=f"^example: wanted a tensor whose first axis, the batch, is 1; got .*{came}"):
+    wanted = "^example: wanted a tensor whose first axis, the batch, is 1, or tuples or dicts of such tensors; got "
+    with pytest.raises(ValueError, match=f"{wanted}.*{came}"):
         Task.from_model(linear(), example=example)
 
 
 @pytest.mark.parametrize(
     ("items", "came"),
     [
-        (torch.zeros(8, 5), r"shape \(8, 5\)"),
-        (torch.zeros(8, 4, 1), r"shape \(8, 4, 1\)"),
-        (torch.zeros(0, 4), r"shape \(0, 4\)"),
-        (torch.tensor(1.0), r"shape \(\)"),
+        (torch.zeros(8, 5), r"\(8, 5\)$"),
+        (torch.zeros(8, 4, 1), r"\(8, 4, 1\)$"),
+        (torch.zeros(0, 4), r"\(0, 4\)$"),
+        (torch.tensor(1.0), r"\(\)$"),
         ([[0.0] * 4], "list"),
     ],
 )
 @pytest.mark.parametrize("argument", ["calibration", "test inputs"])
 def test_items_must_have_the_shape_of_the_example(argument, items, came):
     given = {"calibration": items} if argument == "calibration" else {"test": (items, LABELS)}
-    with pytest.raises(ValueError, match=rf"^{argument}: wanted a tensor of shape \(n, \*\(4,\)\); got .*{came}"):
+    wanted = "a tensor" if came == "list" else r"shape \(n, 4\)"
+    with pytest.raises(ValueError, match=f"^{argument}: wanted {wanted}, as in the example; got .*{came}"):
         Task.from_model(linear(), example=EXAMPLE, **given)
 
 
@@ -213,12 +215,24 @@ def test_a_module_for_other_inputs_is_refused():
 
 
 @pytest.mark.parametrize(
-    "function",
-    [lambda x: (x, x), lambda x: {"logits": x}, lambda x: x.sum(), lambda x: x[0], lambda x: None],
-    ids=["a tuple", "a dict", "a scalar", "no batch", "nothing"],
+    ("function", "shape"), [(lambda x: x.sum(), r"\(\)"), (lambda x: x[0], r"\(4,\)")], ids=["a scalar", "no batch"]
 )
-def test_a_module_must_return_one_tensor_with_the_batch_first(function):
-    with pytest.raises(ValueError, match=r"^model: 'model' must return one tensor with the batch first; got "):
+def test_a_module_must_return_one_output_an_item(function, shape):
+    wanted = f"^model: wanted one output per item from 'model', with the batch first; for one item .* shape {shape}"
+    with pytest.raises(ValueError, match=wanted):
+        Task.from_model(Returns(function), example=EXAMPLE)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda x: (x, x), r"wanted the name of the output to score, among 0 \(1, 4\), 1 \(1, 4\); got none"),
+        (lambda x: None, "wanted .*no tensor in a NoneType"),
+    ],
+    ids=["two tensors", "nothing"],
+)
+def test_it_must_be_clear_which_output_is_scored(function, message):
+    with pytest.raises(ValueError, match=f"^output: {message}"):
         Task.from_model(Returns(function), example=EXAMPLE)
 
 
@@ -254,7 +268,7 @@ def scaled():
         ({"load_model": lambda name: nn.Sequential(linear())}, False),
         ({"load_model": lambda name: linear().eval().double()}, False),
         ({"load_pruned": lambda name, pruning: scaled()}, False),
-        ({"correct": wrong}, False),
+        ({"score": Score(wrong)}, False),
         ({"trim": first_half}, False),
         ({"load_data": data(calibration=INPUTS[:4])}, False),
         ({"load_data": data(test=(INPUTS + 1, LABELS))}, True),
