@@ -210,7 +210,7 @@ def _expected_outputs(key: str, config: Config) -> list[torch.Tensor]:
         module, end = _source(key, config).reference(), time.perf_counter() + REFERENCE_S
         found: list[torch.Tensor] = []
         while len(found) < CHECKED_ITEMS and (not found or time.perf_counter() < end):
-            found.append(module(*_tasks[key].batch(_numbers(_tasks[key], len(found), 1))))
+            found.append(module(*_tasks[key].batch(_numbers(_tasks[key], len(found), 1))).clone())
         _expected[name] = found
     return _expected[name]
 
@@ -235,7 +235,7 @@ def _outputs(call: Call, batches: list[tuple[torch.Tensor, ...]], batch_size: in
         if outputs.shape[:1] != (batch_size,):
             wanted = f"wanted one output per item, {batch_size} in all"
             raise ValueError(f"outputs: {wanted}; got shape {tuple(outputs.shape)}")
-        found += outputs.cpu().split(1)
+        found += outputs.cpu().clone().split(1)  # a model may write to the same memory in its next call
     return found
 
 

@@ -98,14 +98,18 @@ def chosen(outputs: Any, output: Output) -> Tensor:
     found: Any = None
     if callable(output):
         found = output(outputs)
-    elif not _keys(outputs):
+    elif isinstance(outputs, Tensor):
         found = outputs
+    elif isinstance(outputs, fx.Proxy):  # what a layer of torch's returns, a tensor or a tuple
+        found = outputs[output] if isinstance(output, int) else outputs  # type: ignore[index]
     elif output is None:
         found = _only(outputs)
     elif isinstance(output, str) and not isinstance(outputs, Mapping):
         found = getattr(outputs, output, None)
+    elif isinstance(output, int) and isinstance(outputs, tuple | list):
+        found = outputs[output] if -len(outputs) <= output < len(outputs) else None
     else:
-        found = outputs[output] if output in _keys(outputs) else None
+        found = outputs[output] if isinstance(outputs, Mapping) and output in outputs else None
     if not isinstance(found, Tensor | fx.Proxy):
         raise ValueError(f"output: wanted one of the model's tensors, {listed(outputs)}; got {output!r}")
     tensor: Tensor = found  # type: ignore[assignment]  # or what torch.fx traces in its place
@@ -136,7 +140,7 @@ def _named(outputs: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Tens
         yield ".".join(path), outputs
         return
     for key in _keys(outputs):
-        part = getattr(outputs, key) if is_dataclass(outputs) and not isinstance(outputs, Mapping) else outputs[key]
+        part = outputs[key] if isinstance(outputs, Mapping | tuple | list) else getattr(outputs, key)
         yield from _named(part, (*path, repr(key)))
 
 
@@ -145,4 +149,6 @@ def _keys(outputs: Any) -> list[Any]:
         return list(outputs)
     if isinstance(outputs, tuple | list):
         return list(range(len(outputs)))
-    return [field.name for field in fields(outputs)] if is_dataclass(outputs) else []
+    if is_dataclass(outputs):
+        return [field.name for field in fields(outputs)]
+    return [name for name, value in getattr(outputs, "__dict__", {}).items() if isinstance(value, Tensor)]

@@ -61,7 +61,7 @@ def tried(
                     f"accuracy of its own. Does it normalise or average over the batch?{_training(module)}"
                 )
     caller.traits = Traits(why, caller.traits.writes, caller.traits.gradients)
-    plain = isinstance(example, Tensor) and output is None and not caller.axis and caller.traits == Traits()
+    plain = isinstance(example, Tensor) and not callable(output) and not caller.axis and caller.traits == Traits()
     if plain and isinstance(_returned(module, alone[0]), Tensor):
         return module, singles
     return caller, singles
@@ -117,7 +117,7 @@ def _fed(inputs: Inputs) -> tuple[Tensor, ...]:
 def _run(caller: nn.Module, given: Sequence[Tensor]) -> Tensor:
     with torch.inference_mode():
         outputs: Tensor = caller(*(tensor.clone() for tensor in given))
-    return outputs
+    return outputs.clone()  # the next call may write to the same memory
 
 
 def _returned(module: nn.Module, given: Sequence[Tensor]) -> object:
