@@ -31,19 +31,24 @@ def fused(source: Source) -> tuple[nn.Module, torch.memory_format]:
         layouts.insert(0, torch.channels_last)
     changes: list[Callable[[nn.Module], nn.Module]] = [fold, _unchanged]
     for layout, change in product(layouts, changes):
-        module = change(source.module()).to(memory_format=layout)  # type: ignore[call-overload]  # not in its stub
         try:
-            outputs = _outputs(module, [laid_out(tensor, layout) for tensor in source.some])
+            inputs = [laid_out(tensor, layout) for tensor in source.some]
+            outputs = _outputs(_changed(source, change, layout), inputs)
         except Exception:  # whatever a model does that reads a layer or a layout
             continue
         if outputs.shape == expected.shape and error(outputs, expected) < ROUNDING:
-            return module, layout
+            # One that has not run yet: it may keep something of its first inputs, in their data type.
+            return _changed(source, change, layout), layout
     return plain
 
 
 def laid_out(tensor: Tensor, layout: torch.memory_format) -> Tensor:
     """Lay out a tensor of four axes, and leave any other as it is."""
     return tensor.contiguous(memory_format=layout) if tensor.ndim == 4 else tensor
+
+
+def _changed(source: Source, change: Callable[[nn.Module], nn.Module], layout: torch.memory_format) -> nn.Module:
+    return change(source.module()).to(memory_format=layout)  # type: ignore[call-overload]  # not in its stub
 
 
 def _unchanged(module: nn.Module) -> nn.Module:

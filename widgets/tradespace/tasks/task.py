@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from tradespace.errors import whole_number
-from tradespace.tasks.called import Output
+from tradespace.tasks.called import Called, Output
 from tradespace.tasks.identity import digest
 from tradespace.tasks.inputs import Inputs, items_in, mapped, named, take, tensors
 from tradespace.tasks.parcel import pack, unpack
@@ -237,22 +237,30 @@ class Task:
         _check_inputs(example, calibration, test, batch_axis)
         _check_modules(modules)
         data = _on_cpu(Data(example, calibration, test))
-        callers = {}
+        packed = {}
         for key, module in modules.items():
-            own = _copy(key, module)
-            callers[key], outputs = tried(key, own, data.example, data.inputs, output, batch_axis, trim)
+            copied = pack(module, f"model {key!r}")
+            caller, outputs = tried(key, _plain(copied), data.example, data.inputs, output, batch_axis, trim)
             if data.test is not None:
                 check_score(judge, outputs[0], data.test[1], bools=correct is not None)
-        packed = {key: pack(caller) for key, caller in callers.items()}
+            packed[key] = pack(_untouched(caller, _plain(copied)))
         return cls(
             name, tuple(modules), partial(_loaded, packed), partial(_given, data), judge, trim=trim,
             batch_axis=batch_axis,
         )  # fmt: skip
 
 
-def _copy(name: str, module: nn.Module) -> nn.Module:
-    copied: nn.Module = unpack(pack(module, f"model {name!r}"))
-    return copied.cpu().eval()
+def _plain(packed: bytes) -> nn.Module:
+    module: nn.Module = unpack(packed)
+    return module.cpu().eval()
+
+
+def _untouched(caller: nn.Module, module: nn.Module) -> nn.Module:
+    """`caller` with a module that has not run yet: it may keep something of its first inputs, in their data type."""
+    if not isinstance(caller, Called):
+        return module
+    caller.module = module
+    return caller
 
 
 def _loaded(packed: dict[str, bytes], name: str) -> nn.Module:
