@@ -1,5 +1,6 @@
 """Export a PyTorch module to ONNX, and quantize it to int8, for both ONNX Runtime and OpenVINO."""
 
+import inspect
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -11,9 +12,9 @@ from torch import Tensor, nn
 
 from tradespace.errors import Unsupported
 from tradespace.prepare.refusal import refusing
-from tradespace.tasks.called import Called
 
 OUTPUT = "output"
+RANDOM = {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
 ELSEWHERE = " (runtime 'eager' needs no export)"
 MULTIPLY = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 # Operations between the layers that multiply; they pass integers on to the next layer.
@@ -54,13 +55,23 @@ def to_onnx(module: nn.Module, batch: tuple[Tensor, ...], dynamic: tuple[tuple[i
             verbose=False,
         )
     assert program is not None
-    model: bytes = program.model_proto.SerializeToString()
+    proto = program.model_proto
+    drawn = sorted({node.op_type for node in proto.graph.node} & RANDOM)
+    if drawn:
+        raise Unsupported(
+            f"this model draws random numbers, and ONNX ({drawn[0]}) would draw others than PyTorch{ELSEWHERE}"
+        )
+    model: bytes = proto.SerializeToString()
     return model
 
 
 def _for_arguments(module: nn.Module, shapes: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Arrange the shapes as the arguments of `module.forward` are: `Called` takes all but the first as `*others`."""
-    return (shapes[0], shapes[1:]) if isinstance(module, Called) and len(shapes) > 1 else shapes
+    """Arrange the shapes as the arguments of `module.forward` are: those that `*args` takes are a tuple."""
+    kinds = [one.kind for one in inspect.signature(module.forward).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL not in kinds:
+        return shapes
+    alone = kinds.index(inspect.Parameter.VAR_POSITIONAL)
+    return (*shapes[:alone], shapes[alone:]) if len(shapes) > alone else shapes
 
 
 def to_static_int8(model: bytes, calibration: tuple[tuple[Tensor, ...], ...], reduce_range: bool = False) -> bytes:
