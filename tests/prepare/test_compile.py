@@ -177,3 +177,19 @@ def test_the_compiler_found_is_the_one_that_torch_finds():
 def test_it_runs_floating_point_alone(precision):
     reason = compiled.unsupported(Config("model", precision=precision, runtime="compile"), calibrated=True)
     assert reason == f"torch.compile runs fp32, bf16, fp16 in this release, not {precision}"
+
+
+NOTEBOOK = """
+class Twice(torch.nn.Module):
+    def forward(self, x):
+        return torch.relu(x) * 2
+"""
+
+
+def test_a_model_of_a_notebook_is_compiled_where_there_is_no_notebook():
+    # The global names of its code are not those of this process's own `__main__`.
+    cells = {"__name__": "__main__", "torch": torch}
+    exec(NOTEBOOK, cells)
+    task = Task.from_model(cells["Twice"](), example=torch.ones(1, 4))
+    call = prepare(Source(task, "model", "none"), CONFIG).session(1, 1).call
+    assert call(torch.ones(1, 4)).tolist() == [[2.0] * 4]

@@ -136,6 +136,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
         if reduced is NotImplemented:
             self._see(obj)
         elif isinstance(obj, types.FunctionType):
+            if is_own(obj.__globals__.get("__name__")):
+                # torch.compile would look for its globals in the module of that name, where it is unpacked.
+                reduced[1][1].pop("__name__", None)
             # What a function imports when it runs is not in the bytes.
             for module in imported_inside(obj):
                 for name in attribute_names(obj.__code__) & set(vars(module)):
