@@ -393,10 +393,10 @@ class Measurement:
         if not self.untrue:
             return ""
         runtime = RUNTIMES[self.config.runtime]
+        cause = "" if "VNNI" in self.machine else ", as when sums of 8-bit products overflow"
         return (
             f"{runtime} computes this {self.config.precision} model wrongly on this processor: its outputs differ by "
-            f"{self.facts.truth_error:.0%} from those of the same integers in floating point, "
-            "as when sums of 8-bit products overflow"
+            f"{self.facts.truth_error:.0%} from those of the same integers in floating point{cause}"
         )
 
     def __repr__(self) -> str:

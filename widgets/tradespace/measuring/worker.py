@@ -384,7 +384,7 @@ def _batch(task: Task, config: Config, start: int) -> tuple[torch.Tensor, ...]:
 
 
 def _numbers(task: Task, start: int, items: int) -> torch.Tensor:
-    return (start + torch.arange(items)) % items_in(task.load_data().inputs, task.batch_axis)
+    return (start + torch.arange(items, device="cpu")) % items_in(task.load_data().inputs, task.batch_axis)
 
 
 def _fed(task: Task, items: torch.Tensor, device_name: str) -> tuple[torch.Tensor, ...]:

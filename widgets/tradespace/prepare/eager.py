@@ -21,7 +21,7 @@ from tradespace.errors import Unsupported
 from tradespace.prepare import cuda, weights
 from tradespace.prepare.fused import fused, laid_out
 from tradespace.prepare.quiet import quiet
-from tradespace.prepare.refusal import refusing
+from tradespace.prepare.refusal import projected, refusing
 from tradespace.prepare.runtime import Runtime
 from tradespace.prepare.session import UNCALIBRATED, Call, Converted, Layer, Session, noted
 from tradespace.prepare.source import Source
@@ -72,8 +72,7 @@ def convert(source: Source, config: Config) -> Converted:
     if config.precision in FLOATS:
         module, layout = fused(source)
         module = in_float(module, FLOATS[config.precision], config.device, layout)
-        if config.precision != "fp32":
-            _try(module, source, f"this model cannot run in {config.precision}", config.device)
+        _try(module, source, f"this model cannot run in {config.precision}", config.device)
     elif config.device == "cuda":
         module = in_float(source.module(), torch.bfloat16, config.device)
         cuda.quantize(module, config.precision)
@@ -161,6 +160,10 @@ class InFloat(nn.Module):
 def _dynamic_int8(source: Source) -> nn.Module:
     """Quantize linear and recurrent layers only: weights to int8, activations at each call."""
     model = source.module()
+    if projection := projected(model):
+        raise Unsupported(
+            f"PyTorch's dynamic int8 has no LSTM with projections (proj_size), as in layer {projection!r}"
+        )
     layers = {nn.Linear, nn.LSTM, nn.GRU}
     if not any(isinstance(module, tuple(layers)) for module in model.modules()):
         raise Unsupported("int8-dynamic quantizes linear and recurrent layers, and this model has none")

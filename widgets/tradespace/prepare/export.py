@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tradespace.errors import Unsupported
-from tradespace.prepare.refusal import refusing
+from tradespace.prepare.refusal import projected, refusing
 
 OUTPUT = "output"
 RANDOM = {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
@@ -40,9 +40,8 @@ def to_onnx(module: nn.Module, batch: tuple[Tensor, ...], dynamic: tuple[tuple[i
     Unsupported
         If the exporter refuses the module; the message names a runtime that needs no export.
     """
-    projected = [name for name, layer in module.named_modules() if isinstance(layer, nn.LSTM) and layer.proj_size]
-    if projected:
-        raise Unsupported(f"ONNX has no LSTM with projections (proj_size), as in layer {projected[0]!r}{ELSEWHERE}")
+    if layer := projected(module):
+        raise Unsupported(f"ONNX has no LSTM with projections (proj_size), as in layer {layer!r}{ELSEWHERE}")
     shapes = tuple(dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in dynamic)
     with refusing(f"this model cannot be exported to ONNX for any batch size{ELSEWHERE}", log=True):
         program = torch.onnx.export(

@@ -137,7 +137,7 @@ def estimate_batch_norm(module: nn.Module, inputs: Inputs, batch_axis: int = 0) 
         norm.train()
     with torch.no_grad():
         # Batches of equal size, since a last batch of one item would have no variance either.
-        for numbers in torch.arange(items).tensor_split(-(-items // ESTIMATION_BATCH)):
+        for numbers in torch.arange(items, device="cpu").tensor_split(-(-items // ESTIMATION_BATCH)):
             module(*tensors(take(inputs, numbers, batch_axis)))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 LINES_KEPT = 3
-LOGGED_WARNING = re.compile(r"W\d{4} ")
+LOGGED = re.compile(r"[IWE]\d{4} ")
 COLOURS = re.compile(r"\x1b\[[\d;]*m")
 
 
@@ -22,8 +22,8 @@ class Log:
     text = ""
 
     def tail(self) -> str:
-        """Join its last lines into one, without the warnings that torch logs about itself."""
-        lines = [line for line in COLOURS.sub("", self.text).strip().splitlines() if not LOGGED_WARNING.match(line)]
+        """Join its last lines into one, without what torch logs about itself."""
+        lines = [line for line in COLOURS.sub("", self.text).strip().splitlines() if not LOGGED.match(line)]
         return " | ".join(lines[-LINES_KEPT:])
 
 

@@ -49,6 +49,18 @@ def refusing(what: str, module: nn.Module | None = None, *, log: bool = False) -
             hook.remove()
 
 
+def projected(module: nn.Module) -> str | None:
+    """The name of a layer that is an LSTM with projections, which neither ONNX nor PyTorch's int8 has; None without.
+
+    Examples
+    --------
+    >>> projected(nn.Sequential(nn.LSTM(4, 8, proj_size=2)))
+    '0'
+    """
+    recurrent = ((name, layer) for name, layer in module.named_modules() if isinstance(layer, nn.LSTM))
+    return next((_own_name(name) or type(layer).__name__ for name, layer in recurrent if layer.proj_size), None)
+
+
 def said(error: BaseException) -> str:
     """The first lines of an error's words, or of those of its cause if it has any, that say what is wrong."""
     words = next((str(one).strip() for one in (error.__cause__, error) if one and str(one).strip()), repr(error))
@@ -59,10 +71,17 @@ def said(error: BaseException) -> str:
 def _followed(module: nn.Module, running: list[str]) -> Iterator[RemovableHandle]:
     """Keep the names of the layers that are being run in `running`, the innermost one last."""
     for name, layer in module.named_modules():
-        if name.removeprefix("module"):
-            words = f"{name.removeprefix('module.')!r} ({type(layer).__name__})"
+        if own := _own_name(name):
+            words = f"{own!r} ({type(layer).__name__})"
             yield layer.register_forward_pre_hook(partial(_entered, running, words))
             yield layer.register_forward_hook(partial(_left, running))
+
+
+def _own_name(name: str) -> str:
+    """The name of a layer in the user's own module, which `Called` and `InFloat` wrap."""
+    for wrapper in ("model", "module"):
+        name = "" if name == wrapper else name.removeprefix(f"{wrapper}.")
+    return name
 
 
 def _entered(running: list[str], words: str, *_: object) -> None:

@@ -50,7 +50,7 @@ class Source:
         self.calibration = tuple(map(inputs_in_fp32, _calibration(task, bool(self.traits.one_at_a_time))))
         self.example = inputs_in_fp32(task.fed(task.example))
         items = 1 if self.traits.one_at_a_time else min(TRIED_ITEMS, items_in(task.load_data().inputs, task.batch_axis))
-        self.some = inputs_in_fp32(task.batch(torch.arange(items)))
+        self.some = inputs_in_fp32(task.batch(torch.arange(items, device="cpu")))
         self.varying = _varying(task)
         self._exports: dict[str, bytes | Unsupported] = {}
         self._seconds = {"module": time.perf_counter() - start}
@@ -124,7 +124,7 @@ class Source:
 def _calibration(task: Task, one_at_a_time: bool) -> Iterator[tuple[Tensor, ...]]:
     if task.calibration is not None:
         items = min(CALIBRATION_ITEMS, items_in(task.calibration, task.batch_axis))
-        for numbers in torch.arange(items).split(1 if one_at_a_time else CALIBRATION_BATCH):
+        for numbers in torch.arange(items, device="cpu").split(1 if one_at_a_time else CALIBRATION_BATCH):
             yield task.batch(numbers, task.calibration)
 
 
@@ -133,7 +133,10 @@ def _varying(task: Task) -> tuple[tuple[int, ...], ...]:
     if task.trim is whole:
         return tuple(() for _ in task.fed(task.example))
     inputs = task.load_data().inputs
-    alone = [task.batch(torch.tensor([i])) for i in range(min(LOOKED_AT_ITEMS, items_in(inputs, task.batch_axis)))]
+    alone = [
+        task.batch(torch.tensor([i], device="cpu"))
+        for i in range(min(LOOKED_AT_ITEMS, items_in(inputs, task.batch_axis)))
+    ]
     shapes = [[tensor.shape for tensor in given] for given in (tensors(inputs), *alone)]
     return tuple(tuple(_differing(found, task.batch_axis)) for found in zip(*shapes, strict=True))
 

@@ -57,7 +57,7 @@ class Called(nn.Module):
     ) -> None:
         super().__init__()
         self.module, self.output, self.axis, self.traits = module, output, axis, traits
-        self._places = mapped(lambda _: torch.empty(0), example)
+        self._places = mapped(lambda _: torch.empty(0, device="cpu"), example)
         self._several = len(tensors(example)) > 1
 
     # One argument by itself, and the others only if there are some: torch.fx cannot trace a module that reads `*args`.

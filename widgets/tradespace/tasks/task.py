@@ -287,7 +287,8 @@ def _check_inputs(
         raise ValueError(f"{wanted}; got {type(example).__name__}")
     for place, tensor in parts.items():
         if tensor.ndim <= batch_axis or tensor.shape[batch_axis] != 1:
-            raise ValueError(f"{wanted}; got shape {tuple(tensor.shape)}{f' for {place}' if place else ''}")
+            alike = "" if tensor.ndim else ". A number that is the same for every item may be a plain one"
+            raise ValueError(f"{wanted}; got shape {tuple(tensor.shape)}{f' for {place}' if place else ''}{alike}")
     if calibration is not None:
         _check_items("calibration", calibration, parts, batch_axis)
     if test is not None:

@@ -39,8 +39,8 @@ def tried(
     """
     real = items_in(inputs, axis) > 1
     some = inputs if real else _varied(example, axis)
-    some = take(some, torch.arange(min(TRIED_ITEMS, items_in(some, axis))), axis)
-    alone = [_fed(trim(take(some, torch.tensor([i]), axis))) for i in range(items_in(some, axis))]
+    some = take(some, torch.arange(min(TRIED_ITEMS, items_in(some, axis)), device="cpu"), axis)
+    alone = [_fed(trim(take(some, torch.tensor([i], device="cpu"), axis))) for i in range(items_in(some, axis))]
     caller = _running(name, Called(module, example, output).eval(), alone[0])
     together = _fed(trim(some))
     singles = [_run(caller, given) for given in alone]
