@@ -85,24 +85,25 @@ class Background(Generic[Step]):
 
     def _follow(self, steps: Callable[[], Generator[Step, None, None]], after_s: float) -> None:
         me = threading.current_thread()
-        try:
-            with self._changed:
-                self._changed.wait_for(lambda: self._run is not me, after_s)
-            # Let the previous run finish its slice.
-            with self._turn, closing(steps()) as coming:
-                for step in coming if self._run is me else ():
-                    with self._changed:
-                        if self._run is not me:
-                            break
-                        self._land(step)
-        except BaseException as error:
-            end = _end_of(error)
-            # An interrupt ends the current run, even if it arrived in a slice of the previous one.
-            self._end(end, None if end.how == "interrupted" else me)
-            if end.how == "failed":
-                LOG.error("Measuring in the background failed", exc_info=error)
-        else:
-            self._end(Ended("done"), me)
+        with self._changed:
+            self._changed.wait_for(lambda: self._run is not me, after_s)
+        # Let the previous run finish its slice, and say how it ended.
+        with self._turn:
+            try:
+                with closing(steps()) as coming:
+                    for step in coming if self._run is me else ():
+                        with self._changed:
+                            if self._run is not me:
+                                break
+                            self._land(step)
+            except BaseException as error:
+                end = _end_of(error)
+                # An interrupt ends the current run, even if it arrived in a slice of the previous one.
+                self._end(end, None if end.how == "interrupted" else me)
+                if end.how == "failed":
+                    LOG.error("Measuring in the background failed", exc_info=error)
+            else:
+                self._end(Ended("done"), me)
 
     def _end(self, end: Ended, run: threading.Thread | None = None) -> None:
         """End `run` if it is under way, or by default whichever is."""
