@@ -25,6 +25,11 @@ def near(a: float, b: float, within: float = READ) -> bool:
     return abs(a - b) <= within * abs(b)
 
 
+def as_quick(row: pd.Series, best: pd.DataFrame) -> bool:
+    """Whether the interval of `row` reaches down to the latency of the only row of `best`; it may be unknown."""
+    return bool(np.fmin(row["latency_p50_lo_ms"], row["latency_p50_ms"]) <= best["latency_p50_ms"].iloc[0])
+
+
 def named(row: pd.DataFrame) -> str:
     """Format what the only row of a frame runs: model, precision, runtime and batch size."""
     names = [name for name in ("model", "precision", "runtime") if name in row]

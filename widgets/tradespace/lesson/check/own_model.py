@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from tradespace.lesson.check.answers import listed, named, near, number
+from tradespace.lesson.check.answers import as_quick, listed, named, near, number
 from tradespace.lesson.exercise import Judgement, exercise, right, unmeasured, wrong
 from tradespace.recording import recording
 from tradespace.surface.objectives import at_least, minimize
@@ -76,8 +75,7 @@ def quickest_agreeing(choice: Any, surface: pd.DataFrame) -> Judgement:
     row = choice.iloc[0]
     if not row["accuracy"] >= AGREEING:
         return wrong(f"It agrees on {row['accuracy']:.1%} alone. (99 % is written 0.99.)", told)
-    # An interval may be unknown.
-    if np.fmin(row["latency_p50_lo_ms"], row["latency_p50_ms"]) <= best["latency_p50_ms"].iloc[0]:
+    if as_quick(row, best):
         return right(
             f"{row['precision']} in {row['runtime']} answers in {row['latency_p50_ms']:.3g} ms, and agrees on "
             f"{row['accuracy']:.1%}."

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from tradespace.lesson.check.answers import named
+from tradespace.lesson.check.answers import as_quick, named
 from tradespace.lesson.exercise import Judgement, exercise, right, wrong
 from tradespace.surface.objectives import at_least, minimize
 from tradespace.surface.solve import solve
@@ -65,8 +64,7 @@ def quickest(choice: Any, surface: pd.DataFrame) -> Judgement:
     told = f"Minimise `latency_p50_ms`, subject to an accuracy of at least {least:.1%}: {named(best)}."
     if row["accuracy"] < least:
         return wrong(f"Its accuracy of {row['accuracy']:.1%} is more than a point below the best you measured.", told)
-    # An interval may be unknown.
-    if np.fmin(row["latency_p50_lo_ms"], row["latency_p50_ms"]) <= best["latency_p50_ms"].iloc[0]:
+    if as_quick(row, best):
         return right(
             f"{row['model']} in {row['precision']} answers in {row['latency_p50_ms']:.3g} ms, and is right "
             f"{row['accuracy']:.1%} of the time."
