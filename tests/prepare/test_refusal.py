@@ -41,6 +41,11 @@ def test_a_layer_is_named_as_in_the_users_own_module():
     assert "in its layer 'body.1' (Linear)" in refusal_of(lambda: called(torch.zeros(1, 3)), module=called)
 
 
+def test_a_layer_that_the_user_called_model_keeps_its_name():
+    module = nn.ModuleDict({"model": nn.Linear(4, 2)})
+    assert "in its layer 'model' (Linear)" in refusal_of(lambda: module["model"](torch.zeros(1, 3)), module=module)
+
+
 def test_a_layer_that_has_ended_is_not_blamed():
     module = Outer()
     assert refusal_of(lambda: breaks(f"after {len(module(torch.zeros(1, 4)))}"), module=module) == "no: after 1"

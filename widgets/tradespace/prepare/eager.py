@@ -27,7 +27,7 @@ from tradespace.prepare.session import UNCALIBRATED, Call, Converted, Layer, Ses
 from tradespace.prepare.source import Source
 from tradespace.prepare.types import FLOATS
 from tradespace.prepare.types import converted as in_type
-from tradespace.tasks.called import Called
+from tradespace.tasks.called import Called, Wrapper
 
 PRECISIONS = (*FLOATS, "int8", "int8-dynamic", *WEIGHTS, "fp8", "int4")
 # The other CPU engines of torch 2.13 warn hundreds of times and have twice oneDNN's error.
@@ -140,12 +140,17 @@ def in_float(
     return InFloat(module.to(memory_format=layout), dtype, layout)  # type: ignore[call-overload]  # not in its stub
 
 
-class InFloat(nn.Module):
+class InFloat(Wrapper):
     """Calls a module that computes in another floating-point type or memory layout, with inputs and outputs in fp32."""
 
     def __init__(self, model: nn.Module, dtype: torch.dtype, layout: torch.memory_format) -> None:
         super().__init__()
         self.model, self.dtype, self.layout = model, dtype, layout
+
+    @property
+    def inner(self) -> nn.Module:
+        """The module inside."""
+        return self.model
 
     def forward(self, *tensors: Tensor) -> Tensor:
         outputs: Tensor = self.model(*map(self._converted, tensors))

@@ -9,6 +9,7 @@ from torch.utils.hooks import RemovableHandle
 
 from tradespace.errors import Unsupported, out_of_memory
 from tradespace.prepare.quiet import Log, quiet
+from tradespace.tasks.called import Wrapper
 
 LINES_KEPT = 3
 # How lines of OpenVINO begin that say where in its source an error was raised.
@@ -57,8 +58,8 @@ def projected(module: nn.Module) -> str | None:
     >>> projected(nn.Sequential(nn.LSTM(4, 8, proj_size=2)))
     '0'
     """
-    recurrent = ((name, layer) for name, layer in module.named_modules() if isinstance(layer, nn.LSTM))
-    return next((_own_name(name) or type(layer).__name__ for name, layer in recurrent if layer.proj_size), None)
+    recurrent = ((name, layer) for name, layer in _own(module).named_modules() if isinstance(layer, nn.LSTM))
+    return next((name or type(layer).__name__ for name, layer in recurrent if layer.proj_size), None)
 
 
 def said(error: BaseException) -> str:
@@ -70,18 +71,18 @@ def said(error: BaseException) -> str:
 
 def _followed(module: nn.Module, running: list[str]) -> Iterator[RemovableHandle]:
     """Keep the names of the layers that are being run in `running`, the innermost one last."""
-    for name, layer in module.named_modules():
-        if own := _own_name(name):
-            words = f"{own!r} ({type(layer).__name__})"
+    for name, layer in _own(module).named_modules():
+        if name:
+            words = f"{name!r} ({type(layer).__name__})"
             yield layer.register_forward_pre_hook(partial(_entered, running, words))
             yield layer.register_forward_hook(partial(_left, running))
 
 
-def _own_name(name: str) -> str:
-    """The name of a layer in the user's own module, which `Called` and `InFloat` wrap."""
-    for wrapper in ("model", "module"):
-        name = "" if name == wrapper else name.removeprefix(f"{wrapper}.")
-    return name
+def _own(module: nn.Module) -> nn.Module:
+    """The user's own module, in which layers have the names that the user gave them."""
+    while isinstance(module, Wrapper):
+        module = module.inner
+    return module
 
 
 def _entered(running: list[str], words: str, *_: object) -> None:

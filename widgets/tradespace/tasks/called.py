@@ -32,7 +32,16 @@ class Traits:
     gradients: bool = False
 
 
-class Called(nn.Module):
+class Wrapper(nn.Module):
+    """A module of this package around one of the user's own."""
+
+    @property
+    def inner(self) -> nn.Module:
+        """The module inside."""
+        raise NotImplementedError
+
+
+class Called(Wrapper):
     """Calls a module with tensors put into their places among its arguments, and returns one of its outputs.
 
     Parameters
@@ -59,6 +68,10 @@ class Called(nn.Module):
         self.module, self.output, self.axis, self.traits = module, output, axis, traits
         self._places = mapped(lambda _: torch.empty(0, device="cpu"), example)
         self._several = len(tensors(example)) > 1
+
+    @property
+    def inner(self) -> nn.Module:
+        return self.module
 
     # One argument by itself, and the others only if there are some: torch.fx cannot trace a module that reads `*args`.
     def forward(self, first: Tensor, *others: Tensor) -> Tensor:
