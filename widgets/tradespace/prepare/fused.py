@@ -1,6 +1,6 @@
 """BatchNorm folded into convolutions, and images laid out channels last, where the model then computes the same."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import product
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from tradespace.prepare.fold import fold
 from tradespace.prepare.source import Source
-from tradespace.tasks.trial import error
+from tradespace.tasks.trial import error, outputs_of
 
 # Folding and another layout change the order of sums, and nothing else.
 ROUNDING = 1e-4
@@ -23,7 +23,7 @@ def fused(source: Source) -> tuple[nn.Module, torch.memory_format]:
     """
     plain = source.module(), torch.contiguous_format
     try:
-        expected = _outputs(source.module(), source.some)
+        expected = outputs_of(source.module(), source.some)
     except Exception:  # it takes no such batch here, and there is nothing to compare with
         return plain
     layouts = [torch.contiguous_format]
@@ -33,7 +33,7 @@ def fused(source: Source) -> tuple[nn.Module, torch.memory_format]:
     for layout, change in product(layouts, changes):
         try:
             inputs = [laid_out(tensor, layout) for tensor in source.some]
-            outputs = _outputs(_changed(source, change, layout), inputs)
+            outputs = outputs_of(_changed(source, change, layout), inputs)
         except Exception:  # whatever a model does that reads a layer or a layout
             continue
         if outputs.shape == expected.shape and error(outputs, expected) < ROUNDING:
@@ -53,9 +53,3 @@ def _changed(source: Source, change: Callable[[nn.Module], nn.Module], layout: t
 
 def _unchanged(module: nn.Module) -> nn.Module:
     return module
-
-
-def _outputs(module: nn.Module, inputs: Sequence[Tensor]) -> Tensor:
-    with torch.inference_mode():
-        outputs: Tensor = module(*(tensor.clone() for tensor in inputs))
-    return outputs

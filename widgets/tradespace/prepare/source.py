@@ -73,8 +73,7 @@ class Source:
     def reference(self) -> nn.Module:
         """Copy the model in its own data type."""
         self.needed_s = self._seconds["module"]
-        with torch.inference_mode(False):
-            module: nn.Module = unpack(self._packed)
+        module: nn.Module = unpack(self._packed)
         return module
 
     def onnx(self, precision: str) -> bytes:

@@ -32,6 +32,11 @@ def tensors(inputs: Inputs) -> tuple[Tensor, ...]:
     return (inputs,) if isinstance(inputs, Tensor) else tuple(tensor for _, tensor in named(inputs))
 
 
+def contiguous(inputs: Inputs) -> tuple[Tensor, ...]:
+    """The tensors of `inputs`, in order, each in one piece of memory."""
+    return tuple(tensor.contiguous() for tensor in tensors(inputs))
+
+
 def mapped(function: Callable[[Tensor], Tensor], inputs: Inputs) -> Inputs:
     """The same structure, with the results of `function` on its tensors.
 

@@ -11,7 +11,7 @@ from torch.nn.parameter import is_lazy
 from tradespace.errors import whole_number
 from tradespace.tasks.called import Called, Output
 from tradespace.tasks.identity import digest
-from tradespace.tasks.inputs import Inputs, items_in, mapped, named, take, tensors
+from tradespace.tasks.inputs import Inputs, contiguous, items_in, mapped, named, take
 from tradespace.tasks.parcel import pack, unpack
 from tradespace.tasks.score import Score, check_score, chosen_score
 from tradespace.tasks.scores import top_1
@@ -168,7 +168,7 @@ class Task:
 
     def fed(self, inputs: Inputs) -> tuple[Tensor, ...]:
         """The tensors of a batch as a call gets them: without superfluous padding."""
-        return tuple(tensor.contiguous() for tensor in tensors(self.trim(inputs)))
+        return contiguous(self.trim(inputs))
 
     @classmethod
     def from_model(

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from tradespace.errors import out_of_memory
 from tradespace.tasks.called import Called, Output, Traits
-from tradespace.tasks.inputs import Inputs, items_in, mapped, take, tensors
+from tradespace.tasks.inputs import Inputs, contiguous, items_in, mapped, take
 
 TRIED_ITEMS = 4
 # Relative root mean square differences above this are no rounding.
@@ -40,11 +40,11 @@ def tried(
     real = items_in(inputs, axis) > 1
     some = inputs if real else _varied(example, axis)
     some = take(some, torch.arange(min(TRIED_ITEMS, items_in(some, axis)), device="cpu"), axis)
-    alone = [_fed(trim(take(some, torch.tensor([i], device="cpu"), axis))) for i in range(items_in(some, axis))]
+    alone = [contiguous(trim(take(some, torch.tensor([i], device="cpu"), axis))) for i in range(items_in(some, axis))]
     caller = _running(name, Called(module, example, output).eval(), alone[0])
-    together = _fed(trim(some))
-    singles = [_run(caller, given) for given in alone]
-    if not same(singles[0], _run(caller, alone[0])):
+    together = contiguous(trim(some))
+    singles = [outputs_of(caller, given) for given in alone]
+    if not same(singles[0], outputs_of(caller, alone[0])):
         raise ValueError(
             f"model: {name!r} gives another output when it gets the same input again. Does it draw random numbers, "
             f"keep a state from call to call, or leave dropout on?{_training(module)}"
@@ -110,11 +110,8 @@ def _varied(example: Inputs, axis: int) -> Inputs:
     return mapped(vary, example)
 
 
-def _fed(inputs: Inputs) -> tuple[Tensor, ...]:
-    return tuple(tensor.contiguous() for tensor in tensors(inputs))
-
-
-def _run(caller: nn.Module, given: Sequence[Tensor]) -> Tensor:
+def outputs_of(caller: nn.Module, given: Sequence[Tensor]) -> Tensor:
+    """The outputs for copies of the given tensors."""
     with torch.inference_mode():
         outputs: Tensor = caller(*(tensor.clone() for tensor in given))
     return outputs.clone()  # the next call may write to the same memory
@@ -134,7 +131,7 @@ def _running(name: str, caller: Called, given: Sequence[Tensor]) -> Called:
     except Exception as error:
         caller.traits = Traits(gradients=True)
         try:
-            _run(caller, given)
+            outputs_of(caller, given)
         except Exception:
             said = str(error) or repr(error)
             if isinstance(error, ValueError) and said.startswith("output: "):
@@ -161,7 +158,7 @@ def _together(
             f"{tuple(single.shape)}. Does it end in a squeeze()?"
         )
     try:
-        batch = _run(caller, together)
+        batch = outputs_of(caller, together)
     except Exception as error:
         if out_of_memory(error):
             return axes[0], "", None
