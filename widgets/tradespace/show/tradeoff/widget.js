@@ -45,8 +45,8 @@ const MEDIAN = "latency_p50_ms",
   X_HIGH = "latency_p50_hi_ms",
   X_LIMIT = "max_latency_ms";
 // In pixels at a type size of 15: all of it grows with the type.
-// A point at an end of its axis, such as an accuracy of 100 %, is drawn whole.
-const ROOM = 7;
+// A point at an end of its axis, such as an accuracy of 100 %, is drawn whole, with its ring or star.
+const ROOM = 15;
 const MARGIN = { top: 34, right: 16, bottom: 54, left: 66 },
   HEIGHT = 420;
 // How much is seen of points within the limits, and outside.
