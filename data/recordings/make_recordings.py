@@ -39,14 +39,15 @@ def wide(task: ts.Task) -> list[ts.Config]:
     """Configs of the Explorer's sliders and of the lessons' sweeps."""
     threads = sorted({1, physical_cores()})
     configs = ts.grid(task, model=SIZES, precision=["fp32", "bf16", "int8"], threads=threads, batch_size=BATCHES)
-    for runtime, precisions in {"onnxruntime": ["fp32", "int8"], "openvino": ["fp32", "bf16", "int8"]}.items():
+    others = {"fused": ["fp32", "bf16"], "onnxruntime": ["fp32", "int8"], "openvino": ["fp32", "bf16", "int8"]}
+    for runtime, precisions in others.items():
         configs += ts.grid(task, model=SIZES, precision=precisions, runtime=runtime, batch_size=BATCHES[::2])
     return configs
 
 
 def compressed(task: ts.Task) -> list[ts.Config]:
     """Configs of the lesson on compression, and pruned ones for the Explorer."""
-    precisions, runtimes = ["fp32", "int8", "int8-dynamic"], ["eager", "onnxruntime", "openvino"]
+    precisions, runtimes = ["fp32", "bf16", "int8", "int8-dynamic"], ["eager", "fused", "onnxruntime", "openvino"]
     configs = ts.grid(task, model="resnet8", precision=precisions, runtime=runtimes, batch_size=[1, 64])
     configs += ts.grid(task, model="resnet8", precision=WEIGHTS)
     configs += ts.grid(task, model="resnet8", pruning=PRUNINGS, batch_size=[1, 64])

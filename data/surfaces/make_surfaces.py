@@ -35,6 +35,7 @@ ZEROS = tuple(name for name in PRUNINGS if name.startswith("weights"))
 TIMED = {
     "fashion": {
         "eager": ["fp32", "bf16", "int8"],
+        "fused": ["fp32", "bf16"],
         "onnxruntime": ["fp32", "int8"],
         "openvino": ["fp32", "bf16", "int8"],
     },

@@ -115,9 +115,11 @@ def test_rounded_weights_are_on_few_levels_and_the_arithmetic_is_fp32(precision)
         assert all(len(channel.unique()) <= most for channel in layer.weight)
 
 
-def test_rounding_comes_after_batchnorm_was_folded():
-    # What a kernel would load is what is rounded.
-    assert not modules("w8", nn.BatchNorm2d)
+def test_nothing_of_the_module_is_folded_or_laid_out_anew(fashion):
+    own = sum(isinstance(layer, nn.BatchNorm2d) for layer in fashion.load_model("resnet8").modules())
+    for precision in ("fp32", "bf16", "w8"):
+        assert len(modules(precision, nn.BatchNorm2d)) == own
+        assert all(layer.weight.is_contiguous() for layer in modules(precision, nn.Conv2d))
 
 
 @pytest.mark.parametrize(
@@ -162,7 +164,7 @@ def test_the_models_of_the_task_stay_as_they_are(tiny, precision):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "w8"])
-def test_a_model_that_sees_its_batch_in_rows_runs_though_images_are_laid_out_channels_last(precision):
+def test_a_model_that_sees_its_batch_in_rows_runs(precision):
     class Viewed(nn.Module):
         def __init__(self) -> None:
             super().__init__()

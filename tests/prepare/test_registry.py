@@ -14,6 +14,7 @@ from tradespace.tasks import Task
 
 ON_CPU = {
     "eager": set(PRECISIONS) - {"fp8", "int4"},
+    "fused": {"fp32", "bf16", "fp16"},
     "compile": {"fp32", "bf16", "fp16"},
     "onnxruntime": {"fp32", "int8", "int8-dynamic"},
     "openvino": {"fp32", "bf16", "fp16", "int8"},

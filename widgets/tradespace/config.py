@@ -22,7 +22,10 @@ PRUNINGS = (
     "weights-50", "weights-70", "weights-90", "weights-95",
 )  # fmt: skip
 # The files of `prepare/` of these names, and what people call them.
-RUNTIMES = {"eager": "PyTorch", "compile": "torch.compile", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
+RUNTIMES = {
+    "eager": "PyTorch", "fused": "PyTorch, fused", "compile": "torch.compile", "onnxruntime": "ONNX Runtime",
+    "openvino": "OpenVINO",
+}  # fmt: skip
 DEVICES = ("cpu", "cuda", "mps", "xpu")
 
 CGROUPS = Path("/sys/fs/cgroup")

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from tradespace.config import Config
 from tradespace.prepare.eager import in_float, layers_of
-from tradespace.prepare.fused import fused
 from tradespace.prepare.quiet import quiet
 from tradespace.prepare.refusal import refusing
 from tradespace.prepare.runtime import Runtime
@@ -34,8 +33,7 @@ def unsupported(config: Config, calibrated: bool) -> str | None:
 
 def convert(source: Source, config: Config) -> Converted:
     """Compile the model of `source` separately for each batch size and number of threads, and once for any size."""
-    model, layout = fused(source)
-    module = in_float(model, FLOATS[config.precision], config.device, layout).eval()
+    module = in_float(source.module(), FLOATS[config.precision], config.device).eval()
     packed, example = pack(module), [tensor.to(config.device) for tensor in source.example]
     varying = any(source.varying)
 

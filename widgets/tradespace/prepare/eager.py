@@ -1,4 +1,4 @@
-"""Eager PyTorch: Python launches one kernel after another."""
+"""Eager PyTorch: the module as it was given. Python launches one kernel after another."""
 
 import copy
 import io
@@ -19,7 +19,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from tradespace.config import WEIGHTS, Config
 from tradespace.errors import Unsupported
 from tradespace.prepare import cuda, weights
-from tradespace.prepare.fused import fused, laid_out
 from tradespace.prepare.quiet import quiet
 from tradespace.prepare.refusal import projected, refusing
 from tradespace.prepare.runtime import Runtime
@@ -65,15 +64,13 @@ def untimed(config: Config) -> str | None:
 
 def convert(source: Source, config: Config) -> Converted:
     """Convert the model of `source` to the precision of `config`, on its device."""
-    if config.precision in WEIGHTS:
-        module, layout = fused(source)
-        model_mb = weights.round_weights(module, config.precision)
-        return _converted(in_float(module, torch.float32, config.device, layout), source, config, model_mb)
     if config.precision in FLOATS:
-        module, layout = fused(source)
-        module = in_float(module, FLOATS[config.precision], config.device, layout)
-        _try(module, source, f"this model cannot run in {config.precision}", config.device)
-    elif config.device == "cuda":
+        return in_floating_point(source.module(), torch.contiguous_format, source, config)
+    if config.precision in WEIGHTS:
+        module = source.module()
+        model_mb = weights.round_weights(module, config.precision)
+        return _converted(in_float(module, torch.float32, config.device), source, config, model_mb)
+    if config.device == "cuda":
         module = in_float(source.module(), torch.bfloat16, config.device)
         cuda.quantize(module, config.precision)
     elif config.precision == "int8-dynamic":
@@ -82,6 +79,13 @@ def convert(source: Source, config: Config) -> Converted:
     else:
         module, twin = _static_int8(source)
         return _converted(module, source, config, _saved_mb(module), twin, SEVEN_BITS if overflows() else "")
+    return _converted(module, source, config, _saved_mb(module))
+
+
+def in_floating_point(module: nn.Module, layout: torch.memory_format, source: Source, config: Config) -> Converted:
+    """Convert `module`, made of `source`, to the floating-point precision of `config`, on its device."""
+    module = in_float(module, FLOATS[config.precision], config.device, layout)
+    _try(module, source, f"this model cannot run in {config.precision}", config.device)
     return _converted(module, source, config, _saved_mb(module))
 
 
@@ -160,6 +164,11 @@ class InFloat(Wrapper):
         if tensor.is_floating_point():
             tensor = tensor.to(self.dtype)
         return laid_out(tensor, self.layout)
+
+
+def laid_out(tensor: Tensor, layout: torch.memory_format) -> Tensor:
+    """Lay out a tensor of four axes, and leave any other as it is."""
+    return tensor.contiguous(memory_format=layout) if tensor.ndim == 4 else tensor
 
 
 def _dynamic_int8(source: Source) -> nn.Module:

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from tradespace.config import WEIGHTS
 from tradespace.errors import Unsupported
-from tradespace.prepare.fused import fused
 from tradespace.prepare.source import Source
 from tradespace.prepare.weights import ROUNDED, quantized, round_weights
 from tradespace.show.common.layers import (
@@ -37,14 +36,12 @@ CHANNELS = {
 def rounded_weights(task: Task, model: str) -> tuple[dict[str, Tensor], str]:
     """Return the weights that `w8` ... `w2` round, by layer, and the name of the layer to show first.
 
-    BatchNorm is folded in where it is when the model runs.
-
     Raises
     ------
     ValueError
         If the model has no such weights, or some that are not finite.
     """
-    module, _ = fused(Source(task, model, "none"))
+    module = Source(task, model, "none").module()
     try:
         round_weights(copy.deepcopy(module), "w8")
     except Unsupported as refusal:

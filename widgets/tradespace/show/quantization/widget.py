@@ -26,7 +26,7 @@ class QuantizationLens(Lens):
     """Weights and the levels they are rounded to, the rounding error, and the model's accuracy at each bit width.
 
     A slider sets the bits per weight. Beside it, choose a layer, and one step per channel or one for the tensor. The
-    weights are those that `w8` ... `w2` compute with, after BatchNorm was folded into them. The accuracy at each width,
+    weights are those that `w8` ... `w2` round. The accuracy at each width,
     with its 95 % interval (Wilson), is measured in the background, starting with the width that is shown.
 
     Parameters
