@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -38,7 +39,7 @@ def test_the_threads_are_those_of_the_machine_that_was_recorded():
 
 def test_the_recording_names_the_instructions_of_its_processor_in_every_label():
     told = json.loads((FOLDER / "machine.json").read_text())["machine"]
-    assert told.startswith("AMD EPYC (AVX-512, VNNI, BF16), 2 cores (2 threads), ")
+    assert re.match(r"\S.* \(.*\b(AVX2|AVX-512|NEON)\b.*\), 2 cores \(2 threads\), ", told)
     assert {label["machine"] for label in read_labels(FOLDER / "measurements.zip")} == {told}
 
 
