@@ -109,7 +109,7 @@ def test_a_count_starts_at_one(knob, value):
     [
         ("precision", "int9", "fp32, bf16, fp16, int8", "int8"),
         ("precision", "fp-32", "fp32, bf16, fp16, int8", "fp32"),
-        ("runtime", "openvine", "eager, compile, onnxruntime, openvino", "openvino"),
+        ("runtime", "openvine", "eager, fused, compile, onnxruntime, openvino", "openvino"),
         ("device", "cuda:0", "cpu, cuda, mps", "cuda"),
         ("pruning", "chanels-50", "none, channels-25, channels-50", "channels-50"),
     ],

@@ -1,5 +1,6 @@
 """What was measured on one machine, written to a file and played back in the place of measuring."""
 
+import io
 import math
 from concurrent.futures import Future
 from dataclasses import replace
@@ -8,12 +9,11 @@ import numpy as np
 import pytest
 from tradespace.config import Config
 from tradespace.measuring import worker
-from tradespace.measuring.archive import read_labels, read_measurement, write_measurements
+from tradespace.measuring.archive import pack, read_labels, read_measurement, unpack, write_measurements
 from tradespace.measuring.engine import Engine, measure_rounds
 from tradespace.measuring.measurement import Facts, Failure, Measurement, Slice
 from tradespace.measuring.replay import NOT_RECORDED, Replay
 from tradespace.measuring.schedule import Schedule
-from tradespace.recording import FOLDER
 
 ONE = Config("narrow", threads=1)
 RIGHT = np.arange(30) % 3 > 0
@@ -77,8 +77,10 @@ def test_a_file_keeps_the_fingerprints_of_data_and_score_and_older_files_have_no
     [label] = read_labels(tmp_path / "some.zip")
     back = read_measurement(tmp_path / "some.zip", 0, label)
     assert (back.data, back.scored_by) == ("0f", "1e")
-    older = FOLDER / "measurements.zip"
-    back = read_measurement(older, 0, read_labels(older)[0])
+    arrays = np.load(io.BytesIO(pack(taken(2.0))))
+    older = io.BytesIO()
+    np.savez(older, **{name: arrays[name] for name in arrays if name not in ("data", "scored_by")})
+    back = unpack(label, older.getvalue())
     assert (back.data, back.scored_by) == ("", "")
 
 

@@ -123,7 +123,7 @@ def test_nothing_of_the_module_is_folded_or_laid_out_anew(fashion):
 
 
 @pytest.mark.parametrize(
-    ("precision", "most"), [("bf16", 0.55), ("fp16", 0.55), ("int8", 0.55), ("w8", 0.3), ("w4", 0.16), ("w2", 0.1)]
+    ("precision", "most"), [("bf16", 0.6), ("fp16", 0.6), ("int8", 0.55), ("w8", 0.3), ("w4", 0.16), ("w2", 0.1)]
 )
 def test_a_lower_precision_makes_a_smaller_file(precision, most):
     assert prepared(precision).model_mb < most * prepared("fp32").model_mb
@@ -131,7 +131,8 @@ def test_a_lower_precision_makes_a_smaller_file(precision, most):
 
 def test_fp32_takes_four_bytes_a_weight(fashion):
     weights = sum(value.numel() for value in fashion.load_model("resnet8").parameters())
-    assert 0.95 * 4 * weights <= 1e6 * prepared("fp32").model_mb < 1.2 * 4 * weights
+    # Besides, there are the means and variances of each BatchNorm, and the names of all.
+    assert 4 * weights <= 1e6 * prepared("fp32").model_mb < 1.3 * 4 * weights
 
 
 @pytest.mark.parametrize("precision", CPU)

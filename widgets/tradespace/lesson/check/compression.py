@@ -202,9 +202,8 @@ def faster_pruning(
 
     Examples
     --------
-    >>> import tradespace as ts
-    >>> pruned = ts.load_recorded("fashion").query("model == 'resnet16' and batch_size == 64 and threads == 2")
-    >>> pruned = pruned.query("precision == 'fp32' and runtime == 'eager'")
+    >>> times = {"latency_p50_lo_ms": [7.0, 4.1], "latency_p50_ms": [7.2, 4.3], "latency_p50_hi_ms": [7.5, 4.6]}
+    >>> pruned = pd.DataFrame({"pruning": ["weights-90", "channels-50"], "status": "ok", **times})
     >>> faster_pruning("channels-50", pruned).passed, faster_pruning("weights-90", pruned).passed
     (True, False)
     """
