@@ -36,7 +36,7 @@ def outline(figure):
 def test_the_map_has_units_a_colour_bar_and_a_legend(two):
     figure = ts.plot_attainment(two)
     axes, bar = figure.axes
-    assert axes.get_xlabel() == "latency of a batch: at most, ms"
+    assert axes.get_xlabel() == "time for one batch: at most, ms"
     assert axes.get_ylabel() == "throughput: at least, items/s"
     assert bar.get_ylabel() == "best accuracy, %"
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
@@ -100,7 +100,7 @@ def test_the_staircase_has_labelled_axes_in_plain_figures(two):
     figure = ts.plot_attainment_3d(two)
     (axes,) = figure.axes
     assert axes.name == "3d"
-    assert axes.get_xlabel() == "latency of a batch: at most, ms"
+    assert axes.get_xlabel() == "time for one batch: at most, ms"
     assert axes.get_ylabel() == "throughput: at least, items/s"
     assert axes.get_zlabel() == "best accuracy, %"
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2", "5", "10"]

@@ -25,7 +25,7 @@ def test_both_panels_have_units_and_a_batch_size_at_each_tick(surface):
     figure = plot_batch_curve(surface, POINT)
     figure.draw_without_rendering()
     latency, throughput = figure.axes
-    assert (latency.get_ylabel(), throughput.get_ylabel()) == ("latency of a batch, ms", "items per second")
+    assert (latency.get_ylabel(), throughput.get_ylabel()) == ("time for one batch, ms", "items per second")
     for axes in figure.axes:
         assert axes.get_xlabel() == "batch size, items"
         assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "8", "64"]

@@ -38,7 +38,7 @@ def test_bars_are_the_bins_and_lines_the_percentiles(known):
 def test_axes_have_units_and_the_machine_is_named(known):
     figure = plot_latency(known)
     axes = figure.axes[0]
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("latency of a batch, ms", "calls")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("time for one batch, ms", "calls")
     assert figure.get_suptitle() == "this one"
     assert axes.get_title(loc="left") == "small, fp32, eager, batch 1, 1 thread; 800 samples in 8 slices"
 

@@ -41,7 +41,7 @@ def test_intervals_are_drawn_where_they_matter(judged):
 
 def test_axes_have_units_and_fitting_scales(judged):
     axes = ts.plot_confidence(judged).axes[0]
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("latency of a batch, ms", "throughput, items/s")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("time for one batch, ms", "throughput, items/s")
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
     axes = ts.plot_confidence(judged, x="accuracy", y="power").axes[0]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("accuracy, %", "power: throughput over latency, items/s²")

@@ -40,8 +40,8 @@ def points(axes):
 def test_a_figure_has_units_on_every_axis_and_a_legend(surface):
     figure = ts.plot_surface(surface, Config("small", threads=1, batch_size=8), max_latency_ms=3, min_accuracy=0.85)
     throughput, accuracy = figure.axes
-    assert (throughput.get_xlabel(), throughput.get_ylabel()) == ("latency of a batch, ms", "items per second")
-    assert (accuracy.get_xlabel(), accuracy.get_ylabel()) == ("latency of a batch, ms", "accuracy, %")
+    assert (throughput.get_xlabel(), throughput.get_ylabel()) == ("time for one batch, ms", "items per second")
+    assert (accuracy.get_xlabel(), accuracy.get_ylabel()) == ("time for one batch, ms", "accuracy, %")
     parts = ["frontier within limits", "you are here", "best within limits", "outside limits"]
     assert set(keys(figure)) == {"fp32", "bf16", *parts}
 

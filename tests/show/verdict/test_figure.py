@@ -60,7 +60,7 @@ def test_the_ratio_has_its_interval_and_what_counts_as_the_same_is_shaded(slow, 
 
 def test_axes_have_units_and_the_machine_is_named_once(slow, fast):
     figure = plot_verdict(slow, fast)
-    assert figure.axes[0].get_ylabel() == "latency of a batch, ms"
+    assert figure.axes[0].get_ylabel() == "time for one batch, ms"
     assert figure.get_suptitle() == "this one"
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LATENCY, THROUGHPUT = "latency of a batch: at most, ms", "throughput: at least, items/s"
+LATENCY, THROUGHPUT = "time for one batch: at most, ms", "throughput: at least, items/s"
 LEVELS = 10
 # Labels of lines that are closer together than this share of the axis would touch.
 APART = 0.065

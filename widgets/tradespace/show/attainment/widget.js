@@ -9,7 +9,7 @@
 import { bisectRight, least } from "d3-array";
 import { scaleLinear, scaleLog } from "d3-scale";
 import { select } from "d3-selection";
-import { emOf, listen } from "../common/frame.js";
+import { emOf, listen, tallness, unseen } from "../common/frame.js";
 import { choose } from "../common/hover.js";
 import { addEntry, addRings, addStar } from "../common/legend.js";
 import { camera, cut, HEIGHT, inSight } from "../common/pure/camera.js";
@@ -287,11 +287,14 @@ function render({ model, el }) {
     named = null,
     drag = null,
     frame = null,
-    soon = null;
+    soon = null,
+    stale = false;
   const keyOf = ({ point }) => point.row ?? "predicted";
   const namedTarget = () => targets.find((target) => keyOf(target) === named);
 
   function rebuild() {
+    stale = unseen(root);
+    if (stale) return;
     const data = model.get("data"),
       { current, limits } = model.get("state"),
       stops = model.get("colours");
@@ -330,7 +333,7 @@ function render({ model, el }) {
     if (!scene || !width) return;
     const style = getComputedStyle(root.node()),
       em = emOf(root);
-    const height = Math.round(within(0.62 * width, [24 * em, 36 * em])),
+    const height = Math.round(tallness(root, within(0.62 * width, [24 * em, 36 * em]))),
       ratio = window.devicePixelRatio || 1;
     const [across, down] = [width, height].map((size) => Math.round(size * ratio));
     if (node.width !== across || node.height !== down) {
@@ -504,12 +507,14 @@ function render({ model, el }) {
       rebuild();
     }, SOON_MS);
   }
+  // Behind another tab nothing is drawn until it comes to the front.
+  const resized = () => (stale ? rebuild() : schedule());
   drawLabel();
   rebuild();
   const theme = new MutationObserver(schedule);
   theme.observe(document.body, { attributes: true });
   const handlers = { "change:data": rebuild, "change:marks": rebuild, "change:state": rebuildSoon };
-  const deafen = listen(model, { ...handlers, "change:label": drawLabel }, root, schedule);
+  const deafen = listen(model, { ...handlers, "change:label": drawLabel }, root, resized);
   return () => {
     if (frame !== null) cancelAnimationFrame(frame);
     clearTimeout(soon);

@@ -65,7 +65,7 @@ def plot_batch_curve(
     >>> surface = ts.sweep(task, ts.grid(task, model="resnet4", batch_size=[1, 8]), budget_s=0.2, progress=False)
     >>> figure = ts.plot_batch_curve(surface)
     >>> [axes.get_ylabel() for axes in figure.axes]
-    ['latency of a batch, ms', 'items per second']
+    ['time for one batch, ms', 'items per second']
     """
     check_columns(surface, (*KNOBS, "status", LATENCY, RATE, "latency_p50_lo_ms", "latency_p50_hi_ms"))
     surface = plain(surface).reset_index(drop=True)
@@ -79,7 +79,7 @@ def plot_batch_curve(
     fit = fit_batches(surface, config)
     with styled():
         figure, (latency, throughput) = canvas(14, 6, ncols=2)
-        latency.set(title="Latency", ylabel="latency of a batch, ms", xlabel="batch size, items")
+        latency.set(title="Latency", ylabel="time for one batch, ms", xlabel="batch size, items")
         throughput.set(title="Throughput", ylabel="items per second", xlabel="batch size, items")
         for axes, column in ((latency, LATENCY), (throughput, RATE)):
             _points(axes, timed, column, config)

@@ -8,7 +8,7 @@ import { axisBottom, axisLeft } from "d3-axis";
 import { scaleLinear, scaleLog } from "d3-scale";
 import { select } from "d3-selection";
 import { line } from "d3-shape";
-import { addAxis, addClipped, labelAxes, listen, ticked, twoPanels } from "../common/frame.js";
+import { addAxis, addClipped, labelAxes, listen, ticked, twoPanels, unseen } from "../common/frame.js";
 import { addTip, choose, nameRows } from "../common/hover.js";
 import { addEntry, addRings, drawMarks } from "../common/legend.js";
 import { known, plain, within } from "../common/pure/numbers.js";
@@ -21,7 +21,7 @@ const PANELS = [
   {
     name: "latency",
     title: "Latency",
-    label: "latency of a batch, ms",
+    label: "time for one batch, ms",
     fitted: latencyOf,
     scale: scaleLog,
     y: "latency_p50_ms",
@@ -101,6 +101,7 @@ function render({ model, el }) {
   }
 
   function layout() {
+    if (unseen(root)) return;
     const sizes = twoPanels(root, HEIGHT);
     svg.attr("width", sizes.width).attr("height", sizes.height);
     svg.selectAll("*").remove();
@@ -298,8 +299,9 @@ function render({ model, el }) {
     };
   }
 
-  // Once a message, whatever of it has changed. Before the first layout there is nothing to draw on.
-  const redraw = () => panels.length && draw();
+  // Once a message, whatever of it has changed. Before the first layout there is nothing to draw on; and behind another
+  // tab it waits until it comes to the front, which is a new layout.
+  const redraw = () => panels.length && !unseen(root) && draw();
   return listen(model, { change: redraw }, root, layout);
 }
 

@@ -8,6 +8,15 @@ const TYPE = 15,
 /** The size of the type in pixels. */
 export const emOf = (root) => parseFloat(getComputedStyle(root.node()).fontSize);
 
+/** Whether a chart is part of an Explorer, which gives it a box of a fixed size. */
+const boxed = (root) => root.node().closest(".tradespace-chart") !== null;
+
+/** How tall a chart is: as its box if it has one, else as it likes. */
+export const tallness = (root, liked) => (boxed(root) ? root.node().clientHeight : liked);
+
+/** Whether nobody sees a chart, since its tab is behind another or it is not on the page yet. */
+export const unseen = (root) => root.node().clientWidth === 0;
+
 /** Calls handlers by event of the model, and `resized` at each new size, until what it returns is called. */
 export function listen(model, handlers, root, resized) {
   for (const [event, handler] of Object.entries(handlers)) model.on(event, handler);
@@ -47,8 +56,10 @@ export function addClipped(parent, id, { left, right, top, bottom }) {
 export function twoPanels(root, heightAtType) {
   const type = emOf(root) / TYPE,
     width = root.node().clientWidth || 1100,
-    height = heightAtType * type;
-  const stacked = width < STACK_BELOW * type;
+    liked = heightAtType * type,
+    tall = tallness(root, null);
+  const stacked = width < (tall ?? STACK_BELOW * type),
+    height = tall === null ? liked : stacked ? tall / 2 : tall;
   return {
     type,
     width,

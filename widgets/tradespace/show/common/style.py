@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # LIMIT and STAR are Okabe and Ito's vermilion and yellow, which no mark of a precision uses.
 INK, LIMIT, STAR, FAINT = "#212121", "#D55E00", "#F0E442", "#767676"
 LABELS = {
-    "latency_p50_ms": "latency of a batch, ms",
+    "latency_p50_ms": "time for one batch, ms",
     "latency_p90_ms": "90th percentile of latency, ms",
     "latency_p99_ms": "99th percentile of latency, ms",
     "throughput_per_s": "throughput, items/s",

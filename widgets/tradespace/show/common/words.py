@@ -13,6 +13,16 @@ from tradespace.scale import Scale
 from tradespace.text import between, counted, figures, rate
 
 MEDIAN = "latency_p50_ms"
+# What each flag says, in a few words; the glossary says more.
+FLAGS = {
+    "few_samples": "too few slices of time for an interval",
+    "unconverged": "the interval is wider than was asked",
+    "noisy": "single calls differ much in length",
+    "drifting": "it became slower or faster while it was measured",
+    "contended": "other work took the cores away now and then",
+    "throttled": "the clock of the device slowed down",
+    "output_mismatch": "the outputs differ from those of the model itself",
+}
 
 
 def which_latency(column: str) -> str:

@@ -1,10 +1,9 @@
 """The Explorer: sliders and live charts over the measuring process."""
 
-import html
 import threading
 from concurrent.futures import Executor
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +18,15 @@ from tradespace.measuring.measurement import Measurement
 from tradespace.measuring.schedule import Schedule
 from tradespace.measuring.work import time_left_s
 from tradespace.show.attainment.widget import Landscape
+from tradespace.show.bar.widget import Action, Bar
 from tradespace.show.batch_curve.widget import BatchCurve
+from tradespace.show.common.marks import mark
 from tradespace.show.common.still import Still
 from tradespace.show.common.words import MEDIAN
 from tradespace.show.controls.widget import Controls
 from tradespace.show.explorer import settings
 from tradespace.show.explorer.fill_in import FillIn, candidates
+from tradespace.show.explorer.history import History
 from tradespace.show.explorer.measurer import Measurer
 from tradespace.show.explorer.rows import Rows, of_task, with_row
 from tradespace.show.explorer.shown import sentence, shown
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 EVERY = 4
 
 
-class Explorer(Still, ipw.VBox):
+class Explorer(Still, ipw.Box):
     """Sliders that move one operating point over the surface, and limits that decide what is best.
 
     Moving a slider looks the point up, or predicts it from its neighbours. Released on a point that was not measured
@@ -98,13 +100,13 @@ class Explorer(Still, ipw.VBox):
         self.charts = TradeoffChart(), BatchCurve(), Landscape()
         self.tradeoff, self.batch_curve, self.landscape = self.charts
         self.tiles, self.controls = Tiles(), Controls([], {})
-        self._make_buttons()
+        self.bar = Bar(self._actions())
         self._begin(task)
         self.controls.observe_moves(self._moved)
         self.controls.observe(self._let_go, "held")
         for chart in self.charts:
             chart.observe(self._clicked, "selected")
-        super().__init__(self._layout())
+        super().__init__(self._parts())
         self.add_class("tradespace-explorer")
         if state is not None:
             self.state = state
@@ -138,6 +140,41 @@ class Explorer(Still, ipw.VBox):
             state = read(text, self._state, self.controls.parse)
             self._set_pins(state.pins)
             self.controls.move(**state.values)
+
+    def fill_in(self) -> None:
+        """Measure points that may be on the frontier of this pruning, the most promising first."""
+        with self._lock:
+            if self._data == RECORDED:
+                return
+            task = self._task
+            self._filling = filling = FillIn(self._candidates(), self._schedule.budget_s)
+            self._measurer.fill(lambda: filling.ask(self._measured[task.name]))
+            self._show_progress("")
+
+    def cancel(self) -> None:
+        """Stop measuring."""
+        with self._lock:
+            self._measurer.cancel()
+            self._show_progress("cancelled")
+
+    def pin(self) -> None:
+        """Pin the selection, beside the one that was pinned before; two pinned points are compared."""
+        with self._lock:
+            self._set_pins(self._state.with_pin(self.selection).pins)
+
+    def unpin(self) -> None:
+        """Forget the pinned points."""
+        self._set_pins(())
+
+    def undo(self) -> None:
+        """Take back the last move of a control. A drag is one move."""
+        with self._lock:
+            self._go_back(self._history.undo(self._state))
+
+    def redo(self) -> None:
+        """Make the move again that was taken back last."""
+        with self._lock:
+            self._go_back(self._history.redo(self._state))
 
     def close(self) -> None:
         """Stop measuring, and remove the Explorer from the page."""
@@ -175,7 +212,10 @@ class Explorer(Still, ipw.VBox):
         }
         self._at: Config | None = None
         self._from: Config | None = None
-        self.unpin.disabled = True
+        # What the history has is of one task, and of the sliders that it had then.
+        self._history, self._going_back = History[State](), False
+        self._grabbed: State | None = None
+        self._could_fill: tuple[tuple[str, str], list[Config]] = (("", ""), [])
         # Sliders cover the rows of both sources.
         everything = here if recorded is None else recorded if here.empty else pd.concat([here, recorded])
         self._state = State(task.name, data, start)
@@ -185,29 +225,23 @@ class Explorer(Still, ipw.VBox):
         self._disable()
         self._refresh()
 
-    def _make_buttons(self) -> None:
-        def button(text: str, icon: str, tooltip: str, act: Any) -> ipw.Button:
-            made = ipw.Button(description=text, icon=icon, tooltip=tooltip)
-            made.on_click(lambda _: act())
-            return made
+    def _actions(self) -> list[Action]:
+        return [
+            Action("fill_in", "Fill in", "Measure what may be on the frontier, until you cancel", "m", self.fill_in),
+            Action("cancel", "Cancel", "Stop measuring", "c", self.cancel),
+            Action("pin", "Pin", "Pin this point; two pinned points are compared", "p", self.pin),
+            Action("unpin", "Unpin", "Forget the pinned points", "u", self.unpin),
+            Action("undo", "Undo", "Take back the last move", "z", self.undo),
+            Action("redo", "Redo", "Make the move again that was taken back", "Z", self.redo),
+        ]
 
-        self.fill = button("Fill in", "magic", "Measure what may be on the frontier, until you cancel", self._fill)
-        self.cancel = button("Cancel", "stop", "Stop measuring", self._cancel)
-        self.pin = button("Pin", "thumb-tack", "Pin this point; two pinned points are compared", self._pin)
-        self.unpin = button("Unpin", "eraser", "Forget the pinned points", partial(self._set_pins, ()))
-        self.cancel.disabled = self.unpin.disabled = True
-        self.projector = ipw.ToggleButton(description="Projector", icon="desktop", tooltip="Large type for a room")
-        self.projector.observe(lambda _: self._resize(), "value")
-        self.progress = ipw.HTML()
-        self.progress.add_class("tradespace-progress")
-
-    def _layout(self) -> list[ipw.Widget]:
-        buttons = ipw.HBox([self.fill, self.cancel, self.pin, self.unpin, self.projector, self.progress])
-        buttons.layout.flex_flow = "row wrap"
-        beside = ipw.HBox([self.batch_curve, self.landscape]).add_class("tradespace-beside")
-        charts = ipw.VBox([self.tiles, self.tradeoff, beside]).add_class("tradespace-charts")
-        panels = ipw.HBox([self.controls, charts]).add_class("tradespace-panels")
-        return [buttons, panels]
+    def _parts(self) -> list[ipw.Widget]:
+        """All parts, named for the layout."""
+        for chart in self.charts:
+            chart.add_class("tradespace-chart")
+        named = {"bar": self.bar, "controls": self.controls, "tiles": self.tiles, "tradeoff": self.tradeoff}
+        named |= {"batch-curve": self.batch_curve, "landscape": self.landscape}
+        return [part.add_class(f"tradespace-at-{name}") for name, part in named.items()]
 
     @property
     def _data(self) -> str:
@@ -218,7 +252,8 @@ class Explorer(Still, ipw.VBox):
             if "task" in names:
                 self._open(self.controls["task"])
                 return
-            self._state = self._state.with_values(self.controls.chosen)
+            before, self._state = self._state, self._state.with_values(self.controls.chosen)
+            self._note(before)
             if "data" in names:
                 self._from = self._at = None
                 if self._data == RECORDED:
@@ -234,8 +269,30 @@ class Explorer(Still, ipw.VBox):
     def _let_go(self, change: dict[str, Any]) -> None:
         with self._lock:
             if not change["new"]:
+                grabbed, self._grabbed = self._grabbed, None
+                if grabbed is not None:
+                    self._note(grabbed)
                 self._tell()
                 self._measure_if_new()
+
+    def _note(self, before: State) -> None:
+        """Keep the state before a move, and of a drag the one in which it began."""
+        if self.controls.held:
+            self._grabbed = self._grabbed or before
+        elif before != self._state and not self._going_back:
+            self._history.leave(before)
+            self._enable()
+
+    def _go_back(self, state: State | None) -> None:
+        if state is None:
+            return
+        self._going_back = True
+        try:
+            self._set_pins(state.pins)
+            self.controls.move(**state.values)
+        finally:
+            self._going_back = False
+        self._enable()
 
     def _open(self, name: str) -> None:
         self._measurer.cancel()
@@ -276,38 +333,49 @@ class Explorer(Still, ipw.VBox):
             return False
         return "few_samples" not in here["flags"] and here["status"] not in ("crashed", "timeout")
 
-    def _cancel(self) -> None:
-        with self._lock:
-            self._measurer.cancel()
-            self._show_progress("cancelled")
-
     def _stopped(self, task: str, why: str) -> None:
         with self._lock:
             if task == self._task.name:
                 self._show_progress(why)
 
-    def _show_progress(self, message: str) -> None:
+    def _show_progress(self, message: str, share: float | None = None) -> None:
         wanted, filling = self._measurer.wanted is not None, self._measurer.filling
-        self.cancel.disabled, self.fill.disabled = not (wanted or filling), filling or self._data == RECORDED
         if not message and self._data == RECORDED:
             message = f"recorded on {self._rows.surface['machine'].iloc[0]}: nothing is measured now"
-        elif not message and (wanted or filling):
-            message = "waiting for the slider to rest" if wanted else self._filling.words
-        self.progress.value = html.escape(message)
+        elif not message and wanted:
+            message, share = "waiting for the slider to rest", 0.0
+        elif not message and filling:
+            message, share = self._filling.words, self._filling.share
+        self.bar.tell(message or self._offer(), share)
+        self._enable()
 
-    def _fill(self) -> None:
-        """Measure points that may be on the frontier of this pruning, the most promising first."""
-        with self._lock:
-            if self._data == RECORDED:
-                return
-            options, task = self.controls.options, self._task
-            precisions, runtimes = options("precision"), options("runtime")
-            configs = candidates(
-                task, self.controls["pruning"], self.controls["device"], precisions, runtimes, self._why[HERE]
-            )
-            self._filling = filling = FillIn(configs, self._schedule.budget_s)
-            self._measurer.fill(lambda: filling.ask(self._measured[task.name]))
-            self._show_progress("")
+    def _enable(self) -> None:
+        """Let each button be pressed exactly while it does something."""
+        wanted, filling = self._measurer.wanted is not None, self._measurer.filling
+        self.bar.disable(
+            {
+                name
+                for name, can in {
+                    "fill_in": not filling and self._data == HERE,
+                    "cancel": wanted or filling,
+                    "unpin": bool(self._state.pins),
+                    "undo": self._history.can_undo,
+                    "redo": self._history.can_redo,
+                }.items()
+                if not can
+            }
+        )
+
+    def _offer(self) -> str:
+        """What filling in would do, and how long it would take."""
+        return FillIn(self._candidates(), self._schedule.budget_s).offer
+
+    def _candidates(self) -> list[Config]:
+        options, pruning, device = self.controls.options, self.controls["pruning"], self.controls["device"]
+        if self._could_fill[0] != (pruning, device):
+            found = candidates(self._task, pruning, device, options("precision"), options("runtime"), self._why[HERE])
+            self._could_fill = (pruning, device), found
+        return self._could_fill[1]
 
     def _land(self, measurement: Measurement, finished: bool) -> None:
         """Handle a growing measurement; called from the measurer's thread."""
@@ -318,14 +386,19 @@ class Explorer(Still, ipw.VBox):
             if measurement.task != self._task.name or self._data == RECORDED:
                 return
             if measurement.config == self._measurer.wanted:
-                left_s = time_left_s(measurement, self._schedule)
-                self._show_progress(f"measuring: {measurement.samples:,} samples, about {left_s:.1f} s left")
+                self._show_measuring(measurement)
             elif finished:
                 self._show_progress("" if self._measurer.filling else measurement.reason)
             if new:
                 self._show_surface()
                 self._widen_limit()
                 self._refresh()
+
+    def _show_measuring(self, measurement: Measurement) -> None:
+        left_s, spent_s = time_left_s(measurement, self._schedule), measurement.spent_s
+        disturbed = "; other work takes its cores" if "contended" in measurement.flags else ""
+        words = f"measuring: {measurement.samples:,} samples, about {left_s:.1f} s left{disturbed}"
+        self._show_progress(words, spent_s / (spent_s + left_s) if spent_s else 0.0)
 
     def _keep(self, measurement: Measurement) -> None:
         """Add its row to those of this machine."""
@@ -345,6 +418,8 @@ class Explorer(Still, ipw.VBox):
         self.tradeoff.show_surface(self._rows.surface, self._task.score.scale, untested)
         self.batch_curve.show_surface(self._rows.surface)
         self.landscape.show_surface(self._rows.surface, latency=self._state.latency)
+        timed = self._rows.surface[MEDIAN].notna()
+        self.bar.marks = {name: asdict(mark(name)) for name in self._rows.surface.loc[timed, "precision"].unique()}
 
     def _widen_limit(self) -> None:
         """Let the slider of the least score cover all that is known; that of accuracy does from the start."""
@@ -378,19 +453,15 @@ class Explorer(Still, ipw.VBox):
         # While a slider is held, the move starts where it was grabbed.
         if selection != self._at and not held and self._rows.number(selection) is not None:
             self._from, self._at = self._at, selection
-        self.tiles.show(self._seen.tiles, sentence(self._rows, self._state, self._at if held else self._from))
-
-    def _pin(self) -> None:
-        with self._lock:
-            self._set_pins(self._state.with_pin(self.selection).pins)
+        seen, said = self._seen, sentence(self._rows, self._state, self._at if held else self._from)
+        self.tiles.show(seen.tiles, f"{said}\n{seen.best}".strip(), seen.here, seen.flags)
 
     def _set_pins(self, pins: tuple[Config, ...]) -> None:
         with self._lock:
-            self._state, self.unpin.disabled = replace(self._state, pins=pins), not pins
+            before, self._state = self._state, replace(self._state, pins=pins)
+            self._note(before)
             self._refresh()
-
-    def _resize(self) -> None:
-        (self.add_class if self.projector.value else self.remove_class)("tradespace-projector")
+            self._enable()
 
     def _still(self) -> "Figure | None":
         with self._lock:

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -33,16 +34,19 @@ def candidates(
     why : callable
         Maps a Config to the reason why it cannot run, or None.
     """
-    configs = grid(
+    variants = grid(
         task,
         pruning=pruning,
         precision=list(precisions),
         runtime=[name for name in runtimes if name != "compile"],
         device=device,
-        threads=sorted({1, physical_cores()}),
-        batch_size=list(BATCHES),
+        threads=1,
     )
-    return [config for config in configs if not why(config) and not untimed(config)]
+    able = [config for config in variants if not why(config) and not untimed(config)]
+    threads = sorted({1, physical_cores()})
+    return [
+        replace(config, threads=number, batch_size=items) for config in able for number in threads for items in BATCHES
+    ]
 
 
 class FillIn:
@@ -60,6 +64,15 @@ class FillIn:
         self._configs, self._budget_s = configs, budget_s
         self._start, self._first = 0.0, -1
         self.words = f"filling in: {len(configs)} points to choose from"
+        # How many of them are measured, from 0 to 1.
+        self.share = 0.0
+
+    @property
+    def offer(self) -> str:
+        """What it would do, before it begins."""
+        least_min = len(self._configs) * self._budget_s / 60
+        time_taken = f"{least_min:.0f} min" if least_min >= 1.5 else "a minute"
+        return f"Fill in: {len(self._configs)} points to choose from; all of them take {time_taken} or more"
 
     def ask(self, surface: pd.DataFrame) -> list[Config]:
         """The Configs most worth measuring, given the rows of `surface`; empty once all were tried."""
@@ -69,7 +82,7 @@ class FillIn:
         done, number = len(known), len(self._configs)
         if self._first < 0:
             self._start, self._first = time.monotonic(), done
-        self.words = f"filling in: {done} of {number} points"
+        self.words, self.share = f"filling in: {done} of {number} points", done / max(1, number)
         if done == number:
             return []
         search = Search(self._configs, self._budget_s)

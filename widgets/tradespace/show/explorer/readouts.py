@@ -50,29 +50,31 @@ def tiles_of(row: Mapping[str, Any] | None, items: float, latency: str, origin: 
         return float(row.get(name, math.nan))
 
     def tile(
-        label: str, unit: str, value: float, low: float = math.nan, high: float = math.nan, digits: int = 3
+        label: str, about: str, unit: str, value: float, low: float = math.nan, high: float = math.nan, digits: int = 3
     ) -> Tile:
         if math.isnan(value):
-            return Tile(label, UNKNOWN, unit)
+            return Tile(label, UNKNOWN, unit, about=about)
         interval = "" if math.isnan(low) or math.isnan(high) else f"{figures(low, digits)} to {figures(high, digits)}"
-        return Tile(label, figures(value, digits), unit, interval, origin)
+        return Tile(label, figures(value, digits), unit, interval, origin, about)
 
-    def column(label: str, unit: str, name: str, scale: float = 1.0, ends: str = "") -> Tile:
+    def column(label: str, about: str, unit: str, name: str, scale: float = 1.0, ends: str = "") -> Tile:
         low, high = (number(ends.format(end)) * scale for end in ("lo", "hi"))
-        return tile(label, unit, number(name) * scale, low, high)
+        return tile(label, about, unit, number(name) * scale, low, high)
 
     median, low, high = (number(f"latency_p50_{part}ms") for part in ("", "lo_", "hi_"))
     rate, share = number("throughput_per_s"), items / MILLION
     # Only the median has an interval.
     ends = "latency_p50_{}_ms" if latency == MEDIAN else ""
+    how_right = "share of the test items that are right" if score.is_accuracy else "mean over the test items"
+    energy = f"energy of {items:,.0f} items, {row.get('wh_is') or 'not known'}"
     return [
-        column(f"latency of a batch, {which_latency(latency)}", "ms", latency, ends=ends),
+        column("latency", f"time for one batch, {which_latency(latency)}", "ms", latency, ends=ends),
         # Throughput is inversely proportional to latency.
-        tile("throughput", "items/s", rate, rate * median / high, rate * median / low),
-        column(score.name, score.percent_unit, "accuracy", score.percent, "accuracy_{}"),
-        column("memory", "MB", "memory_mb"),
-        column(f"cost of {items:,.0f} items", "", "cost_per_million", share, "cost_per_million_{}"),
-        column(f"energy, {row.get('wh_is') or 'not known'}", "Wh", "wh_per_million", share, "wh_per_million_{}"),
+        tile("throughput", "items answered in a second", "/s", rate, rate * median / high, rate * median / low),
+        column(score.name, how_right, score.percent_unit, "accuracy", score.percent, "accuracy_{}"),
+        column("memory", "memory of the measuring process at its highest", "MB", "memory_mb"),
+        column("cost", f"cost of {items:,.0f} items", "", "cost_per_million", share, "cost_per_million_{}"),
+        column("energy", energy, "Wh", "wh_per_million", share, "wh_per_million_{}"),
         # More digits, since speeds differ little.
-        tile("safe speed", "m/s", number("safe_speed_m_s"), digits=4),
+        tile("safe speed", "how fast a drone may fly that sees so late", "m/s", number("safe_speed_m_s"), digits=4),
     ]

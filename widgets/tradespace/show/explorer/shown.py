@@ -6,7 +6,8 @@ from tradespace.config import Config
 from tradespace.recording import recording
 from tradespace.scale import Scale
 from tradespace.show.common.view import Limits, View, in_words, view
-from tradespace.show.explorer.moves import in_a_sentence
+from tradespace.show.common.words import FLAGS, describe_row, in_brief
+from tradespace.show.explorer.moves import Row, in_a_sentence
 from tradespace.show.explorer.readouts import predicted_row, tiles_of
 from tradespace.show.explorer.rows import Rows, row_of
 from tradespace.show.explorer.state import HERE, PINS, RECORDED, State
@@ -26,6 +27,10 @@ class Shown:
         Row numbers; -1 for a pin without a row.
     words : str
         The selection with its numbers, then the best choice within the limits.
+    here : str
+        The selection, and where its numbers are from or why it has none.
+    flags : dict
+        Why they are to be trusted less: the name of each flag, and what it means.
     tiles : list of Tile
     """
 
@@ -33,7 +38,14 @@ class Shown:
     limits: Limits
     pins: list[int]
     words: str
+    here: str
+    flags: dict[str, str]
     tiles: list[Tile]
+
+    @property
+    def best(self) -> str:
+        """The best choice within the limits, in words."""
+        return self.words.split("\n", 1)[1]
 
 
 def shown(rows: Rows, state: State, score: Scale) -> Shown:
@@ -51,8 +63,18 @@ def shown(rows: Rows, state: State, score: Scale) -> Shown:
         limits=limits,
         pins=[-1 if number is None else number for number in map(rows.number, state.pins)],
         words=in_words(priced.surface, seen, state.config, limits, goal.words(score), goal.objective, unknown),
+        here=_here(row, state.config, origin, unknown),
+        flags={name: FLAGS[name] for name in (row or {}).get("flags", "").split()},
         tiles=tiles_of(row, state.mission.items, state.latency, origin, score),
     )
+
+
+def _here(row: Row | None, config: Config, origin: str, unknown: str) -> str:
+    if row is None:
+        return f"{in_brief(config)}: {unknown}"
+    if origin == "predicted":
+        return f"{in_brief(config)}: predicted; {unknown}"
+    return f"{in_brief(config)}: {origin}" if row["status"] == "ok" else describe_row(row)
 
 
 def sentence(rows: Rows, state: State, before: Config | None = None) -> str:

@@ -51,11 +51,11 @@ def plot_latency(measurement: Measurement, *, ax: "Axes | None" = None) -> "Figu
     >>> import tradespace as ts
     >>> m = ts.measure(ts.load_task("fashion"), ts.Config("resnet8", batch_size=8), budget_s=0.2)
     >>> plot_latency(m).axes[0].get_xlabel()
-    'latency of a batch, ms'
+    'time for one batch, ms'
     """
     with styled():
         where, axes = canvas_in(ax, 11, 5.5)
-        axes.set(xlabel="latency of a batch, ms", ylabel="calls")
+        axes.set(xlabel="time for one batch, ms", ylabel="calls")
         axes.set_title(for_still(_title(measurement)), loc="left", size=13)
         if measurement.samples:
             lines = _lines(axes, measurement)

@@ -16,7 +16,7 @@ import { addLine, addRect, addText, say } from "../common/shapes.js";
 const ROW = 1.55,
   PLOT = 13,
   MARGIN = { left: 4.6, right: 1.5, bottom: 3.6 };
-const X_LABEL = "latency of a batch, ms",
+const X_LABEL = "time for one batch, ms",
   Y_LABEL = "calls";
 const LEFT_OUT = "Grey: calls disturbed by other programs, left out of the statistics";
 

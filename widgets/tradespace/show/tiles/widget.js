@@ -1,13 +1,17 @@
-// A row of numbers with their units and intervals, and a sentence that a screen reader speaks when it changes.
+// A row of numbers with their units and intervals, where they are from, and a sentence that a screen reader speaks when it
+// changes.
 import { select } from "d3-selection";
 import { say } from "../common/shapes.js";
 
-const PARTS = ["label", "value", "interval", "origin"];
+const PARTS = ["label", "value", "interval"];
 
 function render({ model, el }) {
   const root = select(el).append("div").attr("class", "tradespace tradespace-tiles");
   const list = root.append("div").attr("class", "list");
-  const sentence = root.append("p").attr("role", "status");
+  const words = root.append("div").attr("class", "words");
+  const line = words.append("p").attr("class", "here");
+  const here = line.append("span");
+  const sentence = words.append("p").attr("class", "sentence").attr("role", "status");
 
   function draw() {
     const tiles = list
@@ -18,12 +22,29 @@ function render({ model, el }) {
         for (const part of PARTS) tile.append("span").attr("class", part);
         return tile;
       });
-    tiles.attr("data-origin", (tile) => tile.origin);
+    tiles.attr("data-origin", (tile) => tile.origin).attr("title", describe);
     tiles.each(function (tile) {
       const label = tile.unit ? `${tile.label}, ${tile.unit}` : tile.label;
       for (const part of PARTS) say(select(this).select(`span.${part}`), part === "label" ? label : tile[part]);
     });
+    say(here, model.get("here"));
+    line.attr("title", model.get("here"));
+    drawFlags();
     say(sentence, model.get("sentence"));
+  }
+
+  const describe = ({ about, origin }) => [about, origin].filter(Boolean).join(": ");
+
+  function drawFlags() {
+    line
+      .selectAll("abbr")
+      .data(Object.entries(model.get("flags")), ([name]) => name)
+      .join("abbr")
+      .attr("title", ([, meaning]) => meaning)
+      .attr("aria-label", ([name, meaning]) => `${name}: ${meaning}`)
+      .attr("role", "note")
+      .attr("tabindex", 0)
+      .text(([name]) => name.replace("_", " "));
   }
 
   // Once a message, whatever of it has changed.

@@ -72,7 +72,7 @@ def plot_surface(
     >>> surface = ts.sweep(task, ts.grid(task, model="resnet8", batch_size=[1, 8]), budget_s=0.2, progress=False)
     >>> figure = ts.plot_surface(surface, max_latency_ms=5)
     >>> [axes.get_xlabel() for axes in figure.axes]
-    ['latency of a batch, ms', 'latency of a batch, ms']
+    ['time for one batch, ms', 'time for one batch, ms']
     """
     check_columns(surface, (*KNOBS, "status", X, "throughput_per_s", "accuracy"))
     surface = plain(surface).reset_index(drop=True)
@@ -87,8 +87,8 @@ def plot_surface(
         figure, (throughput, accuracy) = canvas(14, 6, ncols=2)
         _panel(throughput, surface, timed, seen, "throughput_per_s", seen.throughput_frontier)
         _panel(accuracy, surface, timed, seen, "accuracy", seen.accuracy_frontier)
-        throughput.set(title="Throughput", ylabel="items per second", xlabel="latency of a batch, ms")
-        accuracy.set(title=scale.title, ylabel=scale.axis, xlabel="latency of a batch, ms")
+        throughput.set(title="Throughput", ylabel="items per second", xlabel="time for one batch, ms")
+        accuracy.set(title=scale.title, ylabel=scale.axis, xlabel="time for one batch, ms")
         for axes in (throughput, accuracy):
             log_axis(axes.xaxis)
             _shade_right(axes, max_latency_ms)

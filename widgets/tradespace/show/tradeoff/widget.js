@@ -8,7 +8,7 @@ import { axisBottom, axisLeft } from "d3-axis";
 import { scaleLinear, scaleLog } from "d3-scale";
 import { select } from "d3-selection";
 import { curveStepAfter, line } from "d3-shape";
-import { addAxis, addClipped, labelAxes, listen, ticked, twoPanels } from "../common/frame.js";
+import { addAxis, addClipped, labelAxes, listen, tallness, ticked, twoPanels, unseen } from "../common/frame.js";
 import { addTip, nameRows } from "../common/hover.js";
 import { addEntry, addRings, addStar, drawMarks } from "../common/legend.js";
 import { known, plain, short, within } from "../common/pure/numbers.js";
@@ -68,7 +68,8 @@ function render({ model, el }) {
     drawnAt = null,
     drawnOver = null,
     drawnScore = null,
-    painted = null;
+    painted = null,
+    stale = false;
 
   for (const kind of ["PNG", "SVG", "CSV"]) {
     saving
@@ -133,10 +134,20 @@ function render({ model, el }) {
 
   // The words below grow and shrink with each move: what is drawn depends on width and type alone.
   function fit() {
-    const size = `${root.node().clientWidth} ${getComputedStyle(root.node()).fontSize} ${window.devicePixelRatio}`;
-    if (size !== drawnAt) layout();
+    if (unseen(root)) return;
+    const { clientWidth: width } = root.node(),
+      { fontSize } = getComputedStyle(root.node());
+    const size = [width, tallness(root, null), fontSize, window.devicePixelRatio].join();
+    if (size !== drawnAt || stale) layout();
     drawnAt = size;
+    stale = false;
   }
+
+  // Behind another tab nothing is drawn until it comes to the front.
+  const ifSeen = (draw) => () => {
+    if (unseen(root)) stale = true;
+    else draw();
+  };
 
   function layout() {
     const sizes = twoPanels(root, HEIGHT),
@@ -200,7 +211,7 @@ function render({ model, el }) {
     addText(g, "title", left, 22 * type, spec.title ?? score().title);
     const xAxis = addAxis(g, 0, bottom),
       yAxis = addAxis(g, left, 0);
-    const timed = `latency of a batch, ${latency() === MEDIAN ? "median" : "99th percentile"}, ms`;
+    const timed = `time for one batch, ${latency() === MEDIAN ? "" : "99th percentile, "}ms`;
     labelAxes(g, edges, timed, height - 8 * type, spec.label ?? score().axis, 16 * type);
     const inside = addClipped(g, `${hatch}-${spec.name}`, edges);
     const veils = [0, 1].map(() => inside.append("rect").attr("class", "veil").attr("fill", `url(#${hatch})`));
@@ -364,7 +375,11 @@ function render({ model, el }) {
   }
 
   const drawLabel = () => status.text(model.get("label"));
-  const handlers = { "change:data": drawData, "change:state": drawState, "change:label": drawLabel };
+  const handlers = {
+    "change:data": ifSeen(drawData),
+    "change:state": ifSeen(drawState),
+    "change:label": drawLabel,
+  };
   return listen(model, { ...handlers, "msg:custom": received }, root, fit);
 }
 

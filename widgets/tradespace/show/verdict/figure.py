@@ -55,7 +55,7 @@ def plot_verdict(a: Measurement, b: Measurement) -> "Figure":
             keys += slices.plot(
                 [], [], "o", mfc="none", mec=INK, mew=1.5, label="disturbed by other programs: left out"
             )
-        slices.set(xlabel="slice, in turns", ylabel="latency of a batch, ms")
+        slices.set(xlabel="slice, in turns", ylabel="time for one batch, ms")
         slices.set_title("\n".join(for_still(words, WIDEST) for words in said if words), loc="left", size=13)
         if any(one.samples for one in (a, b)):
             low, high = slices.yaxis.get_data_interval()

@@ -19,7 +19,7 @@ const SLICES = 13,
   AXIS = 3.5,
   MARGIN = { top: 0.8, left: 4.6, right: 1.8 };
 const X_LABEL = "slice, in turns",
-  Y_LABEL = "latency of a batch, ms",
+  Y_LABEL = "time for one batch, ms",
   RATIO_LABEL = "latency of A over latency of B";
 // From this spread on, the axis is logarithmic.
 const LOG_FROM = 3;
