@@ -29,6 +29,7 @@ app: .venv/installed
 # Tests start a hundred processes: without bytecode, each would compile the package again.
 test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/installed-test
+	if command -v npm >/dev/null; then $(MAKE) --no-print-directory widgets/node_modules/.package-lock.json; fi
 	$(MAKE) --jobs=2 check pytest
 
 check: .venv/installed-test check-js

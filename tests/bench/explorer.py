@@ -18,10 +18,10 @@ ROWS = 500
 RAPID = 60
 # Between single keys, at any moment of a frame: no key waits for the one before it, and no point is rested on.
 PAUSE_MS = (100, 200)
-KEY_MS, KEY_P95_MS, TIMES_FASTER, LAG_MS = 40, 60, 10, 100
-RELEASE_S, CANCEL_S, PAINT_S, GROWTH = 2.0, 0.5, 3.0, 0.05
-# All the Explorer fits on it.
-WINDOW = {"width": 1600, "height": 2400}
+KEY_MS, KEY_P95_MS, TIMES_FASTER, LAG_MS = 40, 60, 12, 100
+RELEASE_S, CANCEL_S, PAINT_S, GROWTH = 2.0, 0.5, 2.0, 0.05
+# All four charts fit on it.
+WINDOW = {"width": 1920, "height": 1080}
 # The slider's batch sizes; those of which nothing was recorded.
 SIZES, UNKNOWN = (1, 2, 4, 8, 16, 32, 64, 128, 256), (8, 32, 128)
 MODELS = ("resnet4", "resnet8", "resnet16", "resnet32")

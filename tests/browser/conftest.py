@@ -152,9 +152,11 @@ def start_browser(chromium: str) -> Iterator[Browser]:
 
 
 @contextmanager
-def open_page(browser: Browser, errors: list[str]) -> Iterator[Page]:
-    """A page with no history; what goes wrong in it is appended to `errors`."""
+def open_page(browser: Browser, errors: list[str], tour: bool = False) -> Iterator[Page]:
+    """A page with no history; what goes wrong in it is appended to `errors`. The `tour` comes to those new to it."""
     with browser.new_context(viewport={"width": 1440, "height": 1000}) as context:
+        if not tour:
+            context.add_init_script("try { localStorage.setItem('tradespace-tour', 'seen'); } catch {}")
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: message.type == "error" and errors.append(message.text))
@@ -273,14 +275,16 @@ class ExplorerPage:
         self.notebook, self.page = notebook, notebook.page
         self.root = self.page.locator(".tradespace-explorer").nth(number)
         self.chart = self.root.locator(".tradespace-tradeoff")
-        self.words = self.chart.get_by_role("status")
+        # The words of a chart are not drawn in an Explorer, which says them in one place.
+        self.words = self.chart.locator("[role=status]")
         self.ring = self.chart.locator(".panel.throughput .current")
         self.points = self.chart.locator("canvas")
         self.points_on_lines = self.chart.locator(".panel.throughput path.point")
         self.canvas = self.root.locator(".tradespace-landscape canvas")
         self.tiles = self.root.locator(".tradespace-tiles .tile")
         self.sentence = self.root.locator(".tradespace-tiles").get_by_role("status")
-        self.progress = self.root.locator(".tradespace-progress")
+        self.here = self.root.locator(".tradespace-tiles .here")
+        self.progress = self.root.locator(".tradespace-bar .doing").get_by_role("status")
         self.cancel = self.button("Cancel")
 
     def button(self, name: str) -> Locator:
@@ -338,13 +342,16 @@ class ExplorerPage:
 
     def screenshot(self, name: str | Path) -> bytes:
         """Save all that it shows, with no pointer on it; a relative path is one under `screenshots/`."""
-        window = self.page.viewport_size or {"width": 1500, "height": 1300}
         self.page.mouse.move(0, 0)
-        self.page.set_viewport_size(window | {"height": 200 + int(self.root.evaluate("part => part.scrollHeight"))})
-        self.page.wait_for_timeout(100)
-        picture = self.root.screenshot(path=SCREENSHOTS / name)
-        self.page.set_viewport_size(window)
-        return picture
+        return self.root.screenshot(path=SCREENSHOTS / name)
+
+    def faults(self) -> list[str]:
+        """What is wrong with how it is laid out."""
+        found: list[str] = self.root.evaluate(GEOMETRY)
+        return found
+
+
+GEOMETRY = (Path(__file__).parent / "geometry.js").read_text(encoding="utf-8")
 
 
 def find_measuring_processes() -> list[psutil.Process]:
@@ -398,11 +405,11 @@ def run_notebook(browser: Browser, lab_server: LabServer) -> Iterator[Callable[.
     """Writes a notebook if it is given code, opens it on a page of its own and runs it; it stays for the module."""
     with ExitStack() as stack:
 
-        def run(name: str, *sources: str) -> Notebook:
+        def run(name: str, *sources: str, tour: bool = False) -> Notebook:
             if sources:
                 lab_server.write(name, *sources)
             errors: list[str] = []
-            page = stack.enter_context(open_page(browser, errors))
+            page = stack.enter_context(open_page(browser, errors, tour))
             page.set_viewport_size({"width": 1500, "height": 1300})
             notebook = Notebook(page, lab_server, errors)
             notebook.open(name)

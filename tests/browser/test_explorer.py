@@ -91,7 +91,7 @@ def test_every_control_has_a_name_and_a_tooltip(explorer):
         name = control.evaluate("field => field.labels[0]?.textContent")
         assert name
         assert control.get_attribute("title"), name
-    for button in explorer.root.locator(".widget-button, .widget-toggle-button").all():
+    for button in explorer.root.locator("button:visible").all():
         assert button.inner_text()
         assert button.get_attribute("title")
 
