@@ -14,7 +14,8 @@ WINDOWS = {"laptop": (1366, 768, 1), "wide laptop": (1440, 900, 1), "desktop": (
 VIEWS = {"1": "tradeoff", "2": "batch-curve", "3": "landscape"}
 # How much of a part lies within what is seen of the page.
 IN_VIEW = """part => {
-    const scrolling = part.closest('.jp-WindowedPanel-outer').getBoundingClientRect(), box = part.getBoundingClientRect();
+    const scrolling = part.closest('.jp-WindowedPanel-outer').getBoundingClientRect();
+    const box = part.getBoundingClientRect();
     return box.top >= scrolling.top - 1 && box.bottom <= scrolling.bottom + 1 && box.right <= scrolling.right + 1;
 }"""
 # Deque's accessibility rules, which `make js` installs.
@@ -22,7 +23,7 @@ AXE = Path(__file__).parents[2] / "widgets/node_modules/axe-core/axe.min.js"
 THEME = "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})"
 VIOLATIONS = """async root => {
     const { violations } = await axe.run(root, {runOnly: ['wcag2a', 'wcag2aa']});
-    return violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => [id, target, failureSummary]));
+    return violations.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => [id, html, failureSummary]));
 }"""
 TO_THE_TOP = "part => part.scrollIntoView({block: 'start'})"
 
