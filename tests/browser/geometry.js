@@ -9,7 +9,7 @@
   for (const part of all) {
     const box = part.getBoundingClientRect();
     const out = box.right > frame.right + 1 || box.bottom > frame.bottom + 1 || box.left < frame.left - 1;
-    if (out && box.width && !inPicture(part)) wrong.push(`${name(part)} sticks out`);
+    if (out && box.width && !inPicture(part) && !part.closest("[title]")) wrong.push(`${name(part)} of ${name(part.parentElement)} sticks out`);
   }
   const areas = [
     ".tradespace-bar > .top", ".tradespace-bar > .head", ".tradespace-at-controls", ".tradespace-tiles > .list",

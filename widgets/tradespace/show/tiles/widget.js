@@ -24,8 +24,7 @@ function render({ model, el }) {
       });
     tiles.attr("data-origin", (tile) => tile.origin).attr("title", describe);
     tiles.each(function (tile) {
-      const label = tile.unit ? `${tile.label}, ${tile.unit}` : tile.label;
-      for (const part of PARTS) say(select(this).select(`span.${part}`), part === "label" ? label : tile[part]);
+      for (const part of PARTS) say(select(this).select(`span.${part}`), wordsOf(tile, part));
     });
     say(here, model.get("here"));
     line.attr("title", model.get("here"));
@@ -33,6 +32,8 @@ function render({ model, el }) {
     say(sentence, model.get("sentence"));
   }
 
+  // The unit goes with what it has most room beside.
+  const wordsOf = (tile, part) => (part === "interval" ? `${tile.interval} ${tile.unit}`.trim() : tile[part]);
   const describe = ({ about, origin }) => [about, origin].filter(Boolean).join(": ");
 
   function drawFlags() {

@@ -47,7 +47,7 @@ const MEDIAN = "latency_p50_ms",
 // In pixels at a type size of 15: all of it grows with the type.
 // A point at an end of its axis, such as an accuracy of 100 %, is drawn whole, with its ring or star.
 const ROOM = 15;
-const MARGIN = { top: 34, right: 16, bottom: 54, left: 66 },
+const MARGIN = { top: 34, right: 16, bottom: 54, left: 76 },
   HEIGHT = 420;
 // How much is seen of points within the limits, and outside.
 const WITHIN = 0.45,
