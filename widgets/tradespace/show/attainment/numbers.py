@@ -1,15 +1,18 @@
-"""The attainment surface as numbers: its extent, and its terraces."""
+"""The attainment surface as numbers: its extent, its terraces, and the points that carry them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tradespace.scale import Scale
-from tradespace.show.common.json import number
-from tradespace.show.common.words import MEDIAN
+from tradespace.show.common.json import number, scale
+from tradespace.show.common.words import MEDIAN, describe_row, which_latency
 from tradespace.surface.attainment import attainment
 from tradespace.surface.columns import scale_of
+from tradespace.surface.frontier import nondominated
+from tradespace.surface.objectives import maximize, measured, minimize, numbers
 
 # Padding around the points, as a share of the logarithmic range, and the least padding, for a single point.
 ROOM, LEAST_ROOM = 0.06, 1.25
@@ -94,3 +97,45 @@ def _edges(values: pd.Series, ends: tuple[float, float], worst: str) -> np.ndarr
     low, high = np.log(ends)
     step = np.floor((np.log(values) - low) / (high - low) * (CELLS - 1))
     return np.unique([*ends, *(values if values.nunique() < CELLS else values.groupby(step).agg(worst))])
+
+
+def usable_rows(surface: pd.DataFrame, latency: str = MEDIAN) -> tuple[np.ndarray, np.ndarray]:
+    """Whether each row has a place in the box, and these places: latency, throughput and accuracy."""
+    places = np.column_stack([numbers(surface, name) for name in (latency, THROUGHPUT, ACCURACY)])
+    # The first two axes are logarithmic.
+    return measured(surface) & np.isfinite(places).all(axis=1) & (places[:, :2] > 0).all(axis=1), places
+
+
+def point(row: Mapping[Any, Any], place: int, latency: str) -> dict[str, Any]:
+    """The row with number `place`: its coordinates, the ends of its intervals, and its description."""
+    low, high = ("latency_p50_lo_ms", "latency_p50_hi_ms") if latency == MEDIAN else (None, None)
+    return {
+        "row": int(place),
+        "precision": row["precision"],
+        "text": describe_row(row, "\n"),
+        "place": [number(row[name]) for name in (latency, THROUGHPUT, ACCURACY)],
+        "latency_ends": [number(row[name]) if name else None for name in (low, high)],
+        "accuracy_ends": [number(row[name]) for name in ("accuracy_lo", "accuracy_hi")],
+    }
+
+
+def stairs(surface: pd.DataFrame, latency: str = MEDIAN) -> dict[str, Any]:
+    """What the landscape draws of `surface`, whose rows are numbered from 0.
+
+    Returns
+    -------
+    dict
+        `grid`: the `terraces`, None if there are none; `points`, which carry them; `axis` and `score`: words.
+    """
+    usable = surface[usable_rows(surface, latency)[0]]
+    carriers = nondominated(usable, (minimize(latency), maximize(THROUGHPUT), maximize(ACCURACY)))
+    points = usable[carriers].sort_values(latency)
+    percentile = "" if latency == MEDIAN else f"{which_latency(latency)} of "
+    return {
+        "grid": None if points.empty else terraces(usable, points, latency),
+        "points": [
+            point(row, place, latency) for place, row in zip(points.index, points.to_dict("records"), strict=True)
+        ],
+        "axis": f"{percentile}latency at most, ms",
+        "score": scale(scale_of(surface)),
+    }

@@ -1,7 +1,6 @@
 """The attainment surface in 3D, to turn by hand: the best accuracy for each latency and throughput."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +10,16 @@ import pandas as pd
 import traitlets
 
 from tradespace.scale import Scale
-from tradespace.show.attainment.numbers import ACCURACY, THROUGHPUT, terraces
+from tradespace.show.attainment.numbers import ACCURACY, point, stairs, usable_rows
 from tradespace.show.common.assets import assets
 from tradespace.show.common.json import number as known
 from tradespace.show.common.json import scale
 from tradespace.show.common.marks import mark
 from tradespace.show.common.still import Still
 from tradespace.show.common.view import Limits, View
-from tradespace.show.common.words import MEDIAN, describe_row, which_latency
+from tradespace.show.common.words import MEDIAN, describe_row
 from tradespace.surface.columns import scale_of, table
-from tradespace.surface.frontier import nondominated
-from tradespace.surface.objectives import maximize, measured, minimize, numbers
+from tradespace.surface.objectives import measured
 from tradespace.surface.predict import Prediction
 
 if TYPE_CHECKING:
@@ -75,26 +73,12 @@ class Landscape(Still, anywidget.AnyWidget):
             If the rows are of two machines, or there is no column `latency`.
         """
         self._surface = surface.reset_index(drop=True)
-        places = np.column_stack([numbers(self._surface, name) for name in (latency, THROUGHPUT, ACCURACY)])
-        # The first two axes are logarithmic.
-        usable = measured(self._surface) & np.isfinite(places).all(axis=1) & (places[:, :2] > 0).all(axis=1)
+        usable, places = usable_rows(self._surface, latency)
         self._usable, self._places = self._surface[usable], places[usable]
-        score = scale_of(self._surface)
-        self._limits = replace(self._limits, latency=latency, score=str(score))
-        carriers = nondominated(self._usable, (minimize(latency), maximize(THROUGHPUT), maximize(ACCURACY)))
-        points = self._usable[carriers].sort_values(latency)
-        percentile = "" if latency == MEDIAN else f"{which_latency(latency)} of "
+        self._limits = replace(self._limits, latency=latency, score=str(scale_of(self._surface)))
         with self.hold_sync():
-            self.marks = {name: asdict(mark(name)) for name in points["precision"].unique()}
-            self.data = {
-                "grid": None if points.empty else terraces(self._usable, points, latency),
-                "points": [
-                    self._point(row, number)
-                    for number, row in zip(points.index, points.to_dict("records"), strict=True)
-                ],
-                "axis": f"{percentile}latency at most, ms",
-                "score": scale(score),
-            }
+            self.data = stairs(self._surface, latency)
+            self.marks = {one["precision"]: asdict(mark(one["precision"])) for one in self.data["points"]}
             self.label = self._in_words()
 
     def show_view(
@@ -116,7 +100,7 @@ class Landscape(Still, anywidget.AnyWidget):
         latency, score = self._limits.latency, self._limits.score
         self._limits = Limits(max_latency_ms, min_accuracy, min_throughput_per_s, latency=latency, score=score)
         current, choice = (
-            None if number is None else self._point(self._surface.iloc[number].to_dict(), number)
+            None if number is None else point(self._surface.iloc[number].to_dict(), number, latency)
             for number in (seen.current, seen.choice)
         )
         with self.hold_sync():
@@ -127,18 +111,6 @@ class Landscape(Still, anywidget.AnyWidget):
                 "limits": [known(limit) for limit in (max_latency_ms, min_throughput_per_s, min_accuracy)],
             }
             self.label = self._in_words()
-
-    def _point(self, row: Mapping[Any, Any], number: int) -> dict[str, Any]:
-        """A measured point: its coordinates, the ends of its intervals, and its description."""
-        low, high = ("latency_p50_lo_ms", "latency_p50_hi_ms") if self._limits.latency == MEDIAN else (None, None)
-        return {
-            "row": int(number),
-            "precision": row["precision"],
-            "text": describe_row(row, "\n"),
-            "place": [known(row[name]) for name in (self._limits.latency, THROUGHPUT, ACCURACY)],
-            "latency_ends": [known(row[name]) if name else None for name in (low, high)],
-            "accuracy_ends": [known(row[name]) for name in ("accuracy_lo", "accuracy_hi")],
-        }
 
     def _guess(self, predicted: Prediction) -> dict[str, Any]:
         """A predicted point. Only the median of latency is predicted."""

@@ -75,12 +75,13 @@ def curve_state(seen: View, selection: Config, fit: BatchFit | None, max_latency
         "batch_size": selection.batch_size,
         "current": seen.current,
         "predicted": seen.predicted is not None,
-        "fit": _sent(fit) if fit else None,
+        "fit": fit_state(fit) if fit else None,
         "max_latency_ms": max_latency_ms,
     }
 
 
-def _sent(fit: BatchFit) -> dict[str, Any]:
+def fit_state(fit: BatchFit) -> dict[str, Any]:
+    """Return what the chart draws of a fit."""
     return {
         "fixed_ms": fit.fixed_ms,
         "each_ms": fit.each_ms,

@@ -12,14 +12,21 @@ MARKED = ".tradespace:not(.tradespace-controls, .tradespace-predict)::after"
 LOOK = "display: block; font-size: 0.8em; color: var(--faint)"
 
 
-def assets(name: str, *kind: str) -> tuple[str, str]:
-    """Return the bundled JavaScript of the widget in folder `name`, and the shared style followed by its own.
+def style_of(name: str, *kind: str) -> str:
+    """Return the style that all widgets share, followed by that of the widget in folder `name`.
 
-    Widgets of a `kind`, such as `lens`, share a style besides that of all. In recorded mode, a line below each widget
-    with measured numbers says so.
+    Widgets of a `kind`, such as `lens`, share a style besides that of all.
     """
     shared = [SHOW / "common" / f"{sheet}.css" for sheet in ("live", *kind)]
-    style = "".join(path.read_text() for path in [*shared, SHOW / name / "widget.css"])
+    return "".join(path.read_text() for path in [*shared, SHOW / name / "widget.css"])
+
+
+def assets(name: str, *kind: str) -> tuple[str, str]:
+    """Return the bundled JavaScript of the widget in folder `name`, and its style, as `style_of` does.
+
+    In recorded mode, a line below each widget with measured numbers says so.
+    """
+    style = style_of(name, *kind)
     if recording():
         style += f"{MARKED} {{ content: {json.dumps(f'{machine()}; nothing is measured here')}; {LOOK} }}"
     return (SHOW / "bundle" / f"{name}.js").read_text(), style

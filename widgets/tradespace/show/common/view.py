@@ -224,11 +224,21 @@ def _best(surface: pd.DataFrame, seen: View, limits: Limits, goal: str, objectiv
         return f"{goal}: nothing was measured so far."
     for column in (*(limit.column for limit in limits.constraints), objective.column):
         if np.isnan(numbers(timed, column)).all():
-            takes = f", which takes {TAKES[column]}" if column in TAKES else ""
-            return f"{goal}: none, since {_name(column, limits)} is not known for any point{takes}."
+            return f"{goal}: {none_known(column, limits)}"
     if seen.feasible:
-        return f"{goal}: none, since {_name(objective.column, limits)} is not known for any point within the limits."
+        return f"{goal}: {none_within(objective.column, limits)}"
     return f"No measured point meets these limits: {limits.words}. Loosen a limit, or measure other points."
+
+
+def none_known(column: str, limits: Limits) -> str:
+    """Say that there is no best row, since no row has a value of `column`, and what that takes."""
+    takes = f", which takes {TAKES[column]}" if column in TAKES else ""
+    return f"none, since {_name(column, limits)} is not known for any point{takes}."
+
+
+def none_within(column: str, limits: Limits) -> str:
+    """Say that there is no best row, since no row within the limits has a value of `column`."""
+    return f"none, since {_name(column, limits)} is not known for any point within the limits."
 
 
 def _name(column: str, limits: Limits) -> str:
