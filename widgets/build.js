@@ -1,5 +1,6 @@
-// Bundle every live chart into one file that anywidget can load. Its first line says what it was built from, and the hash
-// of those files of ours: a chart is bundled anew when one of them, or a package that it uses, has changed.
+// Bundle every live chart into one file that anywidget can load, and the script of the saved page likewise. Its first
+// line says what it was built from, and the hash of those files of ours: a chart is bundled anew when one of them, or a
+// package that it uses, has changed.
 // With `--check` nothing is written: it fails if something would be.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -10,10 +11,10 @@ const { packages } = JSON.parse(readFileSync("package-lock.json", "utf8"));
 /** @param {string} path */
 const named = (path) => `${path.split("node_modules/").at(-1)} ${packages[path].version}`;
 
-/** @param {string} name */
-async function bundle(name) {
+/** @param {string} entry */
+async function bundle(entry) {
   const { metafile, outputFiles } = await build({
-    entryPoints: [`${folder}/${name}/widget.js`],
+    entryPoints: [entry],
     bundle: true,
     format: "esm",
     minify: true,
@@ -33,8 +34,9 @@ async function bundle(name) {
 }
 
 const files = [{ path: `${folder}/bundle/LICENSE-d3`, content: readFileSync("node_modules/d3-scale/LICENSE", "utf8") }];
-for (const name of readdirSync(folder).filter((name) => existsSync(`${folder}/${name}/widget.js`))) {
-  files.push({ path: `${folder}/bundle/${name}.js`, content: await bundle(name) });
+for (const name of readdirSync(folder)) {
+  const entry = ["widget", name].map((file) => `${folder}/${name}/${file}.js`).find((path) => existsSync(path));
+  if (entry) files.push({ path: `${folder}/bundle/${name}.js`, content: await bundle(entry) });
 }
 const stale = files.filter(({ path, content }) => !existsSync(path) || readFileSync(path, "utf8") !== content);
 if (process.argv.includes("--check")) {

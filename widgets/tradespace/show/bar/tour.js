@@ -21,13 +21,18 @@ const STEPS = [
       "and then measured. Press ? for the keys.",
   },
 ];
+// The last words, where nothing is measured.
+const SAVED =
+  "Where you are is said here, and which choice is best within your limits. This page was saved: a point that nobody had " +
+  "measured by then has no numbers. Press ? for the keys.";
 
 /**
  * Adds the tour, hidden, to `root`; `point` is told which part of the Explorer a step is about, or "" for none.
  * @param {any} root
  * @param {(place: string) => void} point
+ * @param {boolean} saved Whether the Explorer is a page that was saved.
  */
-export function addTour(root, point) {
+export function addTour(root, point, saved) {
   const box = root.append("div").attr("class", "tour").attr("role", "dialog").attr("aria-label", "A short tour");
   box.attr("hidden", true);
   const words = box.append("p").attr("aria-live", "polite");
@@ -45,7 +50,7 @@ export function addTour(root, point) {
     }
     at = to;
     box.attr("hidden", null).attr("data-place", STEPS[at].place);
-    words.text(STEPS[at].words);
+    words.text(saved && at === STEPS.length - 1 ? SAVED : STEPS[at].words);
     count.text(`${at + 1} of ${STEPS.length}`);
     next.text(at + 1 < STEPS.length ? "Next" : "Done");
     point(STEPS[at].place);

@@ -2,7 +2,8 @@
 //
 // It also lays the Explorer out, since it alone knows how much room the page has. The kernel sends `actions` (once),
 // `disabled`, `doing` and `share` (what is under way, and how much of it is done), `marks` and `large`. The browser sends
-// back which action was pressed. Which chart is in front, full screen, help and the tour never leave the browser.
+// back which action was pressed. Which chart is in front, full screen, help and the tour never leave the browser. A page
+// that was saved says so by `saved`.
 import { select } from "d3-selection";
 import { addEntry, addRings, addStar, drawMarks } from "../common/legend.js";
 import { shapeOf } from "../common/pure/shape.js";
@@ -34,9 +35,10 @@ function render({ model, el }) {
     drawnIn = "";
 
   const help = addHelp(root, () => keys.map(({ key, tooltip }) => [key, tooltip]));
-  const tour = addTour(root, (place) => {
+  const pointTo = (place) => {
     if (stage) stage.dataset.tour = place;
-  });
+  };
+  const tour = addTour(root, pointTo, model.get("saved"));
 
   function press(name) {
     model.send({ press: name });

@@ -40,3 +40,17 @@ def column(values: pd.Series) -> list[Any]:
     [1.0, None]
     """
     return [None if one != one else one for one in values.tolist()]
+
+
+def packed(values: list[Any]) -> Any:
+    """Return a column for a file: if it has few values, those `of` which it is, and which of them is `at` each row.
+
+    Examples
+    --------
+    >>> packed(["int8", "fp32", "int8", "int8"]), packed([1.5, 2.5])
+    ({'of': ['int8', 'fp32'], 'at': [0, 1, 0, 0]}, [1.5, 2.5])
+    """
+    places = {value: place for place, value in enumerate(dict.fromkeys(values))}
+    if 2 * len(places) > len(values):
+        return values
+    return {"of": [*places], "at": [places[value] for value in values]}

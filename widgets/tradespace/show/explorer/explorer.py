@@ -5,6 +5,7 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import partial
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as ipw
@@ -29,8 +30,10 @@ from tradespace.show.explorer.fill_in import FillIn, candidates
 from tradespace.show.explorer.history import History
 from tradespace.show.explorer.measurer import Measurer
 from tradespace.show.explorer.rows import Rows, of_task, with_row
+from tradespace.show.explorer.saved import saved
 from tradespace.show.explorer.shown import sentence, shown
 from tradespace.show.explorer.state import HERE, RECORDED, State, read
+from tradespace.show.page.document import document, page_path
 from tradespace.show.tiles.widget import Tiles
 from tradespace.show.tradeoff.figure import plot_surface
 from tradespace.show.tradeoff.widget import TradeoffChart
@@ -140,6 +143,42 @@ class Explorer(Still, ipw.Box):
             state = read(text, self._state, self.controls.parse)
             self._set_pins(state.pins)
             self.controls.move(**state.values)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write what is shown as a page: one HTML file, which a browser opens without a kernel, a server or a network.
+
+        The page begins with the state of now. Its sliders, limits and objectives work as here, on the points that were
+        measured by now; it predicts and measures nothing. Price, power and distances stay as they are.
+
+        Parameters
+        ----------
+        path : str or Path
+            A name that ends in .html. A file of that name is replaced.
+
+        Raises
+        ------
+        ValueError
+            If the name does not end in .html, or nothing was measured yet.
+        FileNotFoundError
+            If the folder does not exist.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import tradespace as ts
+        >>> file = Path(tempfile.mkdtemp()) / "explorer.html"
+        >>> ts.Explorer(ts.load_task("fashion")).save(file)
+        >>> file.read_text(encoding="utf-8")[:15]
+        '<!doctype html>'
+        """
+        file = page_path(path)
+        with self._lock:
+            data = saved(self._rows, self._state, self._groups, self._task.score.scale)
+            sent = self.tradeoff.data
+            data |= {"texts": sent["text"], "about": {name: sent[name] for name in ("score", "untested", "machine")}}
+            data |= {"marks": self.tradeoff.marks, "legend": self.bar.marks, "colours": self.landscape.colours}
+        file.write_text(document(data), encoding="utf-8", newline="\n")
 
     def fill_in(self) -> None:
         """Measure points that may be on the frontier of this pruning, the most promising first."""

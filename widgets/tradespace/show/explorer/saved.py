@@ -1,0 +1,184 @@
+"""What a saved page needs to look numbers up: it computes no statistics, and makes no words of its own."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tradespace.config import KNOBS, VARIANT
+from tradespace.recording import recording
+from tradespace.scale import Scale
+from tradespace.show.attainment.numbers import stairs
+from tradespace.show.batch_curve.numbers import fit_state, with_rates
+from tradespace.show.common.json import column, packed
+from tradespace.show.common.view import none_known, none_within
+from tradespace.show.common.words import FLAGS
+from tradespace.show.controls.widget import Choice, Group
+from tradespace.show.explorer import settings
+from tradespace.show.explorer.mission import Mission
+from tradespace.show.explorer.readouts import tiles_of
+from tradespace.show.explorer.rows import Rows
+from tradespace.show.explorer.shown import sentence
+from tradespace.show.explorer.state import GOALS, RECORDED, State
+from tradespace.surface.columns import configs_of
+from tradespace.surface.objectives import measured, numbers
+from tradespace.surface.predict import fit_batches
+from tradespace.surface.solve import gains
+
+# In the order in which they are said.
+LIMITS = ("max_latency_ms", "min_accuracy", "min_throughput_per_s", "max_cost")
+CURVE = [knob for knob in KNOBS if knob != "batch_size"]
+DERIVED = ["throughput_lo_per_s", "throughput_hi_per_s", "cost_per_million"]
+# Of these controls, a page has one option.
+FIXED = ("task", "data")
+
+
+def saved(rows: Rows, state: State, groups: Sequence[Group], score: Scale) -> dict[str, Any]:
+    """The rows as columns, and what the controls show of them, in words, ranks and row numbers.
+
+    Price, power and distances are those of `state`. Objectives and latencies that no row has are left out.
+
+    Raises
+    ------
+    ValueError
+        If no row was measured.
+    """
+    surface = rows.surface
+    if not measured(surface).any():
+        raise ValueError("save: wanted at least one measured point; got none")
+    origin = "recorded" if state.data == RECORDED or recording() else "measured"
+    over = {name: replace(state, latency=name) for name in settings.LATENCIES}
+    over = {name: one for name, one in over.items() if name == state.latency or surface[name].notna().any()}
+    goals = {latency: _goals(rows, one, score) for latency, one in over.items()}
+    known = {name for some in goals.values() for name, goal in some.items() if goal["lacks"] is None}
+    kept = {"latency": over, "objective": [name for name in GOALS if name in known or name == state.objective]}
+    groups, now = _lookups(groups, kept), dict(**state.values)
+    controls = {control.name: control for group in groups for control in group.controls}
+    options = {name: control.options for name, control in controls.items()}
+    tiles = {latency: _tiles(rows, one, origin, score) for latency, one in over.items()}
+    common = tiles[state.latency]
+    priced = with_rates(rows.priced(state.mission, state.latency).surface)
+    return {
+        "title": f"tradespace: {state.task}",
+        "doing": _doing(state.mission),
+        "whose": _whose(surface),
+        "origin": origin,
+        "surface": {name: packed(column(surface[name])) for name in surface},
+        "derived": {name: packed(column(priced[name])) for name in DERIVED},
+        "groups": [group.sent for group in groups],
+        "options": options,
+        "values": {name: control.index(now[name]) for name, control in controls.items()},
+        "failed": _failed(surface),
+        "fits": _fits(surface),
+        "flags": FLAGS,
+        "tiles": common,
+        "pins": [-1 if number is None else number for number in map(rows.number, state.pins)],
+        "pinned": sentence(rows, state),
+        "latencies": {
+            latency: {
+                "limits": [limit for name in LIMITS for limit in _limit(rows, one, name, options[name], score)],
+                "goals": goals[latency],
+                "landscape": stairs(surface, latency),
+                "tiles": {i: tile for i, tile in enumerate(tiles[latency]) if tile != common[i]},
+            }
+            for latency, one in over.items()
+        },
+    }
+
+
+def _lookups(groups: Sequence[Group], kept: dict[str, Any]) -> list[Group]:
+    """The groups without what a page cannot change, and with those options of a menu that are `kept`."""
+
+    def narrowed(control: Choice) -> Choice:
+        there = kept.get(control.name, control.options)
+        texts = control.texts or tuple(map(str, control.options))
+        pairs = [(one, text) for one, text in zip(control.options, texts, strict=True) if one in there]
+        return replace(control, options=tuple(one for one, _ in pairs), texts=tuple(text for _, text in pairs))
+
+    choices = [[one for one in group.controls if isinstance(one, Choice) and one.name not in FIXED] for group in groups]
+    return [
+        replace(group, controls=tuple(map(narrowed, some))) for group, some in zip(groups, choices, strict=True) if some
+    ]
+
+
+def _goals(rows: Rows, state: State, score: Scale) -> dict[str, Any]:
+    """For each objective its words, and the rank of each row: the higher, the better; -1 if it is not known."""
+    surface = rows.priced(state.mission, state.latency).surface
+    limits = replace(state.limits, score=str(score))
+    goals: dict[str, Any] = {}
+    for name in GOALS:
+        goal = replace(state, objective=name).goal
+        worth, target = gains(goal.objective, surface), goal.objective.column
+        known = ~np.isnan(worth)
+        ranks = np.full(len(worth), -1)
+        ranks[known] = np.unique(worth[known], return_inverse=True)[1]
+        goals[name] = {
+            "words": goal.words(score).capitalize(),
+            "ranks": ranks.tolist(),
+            "lacks": None if known.any() else none_known(target, limits),
+            "beyond": none_within(target, limits),
+        }
+    return goals
+
+
+def _limit(rows: Rows, state: State, name: str, options: Sequence[Any], score: Scale) -> list[dict[str, Any]]:
+    """The number and the words of a limit for each option; nothing if there is nothing to limit."""
+    states = [state.with_values(dict.fromkeys(LIMITS) | {name: option}) for option in options]
+    alone = [replace(one.limits, score=str(score)) for one in states]
+    constraints = [next(iter(limits.constraints), None) for limits in alone]
+    some = next(filter(None, constraints), None)
+    if some is None:
+        return []
+    surface = rows.priced(state.mission, state.latency).surface
+    known = ~np.isnan(numbers(surface[measured(surface)], some.column))
+    return [
+        {
+            "name": name,
+            "column": some.column,
+            "least": some.at_least,
+            "values": [one and one.limit for one in constraints],
+            "words": [limits.words for limits in alone],
+            "lacks": None if known.any() else none_known(some.column, alone[0]),
+        }
+    ]
+
+
+def _tiles(rows: Rows, state: State, origin: str, score: Scale) -> list[dict[str, Any]]:
+    """For each tile its parts, as columns: a value for each row, and one for a selection without a row."""
+    priced: list[Any] = rows.priced(state.mission, state.latency).surface.to_dict("records")
+    shown = [tiles_of(row, state.mission.items, state.latency, origin, score) for row in (*priced, None)]
+    return [
+        {part: packed([vars(one)[part] for one in tile]) for part in vars(tile[0])} for tile in zip(*shown, strict=True)
+    ]
+
+
+def _failed(surface: pd.DataFrame) -> list[list[Any]]:
+    """The variants that failed, each after the reason."""
+    why = settings.could_not_run(surface)
+    reasons = [(why(config), config) for config in configs_of(surface.drop_duplicates(list(VARIANT)))]
+    return [[reason, *(getattr(config, knob) for knob in VARIANT)] for reason, config in reasons if reason]
+
+
+def _fits(surface: pd.DataFrame) -> list[list[Any]]:
+    """The lines over batch size, each before the other knobs."""
+    curves = [(configs_of(curve[:1])[0], curve) for _, curve in surface.groupby(CURVE, sort=False)]
+    fits = [(fit_batches(curve, config), config) for config, curve in curves]
+    return [[fit_state(fit), *(getattr(config, knob) for knob in CURVE)] for fit, config in fits if fit]
+
+
+def _doing(mission: Mission) -> str:
+    """What the page does, and what it does not change."""
+    costs = f"{mission.items:,.0f} items at {mission.price_per_hour:g} per hour, {mission.watts:g} W assumed"
+    drone = f"a drone sees {mission.sensing_range_m:g} m, brakes at {mission.braking_m_s2:g} m/s²"
+    return f"A saved page, which measures nothing. Cost of {costs}; {drone}"
+
+
+def _whose(surface: pd.DataFrame) -> str:
+    """Whose numbers these are, and when they were measured and saved."""
+    days = sorted({when[:10] for when in surface["measured_at"]})
+    when = " to ".join(dict.fromkeys([days[0], days[-1]]))
+    machine = "; ".join(surface["machine"].unique())
+    return f"Machine: {machine}. Measured {when}; saved {datetime.now(UTC):%Y-%m-%d}."

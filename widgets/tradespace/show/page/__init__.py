@@ -1,0 +1,1 @@
+"""An Explorer as a page of its own."""
