@@ -256,7 +256,7 @@ class Notebook:
 
     def explorer(self, number: int = 0) -> "ExplorerPage":
         """The Explorer of that number, from the top."""
-        return ExplorerPage(self, number)
+        return ExplorerPage(self.page, number, self)
 
     def screenshot(self, path: str | Path) -> Path:
         """Save what the page shows; a relative path is one under `screenshots/`."""
@@ -269,10 +269,10 @@ class Notebook:
 
 
 class ExplorerPage:
-    """One Explorer of a notebook, by what a person sees and reaches."""
+    """One Explorer of a notebook, or saved as a page, by what a person sees and reaches."""
 
-    def __init__(self, notebook: Notebook, number: int) -> None:
-        self.notebook, self.page = notebook, notebook.page
+    def __init__(self, page: Page, number: int = 0, notebook: Notebook | None = None) -> None:
+        self.notebook, self.page = notebook, page
         self.root = self.page.locator(".tradespace-explorer").nth(number)
         self.chart = self.root.locator(".tradespace-tradeoff")
         # The words of a chart are not drawn in an Explorer, which says them in one place.
@@ -324,7 +324,7 @@ class ExplorerPage:
     def settle(self) -> None:
         """Wait until the kernel has answered all that was pressed."""
         # A widget sends one message and keeps the next until that one is answered: two turns, then.
-        for _ in range(2):
+        for _ in range(2 if self.notebook else 0):
             self.notebook.execute("")
 
     def expect_measured(self) -> None:
@@ -420,6 +420,27 @@ def run_notebook(browser: Browser, lab_server: LabServer) -> Iterator[Callable[.
 
         yield run
     lab_server.shut_down_kernels()
+
+
+@pytest.fixture(scope="module")
+def open_saved(browser: Browser) -> Iterator[Callable[[Path], ExplorerPage]]:
+    """Opens a saved Explorer from disk. Nothing may go wrong in it, and nothing be asked of a network."""
+    errors: list[str] = []
+    requests: list[str] = []
+    files: list[Path] = []
+    with ExitStack() as stack:
+
+        def open_file(file: Path) -> ExplorerPage:
+            page = stack.enter_context(open_page(browser, errors))
+            page.on("request", lambda request: requests.append(request.url))
+            page.goto(file.as_uri())
+            page.get_by_role("button", name="Skip").click()
+            files.append(file)
+            return ExplorerPage(page)
+
+        yield open_file
+        assert errors == []
+        assert {url for url in requests if not url.startswith(("data:", "blob:"))} == {file.as_uri() for file in files}
 
 
 @pytest.fixture
