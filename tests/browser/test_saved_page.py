@@ -25,7 +25,7 @@ BRIGHTNESS = "part => getComputedStyle(part).color.match(/[0-9]+/g).slice(0, 3).
 
 @pytest.fixture(scope="module")
 def live():
-    explorer = ts.Explorer(ts.load_task("fashion"), ts.load_recorded("fashion"))
+    explorer = ts.Explorer(ts.load_task("fashion"))
     yield explorer
     explorer.close()
 
@@ -51,14 +51,10 @@ def explorer(opened, live):
     return live
 
 
-def words_of(saved):
-    """The hidden words of the chart: the selection, then the best choice."""
-    return saved.chart.locator("p[role=status]")
-
-
 def test_it_says_whose_numbers_these_are(saved):
-    machine = ts.load_recorded("fashion")["machine"].iloc[0]
-    expect(saved.page.locator("#about")).to_contain_text(f"Machine: {machine}. Measured 2026-11-29; saved ")
+    row = ts.load_recorded("fashion").iloc[0]
+    whose = f"Machine: {row['machine']}. Measured {row['measured_at'][:10]}"
+    expect(saved.page.locator("#about")).to_contain_text(whose)
     expect(saved.root.locator(".doing")).to_contain_text("measures nothing")
     expect(saved.tiles.first).to_have_attribute("data-origin", "recorded")
     expect(saved.button("Fill in")).to_have_count(0)
@@ -69,7 +65,7 @@ def test_it_says_whose_numbers_these_are(saved):
 def test_it_says_the_same_as_the_explorer(explorer, saved, move):
     explorer.controls.move(**move)
     saved.go_to(**{LABELS.get(name, name): value for name, value in move.items()})
-    assert words_of(saved).text_content() == explorer.tradeoff.label
+    assert saved.words.text_content() == explorer.tradeoff.label
     tiles = [tile["value"] for tile in explorer.tiles.tiles]
     expect(saved.tiles.locator(".value")).to_have_text(tiles)
     current = explorer.tradeoff.state["current"]
@@ -89,13 +85,13 @@ def test_every_slider_and_menu_goes_to_both_ends(saved):
         begin = slider.input_value()
         for key in ("End", "Home"):
             slider.press(key)
-            assert words_of(saved).text_content()
+            assert saved.words.text_content()
         slider.fill(begin)
     for menu in menus:
         for option in reversed(menu.locator("option").all_inner_texts()):
             menu.select_option(label=option)
     expect(saved.ring).to_be_visible()
-    assert words_of(saved).text_content().startswith("resnet4, fp32, eager, batch 1, 1 thread: ")
+    assert saved.words.text_content().startswith("resnet4, fp32, eager, batch 1, 1 thread: ")
 
 
 def test_a_limit_moves_the_star_and_its_words(explorer, saved):
@@ -104,22 +100,22 @@ def test_a_limit_moves_the_star_and_its_words(explorer, saved):
     expect(saved.chart.locator(".panel.throughput .choice")).to_be_hidden()
     saved.press("latency at most", *["ArrowRight"] * 24)
     explorer.controls.move(max_latency_ms=explorer.controls.options("max_latency_ms")[24])
-    assert words_of(saved).text_content() == explorer.tradeoff.label
+    assert saved.words.text_content() == explorer.tradeoff.label
     expect(saved.chart.locator(".panel.throughput .choice")).to_be_visible()
 
 
 def test_what_was_not_measured_is_said_to_be_so(saved):
     saved.go_to(pruning="weights-95")
-    expect(saved.root.locator(".here")).to_contain_text("not among the recorded points")
+    expect(saved.here).to_contain_text("not among the recorded points")
     expect(saved.tiles.first).to_contain_text("?")
     expect(saved.ring).to_be_hidden()
 
 
 def test_a_click_goes_to_the_point(saved):
-    before = words_of(saved).text_content()
+    before = saved.words.text_content()
     box = saved.points_on_lines.nth(3).bounding_box()
     saved.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    expect(words_of(saved)).not_to_have_text(before)
+    expect(saved.words).not_to_have_text(before)
     expect(saved.ring).to_be_visible()
 
 
@@ -142,6 +138,7 @@ def test_it_fits_on_a_screen_in_the_colours_that_the_reader_likes(saved, screen,
         "() => [document.documentElement.scrollWidth - innerWidth, document.documentElement.scrollHeight - innerHeight]"
     )
     assert max(saved.page.evaluate(beyond)) <= 0
+    assert saved.faults() == []
     assert (saved.tiles.first.evaluate(BRIGHTNESS) > 400) == (scheme == "dark")
 
 
@@ -154,5 +151,5 @@ def test_no_text_of_the_data_is_run(open_saved, tmp_path):
     explorer.close()
     saved = open_saved(tmp_path / "explorer.html")
     expect(saved.page.locator("#about")).to_contain_text(EVIL)
-    expect(saved.root.locator(".here")).to_contain_text(EVIL)
+    expect(saved.here).to_contain_text(EVIL)
     assert saved.page.evaluate("() => window.hacked") is None

@@ -119,7 +119,7 @@ def agree(explorer, path):
 @pytest.mark.parametrize("name", ["fashion", "glosses"])
 def test_a_page_shows_what_the_explorer_shows(name, tmp_path):
     recorded = ts.load_recorded(name)
-    explorer = ts.Explorer(ts.load_task(name), recorded, state="price_per_hour=3&items=5e4&watts=250")
+    explorer = ts.Explorer(ts.load_task(name), state="price_per_hour=3&items=5e4&watts=250")
     explorer.pin()
     explorer.controls.move(batch_size=8)
     explorer.pin()
@@ -191,9 +191,10 @@ def test_of_several_rows_of_one_config_the_last_that_ran_is_current(task, surfac
 
 
 def test_a_page_of_2000_rows_is_below_3_mb(tmp_path):
-    recorded = ts.load_recorded("fashion")
-    more = recorded.iloc[: 2000 - len(recorded)].assign(model="resnet16-with-a-rather-long-name")
-    explorer = ts.Explorer(ts.load_task("fashion"), pd.concat([recorded, more], ignore_index=True))
+    recorded = ts.load_recorded("fashion").assign(machine="a large one, 64 cores")
+    others = recorded.assign(model=recorded["model"] + "-with-a-rather-long-name")
+    surface = pd.concat([recorded[:1500], others[:500]], ignore_index=True)
+    explorer = ts.Explorer(ts.load_task("fashion"), surface)
     explorer.save(tmp_path / "explorer.html")
     assert len(held(tmp_path / "explorer.html")["texts"]) == 2000
     assert (tmp_path / "explorer.html").stat().st_size < 3e6

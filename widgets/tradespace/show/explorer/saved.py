@@ -164,8 +164,9 @@ def _failed(surface: pd.DataFrame) -> list[list[Any]]:
 
 def _fits(surface: pd.DataFrame) -> list[list[Any]]:
     """The lines over batch size, each before the other knobs."""
-    curves = [(configs_of(curve[:1])[0], curve) for _, curve in surface.groupby(CURVE, sort=False)]
-    fits = [(fit_batches(curve, config), config) for config, curve in curves]
+    # Both in the order of their first rows.
+    configs, curves = configs_of(surface.drop_duplicates(CURVE)), surface.groupby(CURVE, sort=False)
+    fits = [(fit_batches(curve, config), config) for config, (_, curve) in zip(configs, curves, strict=True)]
     return [[fit_state(fit), *(getattr(config, knob) for knob in CURVE)] for fit, config in fits if fit]
 
 
