@@ -7,7 +7,7 @@
 import { select } from "d3-selection";
 import { addEntry, addRings, addStar, drawMarks } from "../common/legend.js";
 import { shapeOf } from "../common/pure/shape.js";
-import { addRect, say } from "../common/shapes.js";
+import { addHatch, addRect, say } from "../common/shapes.js";
 import { addHelp } from "./help.js";
 import { addTour } from "./tour.js";
 
@@ -190,9 +190,7 @@ function render({ model, el }) {
     addRings(legend, "fixed");
     addStar(legend, "fixed");
     const veil = addEntry(legend, "fixed", "outside limits");
-    const pattern = veil.append("defs").append("pattern").attr("id", hatch);
-    pattern.attr("width", 6).attr("height", 6).attr("patternUnits", "userSpaceOnUse");
-    pattern.attr("patternTransform", "rotate(45)").append("line").attr("y2", 6).attr("class", "veil-line");
+    addHatch(veil, hatch);
     addRect(veil, "veil", -9, -7, 18, 14).attr("fill", `url(#${hatch})`);
   }
 

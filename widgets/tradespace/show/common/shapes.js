@@ -20,6 +20,14 @@ export function addRect(parent, name, x, y, width, height) {
   return cover(parent.append("rect").attr("class", name), x, y, width, height);
 }
 
+/** The hatching of what is outside the limits, to fill with by its id. */
+export function addHatch(parent, id) {
+  const pattern = parent.append("defs").append("pattern").attr("id", id).attr("patternUnits", "userSpaceOnUse");
+  pattern.attr("width", 8).attr("height", 8).attr("patternTransform", "rotate(45)");
+  pattern.append("rect").attr("width", 8).attr("height", 8).attr("class", "veil-ground");
+  pattern.append("line").attr("y2", 8).attr("class", "veil-line");
+}
+
 /** Words at a place. */
 export function addText(parent, name, x, y, words) {
   return parent.append("text").attr("class", name).attr("x", x).attr("y", y).text(words);

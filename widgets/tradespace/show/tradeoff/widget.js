@@ -16,7 +16,7 @@ import { leastWorth, scores, written } from "../common/pure/scores.js";
 import { levelBar, symbolPath, uprightBar } from "../common/pure/symbols.js";
 import { decades, logTicks } from "../common/pure/ticks.js";
 import { download, downloadPng, standalone } from "../common/save.js";
-import { addRect, addText, cover, stretch } from "../common/shapes.js";
+import { addHatch, addRect, addText, cover, stretch } from "../common/shapes.js";
 
 const PANELS = [
   {
@@ -157,16 +157,7 @@ function render({ model, el }) {
     points.attr("width", Math.round(width * ratio)).attr("height", Math.round(height * ratio));
     points.style("width", `${width}px`).style("height", `${height}px`);
     svg.selectAll("*").remove();
-    const pattern = svg
-      .append("defs")
-      .append("pattern")
-      .attr("id", hatch)
-      .attr("width", 8)
-      .attr("height", 8)
-      .attr("patternUnits", "userSpaceOnUse")
-      .attr("patternTransform", "rotate(45)");
-    pattern.append("rect").attr("width", 8).attr("height", 8).attr("class", "veil-ground");
-    pattern.append("line").attr("y2", 8).attr("class", "veil-line");
+    addHatch(svg, hatch);
     drawnScore = score().axis;
     svg.attr("aria-label", `Latency, throughput and ${score().name}`);
     panels = PANELS.map((spec, i) => {
