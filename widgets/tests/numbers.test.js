@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { colourAt, mix, rgb } from "../tradespace/show/common/pure/colours.js";
-import { known, percent, plain, short, within } from "../tradespace/show/common/pure/numbers.js";
+import { alike, known, percent, plain, within } from "../tradespace/show/common/pure/numbers.js";
 
 test("what was not measured is not known", () => {
   for (const value of [null, undefined, NaN, Infinity, "3"]) assert.equal(known(value), false);
@@ -22,8 +22,13 @@ test("three digits below a thousand, whole numbers from there on", () => {
   assert.equal(plain(-0.5), "-0.5");
 });
 
-test("letters from ten thousand on", () => {
-  assert.deepEqual([9999, 10000, 250000, 2000000].map(short), ["9,999", "10k", "250k", "2M"]);
+test("the numbers of an axis are written alike", () => {
+  /** @param {number[]} ticks */
+  const written = (...ticks) => ticks.map(alike(ticks));
+  assert.deepEqual(written(500, 1000, 5000), ["500", "1,000", "5,000"]);
+  assert.deepEqual(written(0.5, 500, 5000, 50000), ["0.5", "500", "5k", "50k"]);
+  assert.deepEqual(written(0, 1500, 2000000), ["0", "1.5k", "2M"]);
+  assert.deepEqual(written(), []);
 });
 
 test("per cent with one digit", () => assert.deepEqual([0, 0.5, 0.9123, 1].map(percent), ["0", "50", "91.2", "100"]));

@@ -15,7 +15,7 @@ import { addEntry, addRings, addStar } from "../common/legend.js";
 import { camera, cut, HEIGHT, inSight } from "../common/pure/camera.js";
 import { colourAt, mix, rgb } from "../common/pure/colours.js";
 import { nearest } from "../common/pure/hit.js";
-import { known, plain, within } from "../common/pure/numbers.js";
+import { alike, known, within } from "../common/pure/numbers.js";
 import { written } from "../common/pure/scores.js";
 import { symbolPath } from "../common/pure/symbols.js";
 import { logTicks } from "../common/pure/ticks.js";
@@ -174,12 +174,12 @@ function drawSymbol(g, [x, y], name, area, colour, ...halos) {
 }
 
 // The ring, its intervals, and a line that drops from it to the floor.
-function drawCurrent(g, { line }, { scales: [x, , z] }, at, point, centre, { em, ink, halo }) {
+function drawCurrent(g, { line }, { scales: [x, , z] }, at, point, centre, { em, here, halo }) {
   const [u, v, w] = at,
     [fast, slow] = point.latency_ends ?? [],
     [low, high] = point.accuracy_ends ?? [];
   for (const wider of [3, 0]) {
-    const colour = wider ? halo : ink;
+    const colour = wider ? halo : here;
     const solid = (width, ...corners) => line(corners, colour, width + wider);
     line([at, [u, v, 0]], colour, 1.5 + wider, [3, 3]);
     solid(1.5, [u - 0.02, v, 0], [u + 0.02, v, 0]);
@@ -246,8 +246,8 @@ function drawLabels(g, project, { scales: [x, y, z] }, [fu, fv], [xTicks, yTicks
     write(titles[2], project([lu, lv, HEIGHT]), [0, -1], 0.4 * em, true);
     for (const tick of zTicks) write(written(tick, look.score), project([lu, lv, z(tick)]), [-1, 0], 0.4 * em);
   }
-  for (const tick of xTicks) write(plain(tick), project([x(tick), nv, 0]), offX, 0.4 * em);
-  for (const tick of yTicks) write(plain(tick), project([nu, y(tick), 0]), offY, 0.4 * em);
+  for (const tick of xTicks) write(alike(xTicks)(tick), project([x(tick), nv, 0]), offX, 0.4 * em);
+  for (const tick of yTicks) write(alike(yTicks)(tick), project([nu, y(tick), 0]), offY, 0.4 * em);
 }
 
 function drawLegend(legend, { low, high }, stops, marks, score) {
@@ -300,6 +300,7 @@ function render({ model, el }) {
       stops = model.get("colours");
     scene = data.grid && build(data, limits ?? [], stops);
     for (const part of [legend, canvas, help, note]) part.attr("hidden", scene ? null : true);
+    root.classed("empty", !scene);
     if (scene) {
       const over = "over latency and throughput, in three dimensions";
       canvas.attr("aria-label", `Best ${data.score.name} ${over}. ${HELP}`);
@@ -343,12 +344,14 @@ function render({ model, el }) {
     g.setTransform(ratio, 0, 0, ratio, 0, 0);
     g.clearRect(0, 0, width, height);
     g.lineJoin = "round";
-    const [ink, halo, limit] = ["ink", "ground", "limit"].map((name) => style.getPropertyValue(`--${name}`).trim());
+    const [ink, halo, limit, here] = ["ink", "ground", "limit", "here"].map((name) =>
+      style.getPropertyValue(`--${name}`).trim(),
+    );
     // The canvas writes a colour without transparency as #rrggbb, whatever its name was.
     g.fillStyle = halo;
     const ground = /^#.{6}$/.test(g.fillStyle) ? rgb(g.fillStyle) : [255, 255, 255];
     const { axis, score } = model.get("data");
-    const look = { width, height, em, ink, halo, limit, ground, font: style.fontFamily, score };
+    const look = { width, height, em, ink, halo, limit, here, ground, font: style.fontFamily, score };
     const { project, far } = camera(pose, width, height, em),
       pen = penOn(g, project),
       [x, y, z] = scene.scales;

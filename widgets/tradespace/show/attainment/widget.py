@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # Matplotlib's cividis in eight even steps: importing matplotlib would take longer than everything else here.
 CIVIDIS = ("#00224e", "#1a386f", "#434e6c", "#61656f", "#7d7c78", "#9b9476", "#bcae6c", "#dec958", "#fee838")
-NOTHING = "There is no surface yet: nothing has been measured."
+NOTHING = "There is no surface yet: measure a few points."
 NO_HEIGHT = "There is no surface to show: no measured point has {}, which would be its height."
 NO_PERCENTILE = "There is no surface to show: no measured point has this percentile of latency. It takes more samples."
 
@@ -39,7 +39,7 @@ class Landscape(Still, anywidget.AnyWidget):
     --------
     >>> landscape = Landscape()
     >>> landscape.label
-    'There is no surface yet: nothing has been measured.'
+    'There is no surface yet: measure a few points.'
     """
 
     _esm, _css = assets("attainment")

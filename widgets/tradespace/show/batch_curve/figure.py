@@ -10,6 +10,7 @@ from tradespace.show.batch_curve.numbers import LATENCY, RATE, curve_of, error_i
 from tradespace.show.common.marks import mark
 from tradespace.show.common.style import (
     FAINT,
+    HERE,
     INK,
     LIMIT,
     canvas,
@@ -111,7 +112,7 @@ def _points(axes: "Axes", timed: pd.DataFrame, column: str, config: Config) -> N
         )  # fmt: skip
     here = timed[(timed["precision"] == config.precision) & (timed["batch_size"] == config.batch_size)]
     if len(here):
-        ring: dict[str, Any] = {"ms": 20, "mfc": "none", "mec": INK, "mew": 2.5, "label": "you are here"}
+        ring: dict[str, Any] = {"ms": 20, "mfc": "none", "mec": HERE, "mew": 2.5, "label": "you are here"}
         axes.plot(here["batch_size"].iloc[-1], here[column].iloc[-1], "o", zorder=4, **ring)
 
 

@@ -10,11 +10,11 @@ import { select } from "d3-selection";
 import { line } from "d3-shape";
 import { addAxis, addClipped, labelAxes, listen, ticked, twoPanels, unseen } from "../common/frame.js";
 import { addTip, choose, nameRows } from "../common/hover.js";
-import { addEntry, addRings, drawMarks } from "../common/legend.js";
-import { known, plain, within } from "../common/pure/numbers.js";
+import { addEntry, addRings } from "../common/legend.js";
+import { alike, known, plain, within } from "../common/pure/numbers.js";
 import { symbolPath, uprightBar } from "../common/pure/symbols.js";
-import { decades, roundTicks, spaced } from "../common/pure/ticks.js";
-import { addLine, addRect, addText, stretch } from "../common/shapes.js";
+import { apart, decades, roundTicks, spaced } from "../common/pure/ticks.js";
+import { addLine, addRect, addText, sayLines, stretch } from "../common/shapes.js";
 
 const latencyOf = (fit, size) => fit.fixed_ms + fit.each_ms * size;
 const PANELS = [
@@ -40,19 +40,23 @@ const PANELS = [
   },
 ];
 const X = "batch_size";
-// In pixels at a type size of 15: all of it grows with the type.
-const MARGIN = { top: 58, right: 16, bottom: 52, left: 88 },
+// In pixels at a type size of 15: all of it grows with the type. On the right stand the names of the curves.
+const MARGIN = { top: 58, right: 58, bottom: 52, left: 88 },
   HEIGHT = 380;
 // A ceiling further above the points than this stays outside the picture, which would be empty below it.
 const HEADROOM = 1.6;
 // What is left at both ends of the axis of batch sizes.
 const ROOM = 1.3;
 const STEPS = 80;
+// What an empty panel says: why, and what to do.
+const NOTHING = ["no batch size measured yet:", "move the slider and let go"];
 
 function render({ model, el }) {
   const root = select(el).append("div").attr("class", "tradespace tradespace-batch-curve");
   const legend = root.append("div").attr("class", "legend");
   // JupyterLab would take the arrow keys for itself.
+  addEntry(legend, null, "fitted line a + b B").append("path").attr("class", "fit").attr("d", "M-10,0H10");
+  addRings(legend, null);
   const svg = root.append("svg").attr("tabindex", 0).attr("data-lm-suppress-shortcuts", "true");
   const status = root.append("p").attr("role", "status");
   const tip = addTip(root);
@@ -87,19 +91,6 @@ function render({ model, el }) {
       .sort((one, other) => +one.strong - +other.strong);
   }
 
-  function drawLegend() {
-    const entries = curves().sort((one, other) => (one.name < other.name ? -1 : 1));
-    drawMarks(
-      legend,
-      entries.map((entry) => ({ ...entry, ...markOf(entry.name) })),
-    )
-      .order()
-      .classed("strong", (entry) => entry.strong);
-    if (!legend.select("span.fixed").empty()) return;
-    addEntry(legend, "fixed", "fitted line a + b B").append("path").attr("class", "fit").attr("d", "M-10,0H10");
-    addRings(legend, "fixed");
-  }
-
   function layout() {
     if (unseen(root)) return;
     const sizes = twoPanels(root, HEIGHT);
@@ -114,7 +105,6 @@ function render({ model, el }) {
 
   function draw() {
     wanted = null;
-    drawLegend();
     const drawn = curves(),
       state = model.get("state");
     for (const one of panels) one(drawn, state);
@@ -181,9 +171,11 @@ function render({ model, el }) {
       .attr("r", 11 * type);
     const kneeNote = addText(g, "note knee-note", 0, top - 7 * type, "").attr("text-anchor", "middle");
     // Beside the title, where no data lie.
-    const ceilingNote = addText(g, "note ceiling", right, 22 * type, "").attr("text-anchor", "end");
-    const limitNote = addText(g, "note limit", right, 22 * type, "").attr("text-anchor", "end");
+    const ceilingNote = addText(g, "note ceiling", width - 8 * type, 22 * type, "").attr("text-anchor", "end");
+    const limitNote = addText(g, "note limit", width - 8 * type, 22 * type, "").attr("text-anchor", "end");
+    const names = g.append("g").attr("class", "names");
     const area = addRect(g, "hover", left, top, right - left, bottom - top);
+    const empty = addText(g, "empty", (left + right) / 2, (top + bottom) / 2, "");
     let rows = [];
     const place = (row) => [x(at(X, row)), y(at(spec.y, row))];
 
@@ -203,7 +195,7 @@ function render({ model, el }) {
         round = spec.scale === scaleLog ? roundTicks(y, 8) : y.ticks(6);
       const levels = values.length === 0 ? [] : round.length > 1 ? round : scaleLinear(y.domain(), [0, 1]).ticks(5);
       xAxis.call(ticked(axisBottom(x), ticks, plain, 8, top - bottom));
-      yAxis.call(ticked(axisLeft(y), levels, plain, 8, left - right));
+      yAxis.call(ticked(axisLeft(y), levels, alike(levels), 8, left - right));
     }
 
     /** @this {SVGGElement} */
@@ -279,8 +271,28 @@ function render({ model, el }) {
     const named = (row) => svg.selectAll("path.point").classed("hovered", (other) => other === row);
     nameRows({ model, root, tip, area }, { rows: () => rows, place, type, words: inWords, named });
 
+    // At the end of each curve, instead of a legend.
+    function drawNames(drawn) {
+      const ends = drawn.map((curve) => within(y(at(spec.y, curve.rows.at(-1))), [top, bottom]));
+      const linesOf = ({ name }) => name.split(/(?<=-)/);
+      const heights = apart(ends, 16 * type * Math.max(1, ...drawn.map((curve) => linesOf(curve).length)), bottom);
+      names
+        .selectAll("text")
+        .data(drawn, (curve) => curve.name)
+        .join("text")
+        .attr("class", (curve) => (curve.strong ? "name strong" : "name"))
+        .attr("y", (_, i) => heights[i])
+        .selectAll("tspan")
+        .data(linesOf)
+        .join("tspan")
+        .attr("x", right + 8 * type)
+        .attr("dy", (_, i) => (i ? "1.05em" : "0.35em"))
+        .text((words) => words);
+    }
+
     return (drawn, state) => {
       rows = drawn.flatMap((curve) => curve.rows);
+      sayLines(empty, rows.length ? [] : NOTHING);
       scales(state);
       lines
         .selectAll("g")
@@ -293,6 +305,7 @@ function render({ model, el }) {
         })
         .order()
         .each(drawCurve);
+      drawNames(drawn);
       drawFit(state);
       drawLimit(state);
       drawCurrent(state);

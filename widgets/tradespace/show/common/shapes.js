@@ -33,6 +33,17 @@ export function addText(parent, name, x, y, words) {
   return parent.append("text").attr("class", name).attr("x", x).attr("y", y).text(words);
 }
 
+/** Puts lines of words, one below the other, into a text that has a place. */
+export function sayLines(text, lines) {
+  text
+    .selectAll("tspan")
+    .data(lines)
+    .join("tspan")
+    .attr("x", text.attr("x"))
+    .attr("dy", (_, i) => (i ? "1.3em" : null))
+    .text((line) => line);
+}
+
 /** Puts words into an element, unless they are there: then they cost no layout, and nobody hears them again. */
 export function say(element, words) {
   if (element.text() !== words) element.text(words);

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis, XAxis, YAxis
     from matplotlib.figure import Figure
 
-# LIMIT and STAR are Okabe and Ito's vermilion and yellow, which no mark of a precision uses.
-INK, LIMIT, STAR, FAINT = "#212121", "#D55E00", "#F0E442", "#767676"
+# LIMIT and STAR are Okabe and Ito's vermilion and yellow, which no mark of a precision uses. HERE, the ring on what is
+# selected, is seen on white and on black.
+INK, LIMIT, STAR, FAINT, HERE = "#212121", "#D55E00", "#F0E442", "#767676", "#E0218A"
 LABELS = {
     "latency_p50_ms": "time for one batch, ms",
     "latency_p90_ms": "90th percentile of latency, ms",

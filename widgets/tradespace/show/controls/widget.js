@@ -138,7 +138,7 @@ function render({ model, el }) {
       const box = root.append("details").property("open", !group.folded);
       box.append("summary").text(group.title);
       for (const spec of group.controls) {
-        const row = box.append("div").attr("class", `control ${spec.kind}`);
+        const row = box.append("div").attr("class", `control ${spec.kind}`).attr("data-name", spec.name);
         row.append("label").attr("for", `${prefix}-${spec.name}`).attr("title", spec.tooltip).text(spec.label);
         parts.set(spec.name, kinds[spec.kind](row, spec));
       }

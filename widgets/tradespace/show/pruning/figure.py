@@ -10,7 +10,7 @@ from tradespace.config import pruned_share
 from tradespace.errors import choose
 from tradespace.scale import Scale
 from tradespace.show.common.layers import shape_of
-from tradespace.show.common.style import INK, LIMIT, blank, canvas, score_axis, styled
+from tradespace.show.common.style import HERE, INK, LIMIT, blank, canvas, score_axis, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -155,7 +155,7 @@ def _chart(axes: "Axes", points: dict[str, Any], kind: str, share: int, columns:
             axes.errorbar(list(some), value, yerr=bars, fmt=marker, color=colour, ms=9, capsize=4, label=label)
     if f"{kind}-{share}" in known:
         here = known[f"{kind}-{share}"][middle]
-        axes.plot(share, here, "o", ms=18, mfc="none", mec=INK, mew=2.2, label="this share")
+        axes.plot(share, here, "o", ms=18, mfc="none", mec=HERE, mew=2.2, label="this share")
     axes.set(xlabel="share pruned, %", xlim=(0, 100))
     if not known:
         blank(axes, "not known")

@@ -9,7 +9,7 @@ from tradespace.config import WEIGHTS
 from tradespace.errors import choose
 from tradespace.scale import Scale
 from tradespace.show.common.layers import shape_of
-from tradespace.show.common.style import INK, LIMIT, blank, canvas, score_axis, styled
+from tradespace.show.common.style import HERE, INK, LIMIT, blank, canvas, score_axis, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -139,7 +139,7 @@ def _accuracy(axes: "Axes", accuracy: dict[str, Any], precision: str, score: Sca
     bits, own = WEIGHTS[precision]
     if accuracy[precision]["accuracy"] is not None:
         here = BITS.index(bits) + (-0.1 if own else 0.1)
-        axes.plot(here, accuracy[precision]["accuracy"], "o", ms=18, mfc="none", mec=INK, mew=2.2, label="this width")
+        axes.plot(here, accuracy[precision]["accuracy"], "o", ms=18, mfc="none", mec=HERE, mew=2.2, label="this width")
     axes.set_xticks(range(len(BITS)), [str(bits) for bits in BITS])
     axes.set_xlim(-0.5, len(BITS) - 0.5)
     score_axis(axes.yaxis, score)

@@ -8,6 +8,7 @@ import pandas as pd
 from tradespace.config import KNOBS, Config
 from tradespace.show.common.marks import mark
 from tradespace.show.common.style import (
+    HERE,
     INK,
     LIMIT,
     STAR,
@@ -115,7 +116,7 @@ def _panel(axes: "Axes", surface: pd.DataFrame, timed: pd.DataFrame, seen: View,
     axes.step(best[X], best[y], where="post", color=INK, lw=2, label="frontier within limits", zorder=2.1)
     if seen.current is not None:
         here = surface.loc[seen.current]
-        axes.plot(here[X], here[y], "o", ms=18, mfc="none", mec=INK, mew=2.5, label="you are here")
+        axes.plot(here[X], here[y], "o", ms=18, mfc="none", mec=HERE, mew=2.5, label="you are here")
     if seen.choice is not None:
         star = surface.loc[seen.choice]
         axes.plot(star[X], star[y], "*", ms=20, mfc=STAR, mec="black", label="best within limits", zorder=4)

@@ -11,12 +11,12 @@ import { curveStepAfter, line } from "d3-shape";
 import { addAxis, addClipped, labelAxes, listen, tallness, ticked, twoPanels, unseen } from "../common/frame.js";
 import { addTip, nameRows } from "../common/hover.js";
 import { addEntry, addRings, addStar, drawMarks } from "../common/legend.js";
-import { known, plain, short, within } from "../common/pure/numbers.js";
+import { alike, known, within } from "../common/pure/numbers.js";
 import { leastWorth, scores, written } from "../common/pure/scores.js";
 import { levelBar, symbolPath, uprightBar } from "../common/pure/symbols.js";
 import { decades, logTicks } from "../common/pure/ticks.js";
 import { download, downloadPng, standalone } from "../common/save.js";
-import { addHatch, addRect, addText, cover, stretch } from "../common/shapes.js";
+import { addHatch, addRect, addText, cover, sayLines, stretch } from "../common/shapes.js";
 
 const PANELS = [
   {
@@ -47,11 +47,16 @@ const MEDIAN = "latency_p50_ms",
 // In pixels at a type size of 15: all of it grows with the type.
 // A point at an end of its axis, such as an accuracy of 100 %, is drawn whole, with its ring or star.
 const ROOM = 15;
-const MARGIN = { top: 34, right: 16, bottom: 54, left: 76 },
+const MARGIN = { top: 34, right: 16, bottom: 54, left: 66 },
   HEIGHT = 420;
-// How much is seen of points within the limits, and outside.
+// What an empty panel says: why, and what to do.
+const NOTHING = ["nothing measured yet:", "move a slider and let go"],
+  UNTESTED = ["no test data:", "from_model takes it as test="];
+// How opaque points are within the limits, and outside: so many as a crowd or fewer, each in full view; of more, each less.
 const WITHIN = 0.45,
-  OUTSIDE = 0.25;
+  OUTSIDE = 0.25,
+  CROWD = 400,
+  LEAST = 0.4;
 
 function render({ model, el }) {
   const root = select(el).append("div").attr("class", "tradespace tradespace-tradeoff");
@@ -218,6 +223,7 @@ function render({ model, el }) {
       there = new Set();
     const beneath = addText(inside, "beneath", right - 8, bottom - 8, "");
     const empty = addText(inside, "empty", (left + right) / 2, (top + bottom) / 2, "");
+    const sizes = inside.append("g").attr("class", "sizes");
     const pins = inside.append("g").attr("class", "pins");
     const place = (row) => [x(at(latency(), row)), y(at(spec.y, row))];
 
@@ -226,9 +232,10 @@ function render({ model, el }) {
     function axes() {
       const few = Math.max(2, Math.floor((right - left) / (60 * type))),
         log = spec.scale === scaleLog;
-      const number = log ? short : (value) => written(value, score());
       const ticks = log ? logTicks(y, 12) : untested() ? [] : y.ticks(6);
-      xAxis.call(ticked(axisBottom(x), logTicks(x, few), plain, 8, top - bottom));
+      const number = log ? alike(ticks) : (value) => written(value, score());
+      const times = logTicks(x, few);
+      xAxis.call(ticked(axisBottom(x), times, alike(times), 8, top - bottom));
       yAxis.call(ticked(axisLeft(y), ticks, number, 8, left - right));
     }
 
@@ -249,11 +256,12 @@ function render({ model, el }) {
           : decades(columnExtent(spec.y)),
       );
       beneath.text(below ? `${below} point${below > 1 ? "s" : ""} below` : "");
-      empty.text(untested() ? "no test data" : "");
+      sayLines(empty, untested() ? UNTESTED : rows.length ? [] : NOTHING);
       axes();
     }
 
-    const visibility = (row, met) => (met.has(row) ? WITHIN : OUTSIDE);
+    const visibility = (row, met) =>
+      (met.has(row) ? WITHIN : OUTSIDE) * within(Math.sqrt(CROWD / rows.length), [LEAST, 1]);
 
     function paintPoints(context, met) {
       /** @returns {[string, Path2D]} */
@@ -315,6 +323,17 @@ function render({ model, el }) {
         .attr("d", (row) => symbolPath(markOf(row).symbol, 90))
         .attr("fill", (row) => markOf(row).colour)
         .attr("transform", (row) => `translate(${place(row)})`);
+      const joined = drawn.find((one) => one.rows.includes(state.current))?.rows ?? [];
+      const toTheRight = (row) => place(row)[0] < (left + right) / 2;
+      sizes
+        .selectAll("text")
+        .data(spec.connect && joined.length > 1 ? [joined[0], joined.at(-1)] : [])
+        .join("text")
+        .attr("transform", (row) => `translate(${place(row)})`)
+        .attr("dx", (row) => (toTheRight(row) ? 9 : -9))
+        .attr("dy", (_, i) => (i ? "-0.6em" : "1.1em"))
+        .attr("text-anchor", (row) => (toTheRight(row) ? "start" : "end"))
+        .text((row) => `batch ${at("batch_size", row)}`);
       frontier.attr("d", line().curve(curveStepAfter)(shown(state[spec.frontier]).map(place)));
       drawCurrent(state);
       pins

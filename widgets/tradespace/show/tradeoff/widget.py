@@ -19,7 +19,7 @@ from tradespace.surface.columns import scale_of, table
 
 SENT = (
     "latency_p50_ms", "latency_p50_lo_ms", "latency_p50_hi_ms", "latency_p99_ms", "throughput_per_s",
-    "accuracy", "accuracy_lo", "accuracy_hi", "precision",
+    "accuracy", "accuracy_lo", "accuracy_hi", "precision", "batch_size",
 )  # fmt: skip
 TOLD = (*KNOBS, *SENT[:3], *SENT[4:8], "score", "flags", "status", "reason")
 NO_LIMITS = Limits()

@@ -15,10 +15,14 @@ export const within = (value, [low, high]) => Math.min(Math.max(value, low), hig
 export const plain = (value) => (Math.abs(value) >= 1000 ? format(",.0f")(value) : `${+value.toPrecision(3)}`);
 
 /**
- * As `plain`, and from 10,000 on with a letter for thousands or millions.
- * @param {number} value
+ * How the numbers along one axis are written: alike, so all thousands with a letter if the highest needs one.
+ * @param {readonly number[]} ticks
+ * @returns {(value: number) => string}
  */
-export const short = (value) => (value >= 10000 ? format("~s")(value) : plain(value));
+export const alike = (ticks) => {
+  const long = Math.max(0, ...ticks) >= 10000;
+  return (value) => (long && value >= 1000 ? format("~s")(value) : plain(value));
+};
 
 /**
  * A share in per cent. A quarter of a per cent lies between two tenths: then the even one, as in the words that come

@@ -54,6 +54,25 @@ export function ratioTicks(scale, most) {
 }
 
 /**
+ * Where names go, so that none lies on another: each at the height of what it names, or as little below as it must be,
+ * and all of them above the bottom.
+ * @param {readonly number[]} heights @param {number} room @param {number} bottom
+ */
+export function apart(heights, room, bottom) {
+  const order = heights.map((_, i) => i).sort((one, other) => heights[one] - heights[other]);
+  const places = [...heights];
+  order.forEach((i, k) => {
+    if (k) places[i] = Math.max(places[i], places[order[k - 1]] + room);
+  });
+  let floor = bottom;
+  for (const i of order.reverse()) {
+    places[i] = Math.min(places[i], floor);
+    floor = places[i] - room;
+  }
+  return places;
+}
+
+/**
  * As many sizes as have room, powers of two first.
  * @param {Iterable<number>} sizes @param {(size: number) => number} x @param {number} room
  */
