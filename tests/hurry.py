@@ -1,8 +1,8 @@
 """Put before a notebook's first cell: it measures as a learner would, on less.
 
-A twentieth of a second a point or, where it is disturbed, a tenth; every twentieth item of the test data, the same ones
-for every model whatever that takes, since exercises compare accuracies; every eighth item of the calibration data; and of
-the batch sizes the smallest three.
+A twentieth of a second a point or, where it is disturbed, a tenth; every twentieth item of the test data, the same for
+each model, since exercises compare accuracies; every eighth item of the calibration data; and of the batch sizes the
+smallest three.
 """
 
 from collections.abc import Iterable

@@ -109,7 +109,7 @@ def test_rows_of_a_config_are_those_with_all_its_knobs(surface_of):
 def test_rows_of_two_machines_or_tasks_are_not_fitted_together(measured, column):
     mixed = pd.concat([measured(1, 1), measured(1, 2, **{column: "another"})])
     with pytest.raises(ValueError, match=f"^surface: wanted rows of one {column}; got "):
-        predict(mixed, POINT)
+        fit_batches(mixed, POINT)
 
 
 @pytest.mark.parametrize(

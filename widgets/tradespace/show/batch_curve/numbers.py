@@ -12,7 +12,7 @@ from tradespace.show.common.json import number
 from tradespace.show.common.view import View
 from tradespace.show.common.words import in_brief
 from tradespace.surface.columns import configs_of
-from tradespace.surface.predict import BatchFit, rows_of
+from tradespace.surface.predict import BatchFit, is_ok, rows_of
 from tradespace.text import between, figures, rate
 
 LATENCY, RATE = "latency_p50_ms", "throughput_per_s"
@@ -27,7 +27,7 @@ def first_config(surface: pd.DataFrame) -> Config | None:
 def curve_of(surface: pd.DataFrame, config: Config) -> pd.DataFrame:
     """Return the rows that were timed at the knobs of `config`, at any precision and batch size, by batch size."""
     alike = rows_of(surface, config, apart_from=("precision", "batch_size"))
-    timed = (surface["status"] == "ok").to_numpy() & surface[LATENCY].notna().to_numpy()
+    timed = is_ok(surface) & surface[LATENCY].notna().to_numpy()
     return with_rates(surface[alike & timed].sort_values("batch_size", kind="stable"))
 
 
@@ -127,13 +127,13 @@ def _knee(fit: BatchFit) -> str:
 
 def _point(surface: pd.DataFrame, selection: Config, fit: BatchFit | None) -> str:
     batch = f"Batch {selection.batch_size:,}"
-    here = surface[rows_of(surface, selection)]
-    if here.empty:
+    here = np.flatnonzero(rows_of(surface, selection))
+    if not len(here):
         if fit is None:
             return f"{batch}: not measured."
         latency, throughput = (figures(of(selection.batch_size)) for of in (fit.latency_ms, fit.throughput_per_s))
         return f"{batch}: not measured; the line says {latency} ms, {throughput} items/s."
-    row = here.iloc[-1]
+    row = surface.iloc[here[-1]]
     if row["status"] != "ok":
         return f"{batch}: {row['status'].replace('_', ' ')}: {row['reason']}"
     if math.isnan(row["latency_p50_ms"]):

@@ -16,7 +16,7 @@ from tradespace.show.common.marks import mark
 from tradespace.show.common.still import Still
 from tradespace.show.common.view import View, view
 from tradespace.surface.columns import checked, configs_of, table
-from tradespace.surface.predict import fit_batches
+from tradespace.surface.predict import fitted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -89,7 +89,7 @@ class BatchCurve(Still, anywidget.AnyWidget):
     def show_view(self, seen: View, selection: Config, max_latency_ms: float | None = None) -> None:
         """Update what depends on the selection and the limit. `seen` is the `view` of the surface at `selection`."""
         self.selection = selection
-        fit = fit_batches(self._surface, selection)
+        fit = fitted(self._surface, selection)
         with self.hold_sync():
             self.state = curve_state(seen, selection, fit, max_latency_ms)
             self.label = in_words(self._surface, selection, fit)

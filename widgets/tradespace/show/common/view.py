@@ -21,7 +21,7 @@ from tradespace.surface.objectives import (
     minimize,
     numbers,
 )
-from tradespace.surface.predict import Prediction, predict, rows_of
+from tradespace.surface.predict import Prediction, is_ok, predict, rows_of
 from tradespace.surface.solve import Problem, ranked
 from tradespace.text import figures, rate
 
@@ -163,11 +163,11 @@ def view(
 
 
 def _lines(surface: pd.DataFrame, selection: Config) -> dict[str, list[int]]:
-    alike = rows_of(surface, selection, apart_from=("precision", "batch_size")) & (surface["status"] == "ok").to_numpy()
+    alike = rows_of(surface, selection, apart_from=("precision", "batch_size")) & is_ok(surface)
     rows = np.flatnonzero(alike)
     rows = rows[np.argsort(surface["batch_size"].to_numpy()[rows], kind="stable")]
     lines: dict[str, list[int]] = {}
-    for row, precision in zip(rows.tolist(), surface["precision"].iloc[rows], strict=True):
+    for row, precision in zip(rows.tolist(), surface["precision"].to_numpy()[rows], strict=True):
         lines.setdefault(precision, []).append(row)
     return lines
 
