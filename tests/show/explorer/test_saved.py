@@ -17,8 +17,8 @@ from tradespace.config import KNOBS, Config
 from tradespace.scale import Scale
 from tradespace.show.explorer import explorer as module
 from tradespace.show.explorer import settings
+from tradespace.show.explorer.lookup import FIXED, foretold, saved
 from tradespace.show.explorer.rows import Rows
-from tradespace.show.explorer.saved import FIXED, saved
 from tradespace.show.explorer.state import HERE, State
 from tradespace.surface.columns import configs_of, table
 
@@ -99,7 +99,7 @@ def agree(explorer, path):
         for name in ("latency", "max_latency_ms", "min_throughput_per_s", "min_accuracy"):
             assert page["tradeoff"]["state"][name] == state[name], (move, name)
         assert page["tiles"]["sentence"].split("\n")[-1] == page["tradeoff"]["label"].split("\n")[-1] == best
-        curve = live["batch-curve"]["state"] | {"predicted": None}
+        curve = live["batch-curve"]["state"] | {"predicted": False}
         assert {name: page["batch-curve"]["state"][name] for name in curve} == curve
         assert page["landscape"]["state"]["choice"] == live["landscape"]["state"]["choice"]
         assert page["landscape"]["state"]["limits"] == live["landscape"]["state"]["limits"]
@@ -114,6 +114,35 @@ def agree(explorer, path):
         assert page["landscape"]["state"] == live["landscape"]["state"]
     assert MOVES / 4 < measured < MOVES
     return looked_up
+
+
+@pytest.mark.parametrize("name", ["fashion", "glosses"])
+def test_what_is_shown_before_the_kernel_answers_is_what_it_answers(name):
+    recorded = ts.load_recorded(name)
+    # Every other row: what is between them is predicted.
+    explorer = ts.Explorer(ts.load_task(name), recorded[::2], state="price_per_hour=3&items=5e4&watts=250")
+    explorer.pin()
+    state, score = explorer._state, explorer._task.score.scale
+    data = json.loads(json.dumps(foretold(explorer._rows, state, explorer._groups, score), allow_nan=False))
+    data["texts"] = explorer.tradeoff.data["text"]
+    options = {name: some for name, some in data["options"].items() if name != "latency"}
+    moves = random_moves(options, recorded, MOVES)
+    places = [{name: options[name].index(value) for name, value in move.items()} for move in moves]
+    places = [place | {"latency": data["values"]["latency"]} for place in places]
+    predicted = 0
+    for move, ahead in zip(moves, look_up(data, places)["seen"], strict=True):
+        explorer.controls.move(**move)
+        live = traits(explorer)
+        for chart in ("tradeoff", "batch-curve", "landscape"):
+            state = live[chart]["state"]
+            assert {name: ahead[chart]["state"].get(name, value) for name, value in state.items()} == state, (
+                move,
+                chart,
+            )
+        for part in ("tiles", "here", "flags"):
+            assert ahead["tiles"][part] == live["tiles"][part], move
+        predicted += live["tradeoff"]["state"]["predicted"] is not None
+    assert MOVES / 10 < predicted < MOVES
 
 
 @pytest.mark.parametrize("name", ["fashion", "glosses"])

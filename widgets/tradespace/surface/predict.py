@@ -79,6 +79,10 @@ class BatchFit:
         """The largest absolute value in `errors`; NaN if there are none."""
         return max(map(abs, self.errors), default=math.nan)
 
+    def predict(self, batch_size: int, accuracy: float) -> "Prediction":
+        """The point at a batch size, whose accuracy is known from others."""
+        return Prediction(self.latency_ms(batch_size), self.throughput_per_s(batch_size), accuracy)
+
     def latency_ms(self, batch_size: Number) -> Number:
         """Milliseconds per batch, for one batch size or an array of them."""
         return self.fixed_ms + self.each_ms * batch_size
@@ -185,5 +189,4 @@ def predict(surface: pd.DataFrame, config: Config) -> Prediction | None:
     alike = is_ok(surface) & rows_of(surface, config, ("batch_size", "threads"))
     scores = surface["accuracy"].to_numpy()[alike]
     accuracy = float(next(iter(scores[~np.isnan(scores)]), math.nan))
-    size = config.batch_size
-    return Prediction(fit.latency_ms(size), fit.throughput_per_s(size), accuracy)
+    return fit.predict(config.batch_size, accuracy)

@@ -18,7 +18,8 @@ def style_of(name: str, *kind: str) -> str:
     Widgets of a `kind`, such as `lens`, share a style besides that of all.
     """
     shared = [SHOW / "common" / f"{sheet}.css" for sheet in ("live", *kind)]
-    return "".join(path.read_text() for path in [*shared, SHOW / name / "widget.css"])
+    own = SHOW / name / "widget.css"
+    return "".join(path.read_text() for path in [*shared, *([own] if own.exists() else [])])
 
 
 def assets(name: str, *kind: str) -> tuple[str, str]:

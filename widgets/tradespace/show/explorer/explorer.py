@@ -18,6 +18,7 @@ from tradespace.measuring.machine import machine
 from tradespace.measuring.measurement import Measurement
 from tradespace.measuring.schedule import Schedule
 from tradespace.measuring.work import time_left_s
+from tradespace.show.ahead.widget import Ahead
 from tradespace.show.attainment.widget import Landscape
 from tradespace.show.bar.widget import Action, Bar
 from tradespace.show.batch_curve.widget import BatchCurve
@@ -28,9 +29,9 @@ from tradespace.show.controls.widget import Controls
 from tradespace.show.explorer import settings
 from tradespace.show.explorer.fill_in import FillIn, candidates
 from tradespace.show.explorer.history import History
+from tradespace.show.explorer.lookup import foretold, saved
 from tradespace.show.explorer.measurer import Measurer
 from tradespace.show.explorer.rows import Rows, of_task, with_row
-from tradespace.show.explorer.saved import saved
 from tradespace.show.explorer.shown import sentence, shown
 from tradespace.show.explorer.state import HERE, RECORDED, State, read
 from tradespace.show.page.document import document, page_path
@@ -38,6 +39,7 @@ from tradespace.show.tiles.widget import Tiles
 from tradespace.show.tradeoff.figure import plot_surface
 from tradespace.show.tradeoff.widget import TradeoffChart
 from tradespace.surface.columns import configs_of, table
+from tradespace.surface.objectives import measured
 from tradespace.surface.recorded import list_recorded, load_recorded
 from tradespace.tasks import load_task
 from tradespace.tasks.task import Task
@@ -104,6 +106,8 @@ class Explorer(Still, ipw.Box):
         self.tradeoff, self.batch_curve, self.landscape = self.charts
         self.tiles, self.controls = Tiles(), Controls([], {})
         self.bar = Bar(self._actions())
+        moved = {"tradeoff": self.tradeoff, "batch-curve": self.batch_curve, "landscape": self.landscape}
+        self._ahead = Ahead(moved | {"controls": self.controls, "tiles": self.tiles})
         self._begin(task)
         self.controls.observe_moves(self._moved)
         self.controls.observe(self._let_go, "held")
@@ -220,6 +224,7 @@ class Explorer(Still, ipw.Box):
         # Called for partly constructed widgets too.
         if "_measurer" in vars(self):
             self._measurer.cancel()
+            self._ahead.close()
         super().close()
 
     def _take(self, task: Task, surface: pd.DataFrame | None) -> None:
@@ -474,6 +479,7 @@ class Explorer(Still, ipw.Box):
 
     def _refresh(self) -> None:
         """Redraw everything that depends on the state."""
+        self._look_ahead()
         self._seen = seen = shown(self._rows, self._state, self._task.score.scale)
         view, limits = seen.view, seen.limits
         with ExitStack() as together:
@@ -485,6 +491,12 @@ class Explorer(Still, ipw.Box):
             self.batch_curve.show_view(view, self.selection, limits.max_median_ms)
             self.landscape.show_view(view, limits.max_latency_ms, limits.min_throughput_per_s, limits.min_accuracy)
             self._tell()
+
+    def _look_ahead(self) -> None:
+        """Let the browser look up moves between these rows, until they change."""
+        rows, state, groups = self._rows, self._state, self._groups
+        make = partial(foretold, rows, state, groups, self._task.score.scale) if any(measured(rows.surface)) else None
+        self._ahead.keep((rows, state.mission, state.latency, state.pins, groups), make)
 
     def _tell(self) -> None:
         """Update the tiles, and describe the last move."""

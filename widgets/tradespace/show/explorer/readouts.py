@@ -1,7 +1,7 @@
 """The numbers of the selection as tiles."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -17,15 +17,11 @@ from tradespace.text import figures
 UNKNOWN = "?"
 
 
-def predicted_row(prediction: Prediction, mission: Mission, latency: str) -> dict[str, Any]:
-    """The row of a prediction; columns that it does not predict are NaN."""
-    known = {
-        "latency_p50_ms": prediction.latency_p50_ms,
-        "throughput_per_s": prediction.throughput_per_s,
-        "accuracy": prediction.accuracy,
-    }
-    priced = mission.of(pd.DataFrame([dict.fromkeys(NUMBERS, math.nan) | known]), latency)
-    return {str(name): value for name, value in priced.iloc[0].items()}
+def predicted_rows(predictions: Sequence[Prediction], mission: Mission, latency: str) -> list[dict[str, Any]]:
+    """The rows of predictions; columns that they do not predict are NaN."""
+    unknown = dict.fromkeys(NUMBERS, math.nan)
+    frame = pd.DataFrame([unknown | vars(one) for one in predictions], columns=list(unknown))
+    return [{str(name): value for name, value in row.items()} for row in mission.of(frame, latency).to_dict("records")]
 
 
 def tiles_of(row: Mapping[str, Any] | None, items: float, latency: str, origin: str, score: Scale) -> list[Tile]:

@@ -8,7 +8,7 @@ from tradespace.scale import Scale
 from tradespace.show.common.view import Limits, View, in_words, view
 from tradespace.show.common.words import FLAGS, describe_row, in_brief
 from tradespace.show.explorer.moves import Row, in_a_sentence
-from tradespace.show.explorer.readouts import predicted_row, tiles_of
+from tradespace.show.explorer.readouts import predicted_rows, tiles_of
 from tradespace.show.explorer.rows import Rows, row_of
 from tradespace.show.explorer.state import HERE, PINS, RECORDED, State
 from tradespace.show.tiles.widget import Tile
@@ -53,11 +53,11 @@ def shown(rows: Rows, state: State, score: Scale) -> Shown:
     limits, goal = replace(state.limits, score=str(score)), state.goal
     priced = rows.priced(state.mission, state.latency)
     seen = view(priced.surface, state.config, decided=priced.within(limits, goal.objective))
-    unknown = "not measured yet" if state.data == HERE else "not among the recorded points"
+    unknown = not_known(state.data)
     row = row_of(priced.surface, rows.number(state.config))
     origin = "recorded" if state.data == RECORDED or recording() else "measured"
     if row is None and seen.predicted is not None:
-        row, origin = predicted_row(seen.predicted, state.mission, state.latency), "predicted"
+        (row,), origin = predicted_rows([seen.predicted], state.mission, state.latency), "predicted"
     return Shown(
         view=seen,
         limits=limits,
@@ -67,6 +67,11 @@ def shown(rows: Rows, state: State, score: Scale) -> Shown:
         flags={name: FLAGS[name] for name in (row or {}).get("flags", "").split()},
         tiles=tiles_of(row, state.mission.items, state.latency, origin, score),
     )
+
+
+def not_known(data: str) -> str:
+    """What is said of a selection without a row."""
+    return "not measured yet" if data == HERE else "not among the recorded points"
 
 
 def _here(row: Row | None, config: Config, origin: str, unknown: str) -> str:

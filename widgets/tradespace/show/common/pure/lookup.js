@@ -1,8 +1,8 @@
 // What an Explorer shows where there is no kernel: that of shown.py and view.py, looked up in a table of measured points.
-// Words and statistics were made in Python. Here rows are compared and passed on; nothing is predicted.
+// Words and statistics were made in Python. Here rows are compared and passed on.
 
 /**
- * A table, as `saved.py` gathers it, with its columns unpacked: a value for each row, null where it is not known.
+ * A table, as `lookup.py` gathers it, with its columns unpacked: a value for each row, null where it is not known.
  * @typedef {Record<string, any>} Table
  * @typedef {Record<string, any>} Chosen the option of each control, by name
  * @typedef {{ column: string, least: boolean, value: number, words: string, lacks: string | null }} Limit
@@ -32,7 +32,11 @@ export function tableOf(data) {
   const byKey = (lists) => new Map(lists.map(([value, ...knobs]) => [JSON.stringify(knobs), value]));
   const surface = unpack(data.surface),
     columns = { ...surface, ...unpack(data.derived) };
-  return { ...data, surface, columns, fits: byKey(data.fits), failed: byKey(data.failed) };
+  /** @type {{ points: any[][], tiles: any[], unknown: string }} */
+  const { points, tiles, unknown } = data.predicted ?? { points: [], tiles: [], unknown: "" };
+  const places = byKey(points.map(([, ...knobs], place) => [place, ...knobs]));
+  const predicted = { points: points.map(([point]) => point), places, tiles, unknown };
+  return { ...data, surface, columns, fits: byKey(data.fits), failed: byKey(data.failed), predicted };
 }
 
 /**
@@ -62,7 +66,9 @@ export function shown(table, places) {
     .filter((/** @type {Limit} */ { value }) => value !== null);
   const seen = within(columns, limits, goal, latency),
     { row, current, lines } = selected(columns, chosen);
-  const absent = `${inBrief(chosen)}\nnot among the ${origin} points`,
+  const guess = row === null ? predictedOf(table, chosen) : null,
+    unknown = table.predicted.unknown || `not among the ${origin} points`;
+  const absent = `${inBrief(chosen)}\n${guess ? "predicted; " : ""}${unknown}`,
     told = current ?? row,
     text = told === null ? absent : texts[told],
     choice = best(seen, limits, goal, texts);
@@ -72,7 +78,7 @@ export function shown(table, places) {
     ...seen,
     lines,
     current,
-    predicted: null,
+    predicted: guess?.point ?? null,
     pins,
     fit: table.fits.get(keyOf(chosen, CURVE)) ?? null,
   };
@@ -83,19 +89,19 @@ export function shown(table, places) {
     landscape: {
       data: landscape,
       state: {
-        current: point(current),
+        current: guess ? foretold(guess.point, latency) : point(current),
         choice: point(seen.choice),
         limits: [max_latency_ms, min_throughput_per_s, min_accuracy],
       },
     },
     tiles: {
-      tiles: tilesOf(table, tiles, row),
+      tiles: guess?.tiles ?? tilesOf(table, tiles, row),
       here: timed ? `${inBrief(chosen)}: ${origin}` : inOneLine(row === null ? absent : texts[row]),
       flags: flagsOf(table, row),
       sentence: `${table.pinned}\n${choice}`.trim(),
     },
     "batch-curve": {
-      state: { ...state, max_latency_ms: latency === MEDIAN ? max_latency_ms : null },
+      state: { ...state, predicted: guess !== null, max_latency_ms: latency === MEDIAN ? max_latency_ms : null },
       label: text,
     },
     tradeoff: { state, label: `${inOneLine(text)}\n${choice}` },
@@ -201,6 +207,24 @@ function pointOf({ columns, texts }, row, latency) {
     latency_ends: latency === MEDIAN ? values("latency_p50_lo_ms", "latency_p50_hi_ms") : [null, null],
     accuracy_ends: values("accuracy_lo", "accuracy_hi"),
   };
+}
+
+/**
+ * What is predicted of a selection and its tiles, if the table says so.
+ * @param {Table} table @param {Chosen} chosen
+ */
+function predictedOf({ predicted: { points, places, tiles } }, chosen) {
+  const place = places.get(keyOf(chosen, KNOBS));
+  if (place === undefined) return null;
+  /** @param {any} tile */
+  const partsOf = (tile) => Object.fromEntries(Object.entries(tile).map(([part, packed]) => [part, at(packed, place)]));
+  return { point: points[place], tiles: tiles.map(partsOf) };
+}
+
+/** What the landscape draws of a prediction: only the median is predicted. @param {any} point @param {string} latency */
+function foretold({ latency_p50_ms, throughput_per_s, accuracy }, latency) {
+  const place = [latency === MEDIAN ? latency_p50_ms : null, throughput_per_s, accuracy];
+  return { row: null, text: "predicted, not measured", place };
 }
 
 /**

@@ -1,81 +1,93 @@
-"""What a saved page needs to look numbers up: it computes no statistics, and makes no words of its own."""
+"""What a browser needs to look numbers up: it computes no statistics, and makes no words of its own."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tradespace.config import KNOBS, VARIANT
+from tradespace.config import KNOBS, VARIANT, Config
 from tradespace.recording import recording
 from tradespace.scale import Scale
 from tradespace.show.attainment.numbers import stairs
 from tradespace.show.batch_curve.numbers import fit_state, with_rates
-from tradespace.show.common.json import column, packed
+from tradespace.show.common.json import column, number, packed
 from tradespace.show.common.view import none_known, none_within
 from tradespace.show.common.words import FLAGS
-from tradespace.show.controls.widget import Choice, Group
+from tradespace.show.controls.widget import Choice, Group, Number
 from tradespace.show.explorer import settings
 from tradespace.show.explorer.mission import Mission
-from tradespace.show.explorer.readouts import tiles_of
+from tradespace.show.explorer.readouts import predicted_rows, tiles_of
 from tradespace.show.explorer.rows import Rows
-from tradespace.show.explorer.shown import sentence
+from tradespace.show.explorer.shown import not_known, sentence
 from tradespace.show.explorer.state import GOALS, RECORDED, State
+from tradespace.show.tiles.widget import Tile
 from tradespace.surface.columns import configs_of
 from tradespace.surface.objectives import measured, numbers
-from tradespace.surface.predict import fit_batches
+from tradespace.surface.predict import BatchFit, fitted, is_ok
 from tradespace.surface.solve import gains
 
 # In the order in which they are said.
 LIMITS = ("max_latency_ms", "min_accuracy", "min_throughput_per_s", "max_cost")
 CURVE = [knob for knob in KNOBS if knob != "batch_size"]
 DERIVED = ["throughput_lo_per_s", "throughput_hi_per_s", "cost_per_million"]
-# Of these controls, a page has one option.
+# Of these controls, a table has one option.
 FIXED = ("task", "data")
 
 
 def saved(rows: Rows, state: State, groups: Sequence[Group], score: Scale) -> dict[str, Any]:
-    """The rows as columns, and what the controls show of them, in words, ranks and row numbers.
+    """What `looked_up` returns, and what a page says of itself.
 
-    Price, power and distances are those of `state`. Objectives and latencies that no row has are left out.
+    Objectives and latencies that no row has are left out.
 
     Raises
     ------
     ValueError
         If no row was measured.
     """
-    surface = rows.surface
-    if not measured(surface).any():
+    if not measured(rows.surface).any():
         raise ValueError("save: wanted at least one measured point; got none")
-    origin = "recorded" if state.data == RECORDED or recording() else "measured"
-    over = {name: replace(state, latency=name) for name in settings.LATENCIES}
-    over = {name: one for name, one in over.items() if name == state.latency or surface[name].notna().any()}
-    goals = {latency: _goals(rows, one, score) for latency, one in over.items()}
+    goals = {latency: _goals(rows, one, score) for latency, one in _over(rows, state).items()}
     known = {name for some in goals.values() for name, goal in some.items() if goal["lacks"] is None}
-    kept = {"latency": over, "objective": [name for name in GOALS if name in known or name == state.objective]}
-    groups, now = _lookups(groups, kept), dict(**state.values)
+    kept = {"latency": goals, "objective": [name for name in GOALS if name in known or name == state.objective]}
+    groups = _narrowed(groups, kept)
+    return {
+        "title": f"tradespace: {state.task}",
+        "doing": _doing(state.mission),
+        "whose": _whose(rows.surface),
+        "groups": [group.sent for group in groups],
+        **looked_up(rows, state, groups, score),
+    }
+
+
+def looked_up(rows: Rows, state: State, groups: Sequence[Group], score: Scale) -> dict[str, Any]:
+    """The rows as columns, and what the controls show of them, in words, ranks and row numbers.
+
+    Price, power and distances are those of `state`.
+    """
+    surface, over = rows.surface, _over(rows, state)
+    origin = "recorded" if state.data == RECORDED or recording() else "measured"
+    goals = {latency: _goals(rows, one, score) for latency, one in over.items()}
+    groups, now = _choices(groups), dict(**state.values)
     controls = {control.name: control for group in groups for control in group.controls}
     options = {name: control.options for name, control in controls.items()}
     tiles = {latency: _tiles(rows, one, origin, score) for latency, one in over.items()}
     common = tiles[state.latency]
     priced = with_rates(rows.priced(state.mission, state.latency).surface)
     return {
-        "title": f"tradespace: {state.task}",
-        "doing": _doing(state.mission),
-        "whose": _whose(surface),
         "origin": origin,
         "surface": {name: packed(column(surface[name])) for name in surface},
         "derived": {name: packed(column(priced[name])) for name in DERIVED},
-        "groups": [group.sent for group in groups],
         "options": options,
         "values": {name: control.index(now[name]) for name, control in controls.items()},
         "failed": _failed(surface),
-        "fits": _fits(surface),
+        "fits": [[fit_state(fit), *_of(config, CURVE)] for fit, config, _ in _fits(surface)],
         "flags": FLAGS,
         "tiles": common,
-        "pins": [-1 if number is None else number for number in map(rows.number, state.pins)],
+        "pins": [-1 if row is None else row for row in map(rows.number, state.pins)],
         "pinned": sentence(rows, state),
         "latencies": {
             latency: {
@@ -89,19 +101,36 @@ def saved(rows: Rows, state: State, groups: Sequence[Group], score: Scale) -> di
     }
 
 
-def _lookups(groups: Sequence[Group], kept: dict[str, Any]) -> list[Group]:
-    """The groups without what a page cannot change, and with those options of a menu that are `kept`."""
+def foretold(rows: Rows, state: State, groups: Sequence[Group], score: Scale) -> dict[str, Any]:
+    """What `looked_up` returns, and what is predicted: for a browser that need not wait for its kernel."""
+    table, unknown = looked_up(rows, state, groups, score), not_known(state.data)
+    return table | {"predicted": _predicted(rows, state, table["options"]["batch_size"], score) | {"unknown": unknown}}
 
-    def narrowed(control: Choice) -> Choice:
+
+def _over(rows: Rows, state: State) -> dict[str, State]:
+    """The state over each latency that some row has, by its column."""
+    over = {name: replace(state, latency=name) for name in settings.LATENCIES}
+    return {name: one for name, one in over.items() if name == state.latency or rows.surface[name].notna().any()}
+
+
+def _choices(groups: Sequence[Group]) -> list[Group]:
+    """The groups without what a table cannot answer: numbers, and other rows than its own."""
+    some = [[one for one in group.controls if isinstance(one, Choice) and one.name not in FIXED] for group in groups]
+    return [replace(group, controls=tuple(one)) for group, one in zip(groups, some, strict=True) if one]
+
+
+def _narrowed(groups: Sequence[Group], kept: Mapping[str, Collection[str]]) -> list[Group]:
+    """The choices of the groups, with those options of a menu that are `kept`."""
+
+    def narrowed(control: Choice | Number) -> Choice | Number:
+        if isinstance(control, Number):
+            return control
         there = kept.get(control.name, control.options)
         texts = control.texts or tuple(map(str, control.options))
         pairs = [(one, text) for one, text in zip(control.options, texts, strict=True) if one in there]
         return replace(control, options=tuple(one for one, _ in pairs), texts=tuple(text for _, text in pairs))
 
-    choices = [[one for one in group.controls if isinstance(one, Choice) and one.name not in FIXED] for group in groups]
-    return [
-        replace(group, controls=tuple(map(narrowed, some))) for group, some in zip(groups, choices, strict=True) if some
-    ]
+    return [replace(group, controls=tuple(map(narrowed, group.controls))) for group in _choices(groups)]
 
 
 def _goals(rows: Rows, state: State, score: Scale) -> dict[str, Any]:
@@ -149,25 +178,53 @@ def _limit(rows: Rows, state: State, name: str, options: Sequence[Any], score: S
 def _tiles(rows: Rows, state: State, origin: str, score: Scale) -> list[dict[str, Any]]:
     """For each tile its parts, as columns: a value for each row, and one for a selection without a row."""
     priced: list[Any] = rows.priced(state.mission, state.latency).surface.to_dict("records")
-    shown = [tiles_of(row, state.mission.items, state.latency, origin, score) for row in (*priced, None)]
-    return [
-        {part: packed([vars(one)[part] for one in tile]) for part in vars(tile[0])} for tile in zip(*shown, strict=True)
-    ]
+    return _columns([tiles_of(row, state.mission.items, state.latency, origin, score) for row in (*priced, None)])
+
+
+def _columns(tiles: Sequence[Sequence[Tile]]) -> list[dict[str, Any]]:
+    """The parts of each tile as columns."""
+    parts = [one.name for one in fields(Tile)]
+    return [{part: packed([getattr(one, part) for one in tile]) for part in parts} for tile in zip(*tiles, strict=True)]
 
 
 def _failed(surface: pd.DataFrame) -> list[list[Any]]:
     """The variants that failed, each after the reason."""
     why = settings.could_not_run(surface)
     reasons = [(why(config), config) for config in configs_of(surface.drop_duplicates(list(VARIANT)))]
-    return [[reason, *(getattr(config, knob) for knob in VARIANT)] for reason, config in reasons if reason]
+    return [[reason, *_of(config, VARIANT)] for reason, config in reasons if reason]
 
 
-def _fits(surface: pd.DataFrame) -> list[list[Any]]:
-    """The lines over batch size, each before the other knobs."""
+def _fits(surface: pd.DataFrame) -> list[tuple[BatchFit, Config, set[int]]]:
+    """The lines over batch size, each with its other knobs and the sizes that have a row."""
     # Both in the order of their first rows.
     configs, curves = configs_of(surface.drop_duplicates(CURVE)), surface.groupby(CURVE, sort=False)
-    fits = [(fit_batches(curve, config), config) for config, (_, curve) in zip(configs, curves, strict=True)]
-    return [[fit_state(fit), *(getattr(config, knob) for knob in CURVE)] for fit, config in fits if fit]
+    pairs = list(zip(configs, (curve for _, curve in curves), strict=True))
+    fits = [(fitted(curve, config), config, set(curve["batch_size"])) for config, curve in pairs]
+    return [(fit, config, there) for fit, config, there in fits if fit]
+
+
+def _predicted(rows: Rows, state: State, sizes: Sequence[int], score: Scale) -> dict[str, Any]:
+    """What the lines predict of those of the `sizes` that have no row: each before its knobs; and the tiles of each."""
+    surface = rows.surface
+    scored = surface[is_ok(surface) & surface["accuracy"].notna().to_numpy()].drop_duplicates(list(VARIANT))
+    accuracy = dict(zip((one.variant for one in configs_of(scored)), scored["accuracy"], strict=True))
+    found = [
+        (fit.predict(size, accuracy.get(config.variant, math.nan)), replace(config, batch_size=size))
+        for fit, config, there in _fits(surface)
+        for size in sizes
+        if size not in there
+    ]
+    rows_of_them = predicted_rows([one for one, _ in found], state.mission, state.latency)
+    return {
+        "points": [[{name: number(value) for name, value in vars(one).items()}, *_of(to, KNOBS)] for one, to in found],
+        "tiles": _columns(
+            [tiles_of(row, state.mission.items, state.latency, "predicted", score) for row in rows_of_them]
+        ),
+    }
+
+
+def _of(config: Config, knobs: Sequence[str]) -> list[Any]:
+    return [getattr(config, knob) for knob in knobs]
 
 
 def _doing(mission: Mission) -> str:

@@ -1,0 +1,1 @@
+"""What an Explorer shows before its kernel has answered."""

@@ -1,0 +1,78 @@
+"""A table of what is measured, from which the browser shows a move before the kernel has answered."""
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import anywidget
+import traitlets
+
+from tradespace.show.common.assets import assets
+
+# So long must the rows rest: gathering the table takes a second of a core that measuring needs.
+REST_S = 0.5
+
+
+class Ahead(anywidget.AnyWidget):
+    """Keeps a table in the browser that goes with what the kernel has; nothing is to be seen of it.
+
+    Parameters
+    ----------
+    widgets : mapping of str to Widget
+        The controls and what they move, by the names that `lookup.js` has for them.
+
+    Examples
+    --------
+    >>> ahead = Ahead({})
+    >>> ahead.keep("first", lambda: {"rows": 1})
+    >>> ahead.table is None
+    True
+    """
+
+    _esm = assets("ahead")[0]
+    widgets: "traitlets.Dict[str, str]" = traitlets.Dict({}).tag(sync=True)
+    table = traitlets.Any(None).tag(sync=True)
+    asked = traitlets.Bool(False).tag(sync=True)
+
+    def __init__(self, widgets: Mapping[str, Any]) -> None:
+        super().__init__(widgets={name: widget.model_id for name, widget in widgets.items()})
+        self._lock = threading.Lock()
+        self._key: Any = None
+        self._make: Callable[[], dict[str, Any]] | None = None
+        self._timer: threading.Timer | None = None
+        self.observe(lambda _: self._wait(), "asked")
+
+    def keep(self, key: Any, make: Callable[[], dict[str, Any]] | None) -> None:
+        """Show by the table that `make` gathers, once `key` has not changed for a while; by none until then."""
+        with self._lock:
+            if key == self._key:
+                return
+            self._key, self._make = key, make
+        if self.table is not None:
+            self.table = None
+        self._wait()
+
+    def close(self) -> None:
+        """Gather nothing any more."""
+        with self._lock:
+            self._key = None
+            self._stop()
+        super().close()
+
+    def _wait(self) -> None:
+        with self._lock:
+            self._stop()
+            if self.asked and self._make is not None:
+                self._timer = threading.Timer(REST_S, self._gather, (self._key, self._make))
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _gather(self, key: Any, make: Callable[[], dict[str, Any]]) -> None:
+        table = make()
+        with self._lock:
+            if key == self._key:
+                self.table = table
