@@ -14,12 +14,14 @@ import psutil
 from drag import browser_tools
 from report import Finding, print_table
 
-ROWS = 500
+ROWS, MANY_ROWS = 500, 5_000
 RAPID = 60
 # Between single keys, at any moment of a frame: no key waits for the one before it, and no point is rested on.
 PAUSE_MS = (100, 200)
-KEY_MS, KEY_P95_MS, TIMES_FASTER, LAG_MS = 40, 60, 12, 100
+KEY_MS, KEY_P95_MS, TIMES_FASTER, LAG_MS, TIMES_SLOWER = 40, 60, 12, 100, 2
 RELEASE_S, CANCEL_S, PAINT_S, GROWTH = 2.0, 0.5, 2.0, 0.05
+# Until the browser has its table of the rows.
+TABLE_MS = 5_000
 # All four charts fit on it.
 WINDOW = {"width": 1920, "height": 1080}
 # The slider's batch sizes; those of which nothing was recorded.
@@ -42,10 +44,15 @@ from tradespace.show.explorer import measurer
 task = ts.load_task("fashion")
 surface = ts.load_recorded("fashion").query("pruning == 'none'").head({ROWS})
 asked, rounds = [], measurer.measure_rounds
-def counted(task, configs, **options):
+def counted(task, configs, *schedule, **options):
     asked.extend(configs)
-    return rounds(task, configs, **options)
+    return rounds(task, configs, *schedule, **options)
 measurer.measure_rounds = counted"""
+MANY = f"""import pandas as pd
+import tradespace as ts
+recorded, task = ts.load_recorded("fashion"), ts.load_task("fashion")
+copies = [recorded.assign(model=recorded["model"] + copy) for copy in ("", " b", " c")]
+surface = pd.concat(copies).head({MANY_ROWS})"""
 SHOW = "explorer = ts.Explorer(task, surface)\nexplorer"
 INTERACT = """%matplotlib inline
 import ipywidgets as ipw
@@ -103,20 +110,27 @@ NEXT_KEY_INTERACT = """() => {
         requestAnimationFrame(look);
     });
 }"""
-# From the last of so many keys until what they lead to is said, and a frame has been painted since.
+# From the last of so many keys until the numbers are those that it leads to, and two frames, in the first of which the
+# charts are drawn, have been painted since; and until the kernel's words are there.
 LAST_KEY = """([keys, size]) => {
     let count = 0;
     const counted = (event) => { count += 1; window.pressed = event.timeStamp; };
     window.addEventListener('keydown', counted, {capture: true});
-    const status = (view) => document.querySelector(`.tradespace-${view} [role=status]`).textContent;
-    window.painted = new Promise((done) => {
+    const text = (part) => document.querySelector(`.tradespace-${part}`).textContent;
+    const when = (said) => new Promise((done) => {
         const look = () => {
-            const said = {'tradeoff': `batch ${size},`, 'batch-curve': `Batch ${size}:`};
-            const there = count === keys && Object.entries(said).every(([view, words]) => status(view).includes(words));
-            if (there) window.removeEventListener('keydown', counted, {capture: true});
-            requestAnimationFrame(there ? () => done(performance.now() - window.pressed) : look);
+            const tell = () => done(performance.now() - window.pressed);
+            if (count === keys && said()) requestAnimationFrame(() => requestAnimationFrame(tell));
+            else requestAnimationFrame(look);
         };
         requestAnimationFrame(look);
+    });
+    window.painted = Promise.all([
+        when(() => text('tiles .here').includes(`batch ${size},`)),
+        when(() => text('batch-curve [role=status]').includes(`Batch ${size}:`)),
+    ]).then((lags) => {
+        window.removeEventListener('keydown', counted, {capture: true});
+        return lags;
     });
 }"""
 # From letting go of the pointer until the point is measured, and a frame has been painted since.
@@ -159,6 +173,11 @@ def run(quick: bool) -> list[Finding]:
         findings += [*bench.cancel(*tools.find_measuring_processes()), *bench.memory()]
         if notebook.errors():
             raise RuntimeError("; ".join(notebook.errors()))
+        lab.write("many.ipynb", MANY, SHOW)
+        notebook.open("many.ipynb")
+        page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+        notebook.run_all()
+        findings += Bench(notebook, bench.numbers).many(bench.typical_ms)
     return findings
 
 
@@ -167,12 +186,13 @@ class Bench:
 
     def __init__(self, notebook: Any, numbers: Numbers) -> None:
         self._notebook, self._page, self._explorer = notebook, notebook.page, notebook.explorer()
-        self._numbers = numbers
+        self.numbers = numbers
+        self.typical_ms = np.nan
 
     def first_paint(self) -> list[Finding]:
         """In a kernel that has the task, and nothing of the Explorer yet."""
         took = []
-        for _ in range(self._numbers.tries):
+        for _ in range(self.numbers.tries):
             self._notebook.restart()
             self._page.evaluate("panel => panel.content.model.cells.get(1).clearExecution()", self._notebook.panel)
             self._page.evaluate(RUN_CELL, [self._notebook.panel, 0])
@@ -182,12 +202,11 @@ class Bench:
 
     def keys(self) -> list[Finding]:
         """Along batch sizes at several models, precisions and threads; and `interact` along batch sizes."""
-        pauses = np.random.default_rng(0).uniform(*PAUSE_MS, self._numbers.keys)
-        ours = [self._painted(*move, pause) for move, pause in zip(walk(), pauses, strict=False)]
+        ours = self._walked()
         self._page.evaluate(RUN_CELL, [self._notebook.panel, 2])
         slider = self._page.locator(".widget-interact").get_by_role("slider")
         theirs = []
-        for key in islice(cycle(["ArrowRight"] * 5 + ["ArrowLeft"] * 5), max(5, self._numbers.keys // 5)):
+        for key in islice(cycle(["ArrowRight"] * 5 + ["ArrowLeft"] * 5), max(5, self.numbers.keys // 5)):
             slider.focus()
             self._page.wait_for_timeout(PAUSE_MS[1])
             self._page.evaluate(NEXT_KEY_INTERACT)
@@ -197,7 +216,7 @@ class Bench:
         rows = [[name, *(f"{q:.0f}" for q in qs)] for name, qs in zip(("ours", "interact"), quantiles, strict=True)]
         print_table(("key to paint, ms", "least", "median", "95th", "most"), rows)
         (_, ours_ms, ours_p95, _), (_, theirs_ms, theirs_p95, _) = quantiles
-        times = theirs_ms / ours_ms
+        times, self.typical_ms = theirs_ms / ours_ms, ours_ms
         return [
             judged("key to painted charts, median", ours_ms, KEY_MS, "ms"),
             judged("key to painted charts, 95th percentile", ours_p95, KEY_P95_MS, "ms"),
@@ -233,8 +252,8 @@ class Bench:
 
     def rapid(self) -> list[Finding]:
         """As many keys as the browser takes, up to a point that nobody has measured."""
-        lags, most = [], 0
-        for model in MODELS[: self._numbers.tries]:
+        lags, words, most = [], [], 0
+        for model in MODELS[: self.numbers.tries]:
             self._explorer.go_to(model_size=model, precision="bf16", batch_size=2)
             before = int(self._notebook.execute("print(len(asked))"))
             start = time.perf_counter()
@@ -243,19 +262,21 @@ class Bench:
             for key in islice(cycle(["ArrowRight"] * 8 + ["ArrowLeft"] * 8), 1, RAPID + 1):
                 self._page.keyboard.press(key)
             pressed = time.perf_counter() - start
-            lags.append(self._page.evaluate("window.painted"))
+            for lag, kind in zip(self._page.evaluate("window.painted"), (lags, words), strict=True):
+                kind.append(lag)
             self._explorer.expect_measured()
             most = max(most, int(self._notebook.execute("print(len(asked))")) - before)
-            print(f"{RAPID} keys in {pressed:.2f} s; lag {lags[-1]:.0f} ms; {most} measured")
+            print(f"{RAPID} keys in {pressed:.2f} s; lag {lags[-1]:.0f} ms, words {words[-1]:.0f} ms; {most} measured")
         return [
             judged(f"{RAPID} rapid moves, lag after the last, longest", max(lags), LAG_MS, "ms"),
+            Finding("explorer", "the same, until the kernel's words are there", f"{max(words):.0f} ms"),
             Finding("explorer", "measurements they asked for, most", str(most), "at most 1", most <= 1),
         ]
 
     def cancel(self, process: psutil.Process) -> list[Finding]:
         """Until the measuring process uses no more of a processor."""
         took = []
-        for model, size in islice(product(("resnet32", "resnet16"), UNKNOWN), self._numbers.tries + 1):
+        for model, size in islice(product(("resnet32", "resnet16"), UNKNOWN), self.numbers.tries + 1):
             self._explorer.go_to(model_size=model, precision="int8", batch_size=size)
             self._explorer.expect_measuring()
             clicked_s = self._explorer.cancel.evaluate("(button) => { button.click(); return Date.now(); }") / 1000
@@ -265,7 +286,7 @@ class Bench:
 
     def memory(self) -> list[Finding]:
         """Of the kernel."""
-        early, late = self._numbers.early, self._numbers.late
+        early, late = self.numbers.early, self.numbers.late
         is_kernel = re.compile("ipykernel_launcher")
         (kernel,) = (p for p in psutil.Process().children(recursive=True) if is_kernel.search(" ".join(p.cmdline())))
         self._explorer.go_to(model_size="resnet4", precision="fp32", batch_size=1)
@@ -283,6 +304,17 @@ class Bench:
             )
         ]  # fmt: skip
 
+    def many(self, typical_ms: float) -> list[Finding]:
+        """Keys at many rows, beside what they took at few."""
+        times = float(np.median(self._walked())) / typical_ms
+        return [judged(f"{MANY_ROWS:,} rows over {ROWS}, key to painted charts, median", times, TIMES_SLOWER, "times")]
+
+    def _walked(self) -> list[float]:
+        """Milliseconds from key to painted charts, for each key."""
+        self._page.wait_for_timeout(TABLE_MS)
+        pauses = np.random.default_rng(0).uniform(*PAUSE_MS, self.numbers.keys)
+        return [self._painted(*move, pause) for move, pause in zip(walk(), pauses, strict=False)]
+
     def _painted(self, name: str, key: str, pause_ms: float = 0) -> float:
         """Milliseconds from that key on that slider to painted charts."""
         self._explorer.control(name).focus()
@@ -293,7 +325,7 @@ class Bench:
 
     def _unknown(self) -> Iterator[tuple[str, int]]:
         """Models and batch sizes that nobody has measured."""
-        return islice(((model, size) for size in UNKNOWN for model in MODELS), self._numbers.tries + 1)
+        return islice(((model, size) for size in UNKNOWN for model in MODELS), self.numbers.tries + 1)
 
 
 def walk() -> Iterator[tuple[str, str]]:

@@ -18,7 +18,7 @@ async function initialize({ model }) {
     if (!table) ahead = null;
   }
 
-  // Of the places of the controls, what every widget shows; nothing where no row says it.
+  // Of the places of the controls, what every widget shows.
   function look() {
     const places = controls.get("values");
     // Another latency moves every point, which is for the kernel to say.

@@ -9,7 +9,7 @@
 import { bisectRight, least } from "d3-array";
 import { scaleLinear, scaleLog } from "d3-scale";
 import { select } from "d3-selection";
-import { emOf, listen, tallness, unseen } from "../common/frame.js";
+import { eachFrame, emOf, listen, tallness, unseen } from "../common/frame.js";
 import { choose } from "../common/hover.js";
 import { addEntry, addRings, addStar } from "../common/legend.js";
 import { camera, cut, HEIGHT, inSight } from "../common/pure/camera.js";
@@ -286,7 +286,6 @@ function render({ model, el }) {
     targets = [],
     named = null,
     drag = null,
-    frame = null,
     soon = null,
     stale = false;
   const keyOf = ({ point }) => point.row ?? "predicted";
@@ -322,12 +321,7 @@ function render({ model, el }) {
     return off ? "Where you are is off these axes: the ring is at their edge." : "";
   }
 
-  function schedule() {
-    frame ??= requestAnimationFrame(() => {
-      frame = null;
-      draw();
-    });
-  }
+  const schedule = eachFrame(draw);
 
   function draw() {
     const width = root.node().clientWidth;
@@ -519,7 +513,6 @@ function render({ model, el }) {
   const handlers = { "change:data": rebuild, "change:marks": rebuild, "change:state": rebuildSoon };
   const deafen = listen(model, { ...handlers, "change:label": drawLabel }, root, resized);
   return () => {
-    if (frame !== null) cancelAnimationFrame(frame);
     clearTimeout(soon);
     theme.disconnect();
     deafen();

@@ -8,7 +8,7 @@ import { axisBottom, axisLeft } from "d3-axis";
 import { scaleLinear, scaleLog } from "d3-scale";
 import { select } from "d3-selection";
 import { line } from "d3-shape";
-import { addAxis, addClipped, labelAxes, listen, ticked, twoPanels, unseen } from "../common/frame.js";
+import { addAxis, addClipped, eachFrame, labelAxes, listen, ticked, twoPanels, unseen } from "../common/frame.js";
 import { addTip, choose, nameRows } from "../common/hover.js";
 import { addEntry, addRings } from "../common/legend.js";
 import { alike, known, plain, within } from "../common/pure/numbers.js";
@@ -108,8 +108,12 @@ function render({ model, el }) {
     const drawn = curves(),
       state = model.get("state");
     for (const one of panels) one(drawn, state);
+    tell();
+  }
+
+  function tell() {
     status.text(model.get("label"));
-    nameKeys(state);
+    nameKeys(model.get("state"));
   }
 
   // The chart is a slider along the sizes that were measured at the selected precision.
@@ -312,10 +316,11 @@ function render({ model, el }) {
     };
   }
 
-  // Once a message, whatever of it has changed. Before the first layout there is nothing to draw on; and behind another
-  // tab it waits until it comes to the front, which is a new layout.
-  const redraw = () => panels.length && !unseen(root) && draw();
-  return listen(model, { change: redraw }, root, layout);
+  // Before the first layout there is nothing to draw on; and behind another tab it waits until it comes to the front,
+  // which is a new layout.
+  const redraw = eachFrame(() => panels.length && !unseen(root) && draw());
+  const handlers = { "change:data": redraw, "change:state": redraw, "change:marks": redraw, "change:label": tell };
+  return listen(model, handlers, root, layout);
 }
 
 export default { render };

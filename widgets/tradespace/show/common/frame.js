@@ -17,6 +17,19 @@ export const tallness = (root, liked) => (boxed(root) ? root.node().clientHeight
 /** Whether nobody sees a chart, since its tab is behind another or it is not on the page yet. */
 export const unseen = (root) => root.node().clientWidth === 0;
 
+/** A function that has `draw` called in the next frame, once, however often it was asked for. */
+export function eachFrame(draw) {
+  let asked = false;
+  return () => {
+    if (asked) return;
+    asked = true;
+    requestAnimationFrame(() => {
+      asked = false;
+      draw();
+    });
+  };
+}
+
 /** Calls handlers by event of the model, and `resized` at each new size, until what it returns is called. */
 export function listen(model, handlers, root, resized) {
   for (const [event, handler] of Object.entries(handlers)) model.on(event, handler);

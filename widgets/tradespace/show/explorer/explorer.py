@@ -458,6 +458,7 @@ class Explorer(Still, ipw.Box):
         name = self._task.name
         here = Rows(self._measured[name], self._scored[name])
         self._rows = Rows(self._recorded[name]) if self._data == RECORDED else here
+        self._look_ahead()
         untested = self._task.test is None and bool(self._rows.surface["accuracy"].isna().all())
         self.tradeoff.show_surface(self._rows.surface, self._task.score.scale, untested)
         self.batch_curve.show_surface(self._rows.surface)

@@ -8,7 +8,17 @@ import { axisBottom, axisLeft } from "d3-axis";
 import { scaleLinear, scaleLog } from "d3-scale";
 import { select } from "d3-selection";
 import { curveStepAfter, line } from "d3-shape";
-import { addAxis, addClipped, labelAxes, listen, tallness, ticked, twoPanels, unseen } from "../common/frame.js";
+import {
+  addAxis,
+  addClipped,
+  eachFrame,
+  labelAxes,
+  listen,
+  tallness,
+  ticked,
+  twoPanels,
+  unseen,
+} from "../common/frame.js";
 import { addTip, nameRows } from "../common/hover.js";
 import { addEntry, addRings, addStar, drawMarks } from "../common/legend.js";
 import { alike, known, within } from "../common/pure/numbers.js";
@@ -74,7 +84,8 @@ function render({ model, el }) {
     drawnOver = null,
     drawnScore = null,
     painted = null,
-    stale = false;
+    stale = false,
+    newData = false;
 
   for (const kind of ["PNG", "SVG", "CSV"]) {
     saving
@@ -148,11 +159,13 @@ function render({ model, el }) {
     stale = false;
   }
 
-  // Behind another tab nothing is drawn until it comes to the front.
-  const ifSeen = (draw) => () => {
+  // What has changed is drawn in the next frame. Behind another tab nothing is drawn until it comes to the front.
+  const redraw = eachFrame(() => {
     if (unseen(root)) stale = true;
-    else draw();
-  };
+    else if (newData) drawData();
+    else drawState();
+    newData = false;
+  });
 
   function layout() {
     const sizes = twoPanels(root, HEIGHT),
@@ -385,11 +398,11 @@ function render({ model, el }) {
   }
 
   const drawLabel = () => status.text(model.get("label"));
-  const handlers = {
-    "change:data": ifSeen(drawData),
-    "change:state": ifSeen(drawState),
-    "change:label": drawLabel,
+  const surfaceCame = () => {
+    newData = true;
+    redraw();
   };
+  const handlers = { "change:data": surfaceCame, "change:state": redraw, "change:label": drawLabel };
   return listen(model, { ...handlers, "msg:custom": received }, root, fit);
 }
 
