@@ -9,7 +9,7 @@ import traitlets
 
 from tradespace.show.common.assets import assets
 
-# So long must the rows rest: gathering the table takes a second of a core that measuring needs.
+# So long must the rows rest: gathering a table of 2,000 of them takes a second of a core.
 REST_S = 0.5
 
 
@@ -20,6 +20,8 @@ class Ahead(anywidget.AnyWidget):
     ----------
     widgets : mapping of str to Widget
         The controls and what they move, by the names that `lookup.js` has for them.
+    busy : callable
+        Whether something is being measured, which needs all cores for itself: then gathering waits.
 
     Examples
     --------
@@ -34,9 +36,9 @@ class Ahead(anywidget.AnyWidget):
     table = traitlets.Any(None).tag(sync=True)
     asked = traitlets.Bool(False).tag(sync=True)
 
-    def __init__(self, widgets: Mapping[str, Any]) -> None:
+    def __init__(self, widgets: Mapping[str, Any], busy: Callable[[], bool] = lambda: False) -> None:
         super().__init__(widgets={name: widget.model_id for name, widget in widgets.items()})
-        self._lock = threading.Lock()
+        self._lock, self._busy = threading.Lock(), busy
         self._key: Any = None
         self._make: Callable[[], dict[str, Any]] | None = None
         self._timer: threading.Timer | None = None
@@ -72,6 +74,9 @@ class Ahead(anywidget.AnyWidget):
             self._timer.cancel()
 
     def _gather(self, key: Any, make: Callable[[], dict[str, Any]]) -> None:
+        if self._busy():
+            self._wait()
+            return
         table = make()
         with self._lock:
             if key == self._key:

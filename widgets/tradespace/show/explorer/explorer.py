@@ -107,7 +107,7 @@ class Explorer(Still, ipw.Box):
         self.tiles, self.controls = Tiles(), Controls([], {})
         self.bar = Bar(self._actions())
         moved = {"tradeoff": self.tradeoff, "batch-curve": self.batch_curve, "landscape": self.landscape}
-        self._ahead = Ahead(moved | {"controls": self.controls, "tiles": self.tiles})
+        self._ahead = Ahead(moved | {"controls": self.controls, "tiles": self.tiles}, lambda: self._measurer.busy)
         self._begin(task)
         self.controls.observe_moves(self._moved)
         self.controls.observe(self._let_go, "held")
@@ -395,13 +395,12 @@ class Explorer(Still, ipw.Box):
 
     def _enable(self) -> None:
         """Let each button be pressed exactly while it does something."""
-        wanted, filling = self._measurer.wanted is not None, self._measurer.filling
         self.bar.disable(
             {
                 name
                 for name, can in {
-                    "fill_in": not filling and self._data == HERE,
-                    "cancel": wanted or filling,
+                    "fill_in": not self._measurer.filling and self._data == HERE,
+                    "cancel": self._measurer.busy,
                     "unpin": bool(self._state.pins),
                     "undo": self._history.can_undo,
                     "redo": self._history.can_redo,

@@ -56,6 +56,11 @@ class Measurer:
         """Whether the surface is being filled in."""
         return self._filler is not None
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything is being measured, or about to be."""
+        return self.wanted is not None or self.filling
+
     def request(self, config: Config) -> None:
         """Measure `config` once it has been the latest request for a moment, ahead of filling in."""
         with self._lock:
