@@ -4,8 +4,9 @@ import re
 import numpy as np
 import pytest
 from tradespace.config import KNOBS, Config, physical_cores
+from tradespace.measuring.schedule import Schedule
 from tradespace.show.explorer import fill_in
-from tradespace.show.explorer.fill_in import AT_ONCE, BATCHES, FillIn, candidates
+from tradespace.show.explorer.fill_in import AT_ONCE, BATCHES, FillIn, candidates, offer
 from tradespace.surface.columns import configs_of, table
 
 CONFIGS = [Config("small", precision=p, threads=1, batch_size=b) for p in ("fp32", "bf16") for b in (1, 8, 64)]
@@ -121,3 +122,11 @@ def test_a_surface_without_accuracy_can_be_filled_in(surface, clock):
     known = rows_of(surface, CONFIGS[:5], accuracy=np.nan, accuracy_lo=np.nan, accuracy_hi=np.nan)
     assert one.ask(known) == CONFIGS[5:]
     assert configs_of(known) == CONFIGS[:5]
+
+
+def test_what_it_would_take_is_said_before_it_begins():
+    configs = [Config("resnet4", threads=1, batch_size=size) for size in (1, 4)]
+    assert offer(configs, Schedule(budget_s=1.0)).endswith("all of them take about a minute, and scoring their models")
+    assert offer(configs, Schedule(budget_s=150.0)).startswith(
+        "Fill in: 2 points to choose from; all of them take about 5 min"
+    )

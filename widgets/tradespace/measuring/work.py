@@ -5,6 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Protocol
 
@@ -127,7 +128,7 @@ class Work:
             if not point.ready:
                 kind = _kind(point.variant, prepared)
                 prepared.add(point.variant)
-                seconds += self._usual_s(kind, _expected_s(kind))
+                seconds += self._usual_s(kind, _usually_s(kind))
         return seconds
 
     def _timing_s(self, call_s: Mapping[Config, float]) -> float:
@@ -198,7 +199,7 @@ def _kind(variant: Config, prepared: Set[Config]) -> str:
     return "export" if new else variant.runtime
 
 
-def _expected_s(kind: str) -> float:
+def _usually_s(kind: str) -> float:
     """Seconds of this kind of preparing, before any were measured."""
     runtime, again = kind.removesuffix(" again"), kind.endswith(" again")
     return EXPORT_S if kind == "export" else RUNTIMES[runtime].preparing_s[again]
@@ -208,6 +209,28 @@ def _ratio(seconds: Sequence[tuple[float, float]], otherwise: float) -> float:
     """Total seconds taken over total seconds expected."""
     taken, expected = map(sum, zip(*seconds, strict=True)) if seconds else (0.0, 0.0)
     return taken / expected if expected else otherwise
+
+
+@dataclass(frozen=True)
+class _Unbegun:
+    """A point of which nothing is known yet."""
+
+    measurement: Measurement
+    variant: Config
+    ready = warm = timed = False
+
+
+def expected_s(configs: Iterable[Config], schedule: Schedule) -> float:
+    """Seconds that preparing and timing `configs` may take on a laptop, before any was measured; without scoring.
+
+    Examples
+    --------
+    >>> 1 < expected_s([Config("resnet8", threads=1)], Schedule(budget_s=1.0)) < 60
+    True
+    """
+    work = Work()
+    work.plan([_Unbegun(Measurement("", config), config.variant) for config in configs], {}, schedule, test_items=0)
+    return sum(work.left_s().values())
 
 
 def time_left_s(measurement: Measurement, schedule: Schedule) -> float:

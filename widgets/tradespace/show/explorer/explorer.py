@@ -27,7 +27,7 @@ from tradespace.show.common.still import Still
 from tradespace.show.common.words import MEDIAN
 from tradespace.show.controls.widget import Controls
 from tradespace.show.explorer import settings
-from tradespace.show.explorer.fill_in import FillIn, candidates
+from tradespace.show.explorer.fill_in import FillIn, candidates, offer
 from tradespace.show.explorer.history import History
 from tradespace.show.explorer.lookup import foretold, saved
 from tradespace.show.explorer.measurer import Measurer
@@ -190,7 +190,7 @@ class Explorer(Still, ipw.Box):
             if self._data == RECORDED:
                 return
             task = self._task
-            self._filling = filling = FillIn(self._candidates(), self._schedule.budget_s)
+            self._filling = filling = FillIn(self._could_fill()[0], self._schedule.budget_s)
             self._measurer.fill(lambda: filling.ask(self._measured[task.name]))
             self._show_progress("")
 
@@ -259,7 +259,7 @@ class Explorer(Still, ipw.Box):
         # What the history has is of one task, and of the sliders that it had then.
         self._history, self._going_back = History[State](), False
         self._grabbed: State | None = None
-        self._could_fill: tuple[tuple[str, str], list[Config]] = (("", ""), [])
+        self._offered: tuple[tuple[str, str], tuple[list[Config], str]] = (("", ""), ([], ""))
         # Sliders cover the rows of both sources.
         everything = here if recorded is None else recorded if here.empty else pd.concat([here, recorded])
         self._state = State(task.name, data, start)
@@ -390,7 +390,7 @@ class Explorer(Still, ipw.Box):
             message, share = "waiting for the slider to rest", 0.0
         elif not message and filling:
             message, share = self._filling.words, self._filling.share
-        self.bar.tell(message or self._offer(), share)
+        self.bar.tell(message or self._could_fill()[1], share)
         self._enable()
 
     def _enable(self) -> None:
@@ -409,16 +409,13 @@ class Explorer(Still, ipw.Box):
             }
         )
 
-    def _offer(self) -> str:
-        """What filling in would do, and how long it would take."""
-        return FillIn(self._candidates(), self._schedule.budget_s).offer
-
-    def _candidates(self) -> list[Config]:
+    def _could_fill(self) -> tuple[list[Config], str]:
+        """The candidates for filling in, and what that would take."""
         options, pruning, device = self.controls.options, self.controls["pruning"], self.controls["device"]
-        if self._could_fill[0] != (pruning, device):
+        if self._offered[0] != (pruning, device):
             found = candidates(self._task, pruning, device, options("precision"), options("runtime"), self._why[HERE])
-            self._could_fill = (pruning, device), found
-        return self._could_fill[1]
+            self._offered = (pruning, device), (found, offer(found, self._schedule))
+        return self._offered[1]
 
     def _land(self, measurement: Measurement, finished: bool) -> None:
         """Handle a growing measurement; called from the measurer's thread."""

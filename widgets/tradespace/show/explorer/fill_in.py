@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from tradespace.config import KNOBS, Config, grid, physical_cores
+from tradespace.measuring.schedule import Schedule
+from tradespace.measuring.work import expected_s
 from tradespace.prepare import untimed
 from tradespace.surface.columns import configs_of
 from tradespace.surface.search import Search
@@ -49,6 +51,13 @@ def candidates(
     ]
 
 
+def offer(configs: Sequence[Config], schedule: Schedule) -> str:
+    """What filling in would do, before it begins."""
+    minutes = expected_s(configs, schedule) / 60
+    about = f"about {minutes:.0f} min" if minutes >= 1.5 else "about a minute"
+    return f"Fill in: {len(configs)} points to choose from; all of them take {about}, and scoring their models"
+
+
 class FillIn:
     """Chooses what to measure next in the background, and reports progress.
 
@@ -66,13 +75,6 @@ class FillIn:
         self.words = f"filling in: {len(configs)} points to choose from"
         # How many of them are measured, from 0 to 1.
         self.share = 0.0
-
-    @property
-    def offer(self) -> str:
-        """What it would do, before it begins."""
-        least_min = len(self._configs) * self._budget_s / 60
-        time_taken = f"{least_min:.0f} min" if least_min >= 1.5 else "a minute"
-        return f"Fill in: {len(self._configs)} points to choose from; all of them take {time_taken} or more"
 
     def ask(self, surface: pd.DataFrame) -> list[Config]:
         """The Configs most worth measuring, given the rows of `surface`; empty once all were tried."""
