@@ -81,8 +81,12 @@ class LabServer:
             self.request(f"/api/kernels/{kernel['id']}", method="DELETE")
 
 
+LAB = "jupyterlab", "--LabApp.expose_app_in_browser=True", "--LabApp.collaborative=False"
+NOTEBOOK_7 = "notebook", "--JupyterNotebookApp.expose_app_in_browser=True"
+
+
 @contextmanager
-def start_lab(home: Path) -> Iterator[LabServer]:
+def start_lab(home: Path, application: Sequence[str] = LAB) -> Iterator[LabServer]:
     """JupyterLab on a copy of the notebooks, with settings of its own: all it writes is under `home`."""
     root = home / "notebooks"
     shutil.copytree(NOTEBOOKS, root, ignore=shutil.ignore_patterns(".ipynb_checkpoints", ".tradespace-ledger*"))
@@ -97,11 +101,9 @@ def start_lab(home: Path) -> Iterator[LabServer]:
         "IPYTHONDIR": str(home / "ipython"),
     }
     command = [
-        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+        *(sys.executable, "-m", *application, "--no-browser", "--allow-root"),
         *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
         f"--ServerApp.root_dir={root}",
-        "--LabApp.expose_app_in_browser=True",
-        "--LabApp.collaborative=False",
     ]
     with server.log.open("wb") as sink:
         process = psutil.Popen(command, cwd=home, env=environment, stdout=sink, stderr=sink)
@@ -420,6 +422,24 @@ def run_notebook(browser: Browser, lab_server: LabServer) -> Iterator[Callable[.
 
         yield run
     lab_server.shut_down_kernels()
+
+
+@pytest.fixture(scope="module")
+def notebook_7(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., ExplorerPage]]:
+    """Runs the code of one cell in Notebook 7, on a page of that size, and returns the Explorer that it shows."""
+    run_all = "() => window.jupyterapp.commands.execute('notebook:run-all-cells')"
+    ready = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+    with start_lab(tmp_path_factory.mktemp("notebook-7"), NOTEBOOK_7) as server, open_page(browser, []) as page:
+
+        def run(source: str, width: int, height: int) -> ExplorerPage:
+            page.set_viewport_size({"width": width, "height": height})
+            server.write("explorer.ipynb", source)
+            page.goto(f"{server.url}/notebooks/explorer.ipynb?token={server.token}")
+            page.wait_for_function(ready, timeout=120_000)
+            page.evaluate(run_all)
+            return ExplorerPage(page)
+
+        yield run
 
 
 @pytest.fixture(scope="module")
