@@ -34,6 +34,19 @@ DRAWN = """canvas => {
 }"""
 
 
+# The names of all that widgets send to the kernel.
+SENDS = """panel => {
+    window.sent = [];
+    panel.sessionContext.session.kernel.anyMessage.connect((_, { msg, direction }) => {
+        const state = direction === 'send' && msg.header.msg_type === 'comm_msg' && msg.content.data.state;
+        if (state) window.sent.push(...Object.keys(state));
+    });
+}"""
+# Until it is interrupted.
+BUSY = """panel => {
+    const code = 'import time\\ntry:\\n    time.sleep(300)\\nexcept KeyboardInterrupt:\\n    pass';
+    panel.sessionContext.session.kernel.requestExecute({ code, store_history: false });
+}"""
 # Recorded, as if it had been measured here: that would take a minute.
 CELLS = (
     (Path(__file__).parents[1] / "hurry.py").read_text(encoding="utf-8"),
@@ -217,6 +230,24 @@ def test_hovering_names_a_point_and_a_click_selects_it(explorer):
     explorer.page.mouse.click(*place)
     expect(explorer.words).to_contain_text(f"{named.splitlines()[0]}: ")
     assert named.splitlines()[1] in explorer.words.inner_text()
+
+
+def test_what_the_browser_looks_up_is_shown_at_once_and_not_sent_back(workbook, explorer):
+    explorer.page.evaluate(SENDS, workbook.panel)
+    for _ in range(100):
+        if workbook.execute("print(_._ahead.table is not None)").strip() == "True":
+            break
+        explorer.page.wait_for_timeout(100)
+    # A kernel that does nothing else for a while.
+    explorer.page.evaluate(BUSY, workbook.panel)
+    explorer.press("batch size", "ArrowRight", "ArrowRight")
+    expect(explorer.here).to_contain_text("batch 4,")
+    workbook.server.interrupt_kernels()
+    explorer.settle()
+    place = middle_of(explorer.points_on_lines.last)
+    explorer.page.mouse.click(*place)
+    explorer.settle()
+    assert set(explorer.page.evaluate("window.sent")) <= {"values", "held", "selected"}
 
 
 def test_hovering_and_clicking_in_three_dimensions(explorer):

@@ -49,8 +49,9 @@ async function initialize({ model }) {
     );
 
   controls.on("change:values", look);
-  // The answer to an earlier move must not take back a later one.
-  for (const chart of Object.values(charts)) chart.on("change", () => mine || show());
+  // The answer to an earlier move must not take back a later one. Not before the model has done with that message: else it
+  // would take what is in it for a change of the browser's own, and send it back with the next one.
+  for (const chart of Object.values(charts)) chart.on("change", () => mine || queueMicrotask(show));
   model.on("change:table", take);
   model.set("asked", true);
   model.save_changes();
