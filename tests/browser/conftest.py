@@ -463,5 +463,11 @@ def open_saved(browser: Browser) -> Iterator[Callable[[Path], ExplorerPage]]:
 
 
 @pytest.fixture
+def explorer_on() -> Callable[[Page], ExplorerPage]:
+    """The Explorer of a page without a notebook."""
+    return ExplorerPage
+
+
+@pytest.fixture
 def measuring_processes() -> Callable[[], list[psutil.Process]]:
     return find_measuring_processes

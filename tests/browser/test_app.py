@@ -16,6 +16,8 @@ pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 SHOWN_MS = 120_000
+# And how many charts are in view.
+WINDOWS = (1366, 768, 1), (1440, 900, 3), (1920, 1080, 3), (820, 1180, 1)
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +79,18 @@ def test_the_explorer_is_shown_without_code_and_answers_the_keyboard(app, page, 
     assert {part.hostname for part in asked if part.scheme in ("http", "https", "ws", "wss")} == {"127.0.0.1"}
     assert page_errors == []
     assert "Traceback" not in log.read_text()
+
+
+def test_it_fits_every_window_without_scrolling(app, page, explorer_on):
+    page.goto(app[0])
+    explorer = explorer_on(page)
+    expect(explorer.here).to_contain_text("resnet4, fp32, eager, batch 1,", timeout=SHOWN_MS)
+    for width, height, charts in WINDOWS:
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(500)
+        assert explorer.root.locator(".tradespace-chart:visible").count() == charts
+        box = explorer.root.bounding_box()
+        assert box["x"] + box["width"] <= width
+        assert box["y"] + box["height"] <= height
+        assert explorer.faults() == [], (width, height)
+        explorer.screenshot(f"app-{width}.png")

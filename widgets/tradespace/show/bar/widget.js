@@ -123,8 +123,9 @@ function render({ model, el }) {
 
   function room() {
     if (document.fullscreenElement === stage) return [window.innerWidth, window.innerHeight];
-    const scrolling = stage.closest(SCROLLS);
-    return [stage.parentElement.clientWidth, (scrolling?.clientHeight ?? window.innerHeight) - CELL_PX];
+    // In Voila the notebook does not scroll, and is as tall as what is in it.
+    const height = Math.min(stage.closest(SCROLLS)?.clientHeight ?? window.innerHeight, window.innerHeight);
+    return [stage.parentElement.clientWidth, height - CELL_PX];
   }
 
   function fit() {
