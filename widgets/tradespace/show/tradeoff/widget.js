@@ -343,7 +343,7 @@ function render({ model, el }) {
         .data(spec.connect && joined.length > 1 ? [joined[0], joined.at(-1)] : [])
         .join("text")
         .attr("transform", (row) => `translate(${place(row)})`)
-        .attr("dx", (row) => (toTheRight(row) ? 9 : -9))
+        .attr("dx", (row) => (toTheRight(row) ? 15 : -15))
         .attr("dy", (_, i) => (i ? "-0.6em" : "1.1em"))
         .attr("text-anchor", (row) => (toTheRight(row) ? "start" : "end"))
         .text((row) => `batch ${at("batch_size", row)}`);
