@@ -186,6 +186,8 @@ class Twice(torch.nn.Module):
 """
 
 
+@needs_compiler
+@pytest.mark.usefixtures("plain_loops")
 def test_a_model_of_a_notebook_is_compiled_where_there_is_no_notebook():
     # The global names of its code are not those of this process's own `__main__`.
     cells = {"__name__": "__main__", "torch": torch}

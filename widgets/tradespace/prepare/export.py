@@ -3,8 +3,11 @@
 import inspect
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -43,7 +46,7 @@ def to_onnx(module: nn.Module, batch: tuple[Tensor, ...], dynamic: tuple[tuple[i
     if layer := projected(module):
         raise Unsupported(f"ONNX has no LSTM with projections (proj_size), as in layer {layer!r}{ELSEWHERE}")
     shapes = tuple(dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in dynamic)
-    with refusing(f"this model cannot be exported to ONNX for any batch size{ELSEWHERE}", log=True):
+    with refusing(f"this model cannot be exported to ONNX for any batch size{ELSEWHERE}", log=True), _operators_kept():
         program = torch.onnx.export(
             module,
             batch,
@@ -62,6 +65,23 @@ def to_onnx(module: nn.Module, batch: tuple[Tensor, ...], dynamic: tuple[tuple[i
         )
     model: bytes = proto.SerializeToString()
     return model
+
+
+@contextmanager
+def _operators_kept() -> Iterator[None]:
+    """Keep the exporter's table of operators: for each export, torch makes it anew from the source of 500 functions."""
+    registry, kept = _operators()
+    with patch.object(registry, "from_torchlib", kept) if registry else nullcontext():
+        yield
+
+
+@cache
+def _operators() -> tuple[Any, Any]:
+    try:
+        from torch.onnx._internal.exporter._registration import ONNXRegistry
+    except ImportError:  # another release of torch
+        return None, None
+    return ONNXRegistry, staticmethod(cache(ONNXRegistry.from_torchlib))
 
 
 def _for_arguments(module: nn.Module, shapes: tuple[Any, ...]) -> tuple[Any, ...]:
