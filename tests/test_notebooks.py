@@ -7,6 +7,7 @@ import ast
 import os
 import re
 import tomllib
+from itertools import chain, pairwise
 from pathlib import Path
 
 import nbclient
@@ -29,6 +30,7 @@ MOST_LINES, MOST_CELLS = 8, 45
 WORDS = 800, 1_800
 # For one cell: a busy machine is no failure.
 TIMEOUT_S = 1_800
+SOONER = "from tradespace.measuring import engine\nengine.PROCESS.faster = 1_000"
 HURRY = (Path(__file__).parent / "hurry.py").read_text(encoding="utf-8")
 
 
@@ -54,16 +56,36 @@ def cells_of(path, solved):
     answers = solutions(path) if solved else {}
     for cell in cells:
         cell.source = answers.get(cell.id, cell.source).strip()
-        cell.id = f"{cell.id}-solved" if solved else cell.id
     return cells
 
 
-def run(*passes, **environment):
-    """Execute cells one after another in one kernel, where the notebooks are: the outputs of each pass."""
-    notebook = nbformat.v4.new_notebook(cells=[cell for cells in passes for cell in cells])
+def code(source):
+    return nbformat.v4.new_code_cell(source)
+
+
+def run(cells, **environment):
+    """Execute cells one after another in one kernel, where the notebooks are; their outputs are then in them."""
+    notebook = nbformat.v4.new_notebook(cells=cells)
     client = nbclient.NotebookClient(notebook, timeout=TIMEOUT_S, resources={"metadata": {"path": FOLDER}})
     client.execute(env={**os.environ, **environment})
-    return [[output for cell in cells for output in cell.get("outputs", ())] for cells in passes]
+
+
+def outputs_of(cells):
+    return [output for cell in cells for output in cell.get("outputs", ())]
+
+
+def solving_beside(path):
+    """The cells as they are, and those that solve an exercise by the check that they come after.
+
+    A solution is followed by its check, and by the exercise as it was: the rest of the notebook finds it untouched.
+    """
+    cells, answers = cells_of(path, solved=False), solutions(path) if path in EXERCISED else {}
+    written = [cell for cell in cells if cell.cell_type == "code"]
+    exercises = {check.id: (stub, check) for stub, check in pairwise(written) if stub.id in answers}
+    solving = {
+        key: [code(answers[stub.id]), code(check.source), code(stub.source)] for key, (stub, check) in exercises.items()
+    }
+    return cells, solving
 
 
 def warnings_of(outputs):
@@ -116,9 +138,17 @@ def test_a_stub_differs_from_its_solution_in_its_dots_alone(path):
 
 
 @parameters(EXERCISED)
+def test_each_exercise_is_followed_by_its_check(path):
+    checks = [cell.id for cell in code_cells(path) if "ts.check." in cell.source]
+    after = [check.id for stub, check in pairwise(code_cells(path)) if stub.id in solutions(path)]
+    assert checks == after
+
+
+@parameters(EXERCISED)
 def test_measured_here_every_solution_passes(path, tmp_path):
-    hurry = [nbformat.v4.new_code_cell(HURRY)]
-    _, outputs = run(hurry, cells_of(path, solved=True), **{LEDGER: str(tmp_path / "ledger.sqlite")})
+    cells = cells_of(path, solved=True)
+    run([code(HURRY), *cells], **{LEDGER: str(tmp_path / "ledger.sqlite")})
+    outputs = outputs_of(cells)
     assert warnings_of(outputs) == []
     assert checks_of(outputs)
     assert [text for text in checks_of(outputs) if not text.startswith(MARKS[True])] == []
@@ -126,12 +156,15 @@ def test_measured_here_every_solution_passes(path, tmp_path):
 
 @parameters(LESSONS)
 def test_played_back_it_runs_untouched_and_every_solution_passes(path, tmp_path):
-    sooner = [nbformat.v4.new_code_cell("from tradespace.measuring import engine\nengine.PROCESS.faster = 1_000")]
-    passes = [cells_of(path, solved) for solved in (False, True)]
-    _, untouched, solved = run(sooner, *passes, **{LEDGER: str(tmp_path / "ledger.sqlite"), RECORDED: "1"})
+    cells, solving = solving_beside(path)
+    run(
+        [code(SOONER), *chain.from_iterable([cell, *solving.get(cell.id, ())] for cell in cells)],
+        **{LEDGER: str(tmp_path / "ledger.sqlite"), RECORDED: "1"},
+    )
+    untouched, solved = outputs_of(cells), outputs_of(chain.from_iterable(solving.values()))
     assert warnings_of(untouched + solved) == []
     said = checks_of(untouched)
-    assert said == [NOT_ATTEMPTED] * len(said)
+    assert said == [NOT_ATTEMPTED] * len(solving)
     assert len(checks_of(solved)) == len(said)
     fine = (MARKS[True], NOT_MEASURED) if path == UNRECORDED else MARKS[True]
     assert [text for text in checks_of(solved) if not text.startswith(fine)] == []
