@@ -2,6 +2,7 @@
 
 import io
 import math
+import zipfile
 from concurrent.futures import Future
 from dataclasses import replace
 
@@ -64,7 +65,8 @@ def test_a_file_gives_back_what_was_written(tmp_path):
     whole = taken(2.0, energy_j_per_item=0.25)
     failed = taken(1.0, 0, replace(ONE, batch_size=4), failure=Failure("crashed", "of SIGKILL"), scores=None)
     write_measurements(tmp_path / "some.zip", [whole, failed])
-    back = [read_measurement(tmp_path / "some.zip", i, one) for i, one in enumerate(read_labels(tmp_path / "some.zip"))]
+    with zipfile.ZipFile(tmp_path / "some.zip") as file:
+        back = [read_measurement(file, i, one) for i, one in enumerate(read_labels(tmp_path / "some.zip"))]
     assert [str(one) for one in back] == [str(whole), str(failed)]
     np.testing.assert_array_equal(back[0].samples_ns, whole.samples_ns)
     np.testing.assert_array_equal(back[0].scores, RIGHT)
@@ -75,7 +77,8 @@ def test_a_file_gives_back_what_was_written(tmp_path):
 def test_a_file_keeps_the_fingerprints_of_data_and_score_and_older_files_have_none(tmp_path):
     write_measurements(tmp_path / "some.zip", [taken(2.0, data="0f", scored_by="1e")])
     [label] = read_labels(tmp_path / "some.zip")
-    back = read_measurement(tmp_path / "some.zip", 0, label)
+    with zipfile.ZipFile(tmp_path / "some.zip") as file:
+        back = read_measurement(file, 0, label)
     assert (back.data, back.scored_by) == ("0f", "1e")
     arrays = np.load(io.BytesIO(pack(taken(2.0))))
     older = io.BytesIO()

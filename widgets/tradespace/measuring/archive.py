@@ -98,7 +98,6 @@ def read_labels(path: Path) -> list[dict[str, Any]]:
     return labels
 
 
-def read_measurement(path: Path, number: int, label: Mapping[str, Any]) -> Measurement:
-    """Read the Measurement with this number and label."""
-    with zipfile.ZipFile(path) as file:
-        return unpack(label, file.read(f"{number}.npz"))
+def read_measurement(file: zipfile.ZipFile, number: int, label: Mapping[str, Any]) -> Measurement:
+    """Read the Measurement with this number and label from an open file."""
+    return unpack(label, file.read(f"{number}.npz"))

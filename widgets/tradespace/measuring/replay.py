@@ -2,6 +2,7 @@
 
 import threading
 import time
+import zipfile
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -149,9 +150,13 @@ class Replay:
     def _tape(self, key: str, config: Config) -> Tape | None:
         about = self._names[key], config
         if about not in self._tapes and about in self._index:
-            takes = [read_measurement(self._path, number, label) for number, label in self._index[about]]
+            takes = [read_measurement(self._file, number, label) for number, label in self._index[about]]
             self._tapes[about] = Tape(takes)
         return self._tapes.get(about)
+
+    @cached_property
+    def _file(self) -> zipfile.ZipFile:
+        return zipfile.ZipFile(self._path)
 
     @cached_property
     def _index(self) -> dict[tuple[str, Config], list[tuple[int, dict[str, Any]]]]:

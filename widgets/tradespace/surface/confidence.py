@@ -9,8 +9,8 @@ import pandas as pd
 from tradespace.config import VARIANT, Config
 from tradespace.errors import whole_number
 from tradespace.surface.columns import configs_of, plain, scale_of
-from tradespace.surface.frontier import nondominated
-from tradespace.surface.objectives import Objective, as_objectives, check_one_machine, check_possible, measured, numbers
+from tradespace.surface.frontier import undominated
+from tradespace.surface.objectives import Objective, as_objectives, check_one_machine, check_possible, measured
 from tradespace.surface.reading import check_columns
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def frontier_confidence(
     drawn = _Draws(plain(surface).reset_index(drop=True), goals, list(measurements), rng)
     counts = np.zeros(len(surface))
     for _ in range(draws):
-        counts += nondominated(drawn.once(), goals)
+        counts += undominated(drawn.once(), goals)
     probability = counts / draws
     verdict = np.select([probability > SURE, probability < 1 - SURE], ["on", "off"], "can't tell")
     return surface.assign(on_frontier=probability, verdict=verdict)
@@ -106,30 +106,30 @@ class _Draws:
     ) -> None:
         self._rng = rng
         self._raw = _raw_data(surface, [m for m in measurements if m.status == "ok"])
-        columns = {objective.column: numbers(surface, objective.column) for objective in objectives}
-        self._plain = pd.DataFrame({"status": surface["status"].to_numpy(), **columns})
+        # NaN where nothing was measured.
+        self._values = {objective.column: objective.values(surface) for objective in objectives}
+        self._columns = [objective.column for objective in objectives]
         self._measured = measured(surface)
         self._spread = _log_spread(surface)
-        self._accuracy = _AccuracyDraws(surface, self._raw, rng) if "accuracy" in columns else None
+        self._accuracy = _AccuracyDraws(surface, self._raw, rng) if "accuracy" in self._values else None
+        taken = {i: m.slice_medians_ms for i, m in enumerate(self._raw) if m is not None and len(m.kept) > 1}
+        self._medians_ms = [(i, medians, np.median(medians)) for i, medians in taken.items()]
 
-    def once(self) -> pd.DataFrame:
-        """Draw one surface of the objectives' columns."""
-        slower = np.exp(self._spread * self._rng.standard_normal(len(self._plain)))
-        for i, m in enumerate(self._raw):
-            if m is not None and len(m.kept) > 1:
-                medians = m.slice_medians_ms
-                slower[i] = np.median(self._rng.choice(medians, len(medians))) / np.median(medians)
-        values = {}
-        for column in self._plain.columns.drop("status"):
-            value = self._plain[column].to_numpy()
+    def once(self) -> np.ndarray:
+        """Draw one surface: the values of the objectives, of shape (rows, objectives)."""
+        slower = np.exp(self._spread * self._rng.standard_normal(len(self._spread)))
+        for i, medians, middle in self._medians_ms:
+            slower[i] = np.median(self._rng.choice(medians, len(medians))) / middle
+        drawn = {}
+        for column, value in self._values.items():
             if column.startswith("latency_p") or column == "energy_delay" or column.endswith("_per_million"):
                 value = value * slower
             elif column in ("throughput_per_s", "power"):
                 value = value / slower ** (2 if column == "power" else 1)
             elif column == "accuracy" and self._accuracy is not None:
-                value = self._accuracy.once()
-            values[column] = value
-        return self._plain.assign(**values)
+                value = np.where(self._measured, self._accuracy.once(), np.nan)
+            drawn[column] = value
+        return np.column_stack([drawn[column] for column in self._columns])
 
 
 def _raw_data(surface: pd.DataFrame, measurements: "list[Measurement]") -> "list[Measurement | None]":

@@ -43,7 +43,11 @@ def pareto(surface: pd.DataFrame, *objectives: Objective | Iterable[Objective]) 
 def nondominated(surface: pd.DataFrame, objectives: tuple[Objective, ...]) -> np.ndarray:
     """Whether each row of `surface` is on the frontier of `objectives`."""
     check_one_machine(surface)
-    values = np.column_stack([objective.values(surface) for objective in objectives])
+    return undominated(np.column_stack([goal.values(surface) for goal in objectives]), objectives)
+
+
+def undominated(values: np.ndarray, objectives: tuple[Objective, ...]) -> np.ndarray:
+    """Whether no other row of `values`, of shape (rows, objectives), dominates a row; false for one with a NaN."""
     on: np.ndarray = ~np.isnan(values).any(axis=1)
     # Dominance depends only on the order of values, so ranks can replace them. Infinities would make moocore 0.3.2 read
     # out of bounds.

@@ -11,6 +11,7 @@ import types
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -20,6 +21,8 @@ from torch import Tensor, nn
 
 from tradespace.tasks.origin import is_own
 
+# A sweep hashes the same code for each model, and reading bytecode takes most of the time.
+CODES_KEPT = 4_096
 HERE = __name__.partition(".")[0]
 PLAIN = (type(None), bool, int, float, complex, str, bytes, bytearray, type(...), type(NotImplemented), range)
 TORCH_PLAIN = (torch.dtype, torch.device, torch.layout, torch.memory_format)
@@ -331,7 +334,8 @@ def _part(hashing: _Hashing, obj: _Part) -> bytes:
     return hashing.names("part", kept)
 
 
-def global_names(code: types.CodeType) -> set[str]:
+@lru_cache(CODES_KEPT)
+def global_names(code: types.CodeType) -> frozenset[str]:
     """The global names that a function's code reads, also in the functions inside it.
 
     Examples
@@ -339,7 +343,7 @@ def global_names(code: types.CodeType) -> set[str]:
     >>> sorted(global_names((lambda: [len(some) for some in digest]).__code__))
     ['digest', 'len']
     """
-    found = {one.argval for one in dis.get_instructions(code) if one.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    found = frozenset(one.argval for one in dis.get_instructions(code) if one.opname in ("LOAD_GLOBAL", "LOAD_NAME"))
     return found.union(*map(global_names, _inner(code)))
 
 
@@ -370,8 +374,9 @@ def imported_inside(function: types.FunctionType) -> list[types.ModuleType]:
     return [one for one in chain.from_iterable(known) if isinstance(one, types.ModuleType) and is_own(one.__name__)]
 
 
-def _operations(code: types.CodeType) -> set[str]:
-    return {one.opname for one in dis.get_instructions(code)}.union(*map(_operations, _inner(code)))
+@lru_cache(CODES_KEPT)
+def _operations(code: types.CodeType) -> frozenset[str]:
+    return frozenset(one.opname for one in dis.get_instructions(code)).union(*map(_operations, _inner(code)))
 
 
 def _inner(code: types.CodeType) -> list[types.CodeType]:
