@@ -56,17 +56,22 @@ def small(planted):
 
 
 def rows_of(surface, configs):
+    return looking_up(surface)(configs)
+
+
+def looking_up(surface):
+    """(Configs) -> their rows of `surface`, whose own Configs are read once."""
     number = {config: i for i, config in enumerate(configs_of(surface))}
-    return surface.iloc[[number[config] for config in configs]]
+    return lambda configs: surface.iloc[[number[config] for config in configs]]
 
 
 def found(surface, number, seed=0, at_once=8, budget_s=3.0):
     """The Configs that are asked for, each told before the next are."""
-    search = Search(configs_of(surface), budget_s, seed)
+    search, rows = Search(configs_of(surface), budget_s, seed), looking_up(surface)
     asked = []
     while len(asked) < number:
         asked += (some := search.ask(min(at_once, number - len(asked))))
-        search.tell(rows_of(surface, some))
+        search.tell(rows(some))
     return asked
 
 
@@ -122,10 +127,10 @@ def test_what_is_dear_to_prepare_is_asked_for_less(planted):
 
 def dear_variants(surface, dear_s, number=50):
     """How many variants of ONNX Runtime are among the first Configs, if each takes so many seconds to prepare."""
-    search, variants = Search(configs_of(surface), 0.25), set()
+    search, variants, rows = Search(configs_of(surface), 0.25), set(), looking_up(surface)
     for _ in range(number):
         (config,) = search.ask(1)
-        row, variant = rows_of(surface, [config]), (config.model, config.pruning, config.precision, config.runtime)
+        row, variant = rows([config]), (config.model, config.pruning, config.precision, config.runtime)
         sampled_s = float((row["samples"] * row["latency_p50_ms"]).iloc[0] / 1e3)
         dear = variant not in variants and config.runtime == "onnxruntime"
         search.tell(row, sampled_s + (dear_s if dear else 0.1))

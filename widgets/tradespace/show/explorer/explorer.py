@@ -302,8 +302,10 @@ class Explorer(Still, ipw.Box):
                 self._from = self._at = None
                 if self._data == RECORDED:
                     self._measurer.cancel()
-            if names & {"data", "latency"}:
+            if "data" in names:
                 self._show_surface()
+            elif "latency" in names:
+                self._show_landscape()
             if names & {*VARIANT, "data"}:
                 self._disable()
             self._refresh()
@@ -458,9 +460,13 @@ class Explorer(Still, ipw.Box):
         untested = self._task.test is None and bool(self._rows.surface["accuracy"].isna().all())
         self.tradeoff.show_surface(self._rows.surface, self._task.score.scale, untested)
         self.batch_curve.show_surface(self._rows.surface)
-        self.landscape.show_surface(self._rows.surface, latency=self._state.latency)
+        self._show_landscape()
         timed = self._rows.surface[MEDIAN].notna()
         self.bar.marks = {name: asdict(mark(name)) for name in self._rows.surface.loc[timed, "precision"].unique()}
+
+    def _show_landscape(self) -> None:
+        """Send the rows to the one chart that draws them by the latency that was chosen."""
+        self.landscape.show_surface(self._rows.surface, latency=self._state.latency)
 
     def _widen_limit(self) -> None:
         """Let the slider of the least score cover all that is known; that of accuracy does from the start."""
