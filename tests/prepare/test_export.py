@@ -4,6 +4,7 @@ import onnx
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.onnx._internal.exporter._registration import ONNXRegistry
 from tradespace.errors import Unsupported
 from tradespace.prepare import export
 from tradespace.tasks import Task
@@ -39,6 +40,14 @@ class TakesOne(Model):
 class WrittenForOne(Model):
     def forward(self, x: Tensor) -> Tensor:
         return self.head(x.reshape(1, -1))
+
+
+def test_torchs_table_of_operators_is_made_once_and_no_other_use_of_torch_gets_it(monkeypatch):
+    original = ONNXRegistry.from_torchlib
+    exported(nn.Linear(4, 2))
+    monkeypatch.setattr(ONNXRegistry, "_register", None)  # to make the table again would fail
+    exported(nn.Linear(4, 3))
+    assert ONNXRegistry.from_torchlib == original
 
 
 @pytest.mark.parametrize(
