@@ -119,6 +119,15 @@ def test_a_guess_that_is_none_is_told_and_may_be_mended():
     assert p.guess == "alpha"
 
 
+@pytest.mark.parametrize("options", [["faster", "slower"], None])
+def test_a_comparison_with_something_not_measured_is_revealed_as_that(options):
+    p = Predict("Faster?", options=options)
+    p.reveal("not measured", evidence="B is unsupported: no engine.")
+    p.lock("faster" if options else 2)
+    assert p.label.endswith("Nothing could be measured here. B is unsupported: no engine.")
+    assert p.answer is None
+
+
 @pytest.mark.parametrize("guess", ["4", None, True, math.nan, math.inf, 1e300, [], {"lock": 4}])
 def test_what_is_no_number_is_no_guess(guess):
     p = Predict("How many?", 3)

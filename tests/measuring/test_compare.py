@@ -29,6 +29,9 @@ def jittered(middle, n=12, spread=0.005, seed=0):
     return middle * np.exp(spread * np.random.default_rng(seed).standard_normal(n))
 
 
+FAILED = Measurement("t", Config("m", threads=1), failure=Failure("crashed", "it died"))
+
+
 @pytest.mark.parametrize(
     ("a_ms", "b_ms", "verdict"), [(2.0, 1.0, "faster"), (1.0, 2.0, "slower"), (1.0, 1.0, "same"), (1.0, 1.001, "same")]
 )
@@ -70,10 +73,27 @@ def test_too_few_slices_give_no_interval_and_no_verdict():
     assert "fewer than six slices" in repr(found)
 
 
-def test_what_was_not_measured_cannot_be_compared():
-    failed = Measurement("t", Config("m", threads=1), failure=Failure("crashed", "it died"))
-    with pytest.raises(ValueError, match=r"b: wanted a Measurement with samples; got .*it died"):
-        compare(measured([1.0] * 8), failed)
+@pytest.mark.parametrize("function", [compare, compare_accuracy])
+@pytest.mark.parametrize(
+    ("a", "b", "reason"),
+    [
+        (scored([1, 0]), FAILED, "B, Config('m', fp32, eager, cpu, threads=1, batch_size=1), is crashed: it died"),
+        (FAILED, scored([1, 0]), "A, Config('m', fp32, eager, cpu, threads=1, batch_size=1), is crashed: it died"),
+        (FAILED, FAILED, "is crashed: it died; B, "),
+        (scored([1, 0]), Measurement("t", Config("m", threads=1)), "batch_size=1), has no "),
+        # Where it failed, nothing else is known of it, and that is no other machine.
+        (replace(scored([1, 0]), machine="laptop"), FAILED, "it died"),
+    ],
+)
+def test_what_was_not_measured_is_said_to_be_so_and_raises_nothing(function, a, b, reason):
+    found = function(a, b)
+    assert found.verdict == "not measured"
+    assert reason in found.reason
+    assert repr(found) == f"B against A: not measured; {found.reason}"
+    numbers = (
+        (found.ratio, found.ratio_lo, found.ratio_hi) if function is compare else (found.difference, found.p_value)
+    )
+    assert all(map(math.isnan, numbers))
 
 
 def test_the_p_value_is_that_of_the_exact_mcnemar_test():
@@ -100,11 +120,15 @@ def test_the_items_that_both_were_scored_on_are_compared():
     assert "of 50 items 0 right only in B, 50 only in A" in repr(found)
 
 
-def test_accuracy_without_results_or_on_another_task_is_refused():
+def test_accuracy_on_another_task_is_refused():
     with pytest.raises(ValueError, match=r"b: wanted test results of the same task as a's, 't'; got 'another'"):
         compare_accuracy(scored([1, 0]), scored([1, 0], task="another"))
-    with pytest.raises(ValueError, match=r"a: wanted a Measurement with test results; got Config"):
-        compare_accuracy(measured([1.0] * 8), scored([1, 0]))
+
+
+def test_what_was_timed_and_not_scored_has_a_speed_and_no_accuracy():
+    timed = measured([1.0] * 8)
+    assert compare(timed, scored([1, 0])).verdict == "same"
+    assert compare_accuracy(timed, scored([1, 0])).reason.endswith("has no test results")
 
 
 @pytest.mark.parametrize(("function", "what"), [(compare, "samples"), (compare_accuracy, "test results")])

@@ -3,6 +3,9 @@
 import math
 from collections.abc import Callable
 
+# The verdict on what has no numbers to judge it by.
+NOT_MEASURED = "not measured"
+
 
 def figures(value: float, digits: int = 3) -> str:
     """Format a number to `digits` significant digits, without an exponent where people would write none.

@@ -9,10 +9,11 @@ from tradespace.errors import choose
 from tradespace.lesson.ledger import Ledger
 from tradespace.lesson.page import Page
 from tradespace.show.predict.widget import Answer, PredictCard, in_words, written
+from tradespace.text import NOT_MEASURED
 
 NO_GUESS = "No guess yet: answer first."
 NO_ANSWER = "The answer comes when it is measured."
-NOT_MEASURED = "Nothing could be measured here."
+NO_NUMBERS = "Nothing could be measured here."
 # Larger numbers are typing errors, and would break the axis.
 LARGEST = 1e100
 
@@ -116,7 +117,7 @@ class Predict(PredictCard):
         Parameters
         ----------
         value : float, or one of the options
-            If NaN, the card says that nothing could be measured.
+            If NaN or "not measured", the card says that nothing could be measured.
         low, high : float, optional
             The interval of the measurement.
         evidence : str
@@ -169,7 +170,7 @@ class Predict(PredictCard):
                 answer = None
             if answer is not None and isinstance(answer.value, float) and isnan(answer.value):
                 self._answer = None
-                self._show(f"{said} {NOT_MEASURED}")
+                self._show(f"{said} {NO_NUMBERS} {answer.evidence}".strip())
                 return
             self._answer = answer or self._answer
             if self._answer is not None:
@@ -198,6 +199,8 @@ class Predict(PredictCard):
             return given
         value, *rest = given if isinstance(given, tuple | list) else [given]
         words = rest.pop() if rest and isinstance(rest[-1], str) else ""
+        if isinstance(value, str) and value == NOT_MEASURED:
+            return Answer(nan, evidence=words)
         if self._options and not rest:
             return Answer(choose("answer", str(value), self._options), evidence=words)
         if self._options or len(rest) not in (0, 2):

@@ -1,7 +1,10 @@
-"""Compare the speed and the accuracy of two measurements, with intervals. The verdict may be "can't tell"."""
+"""Compare the speed and the accuracy of two measurements, with intervals.
+
+The verdict may be "can't tell" or, if one of the two has no numbers, "not measured".
+"""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +15,7 @@ from tradespace.errors import positive
 from tradespace.measuring.measurement import Measurement
 from tradespace.measuring.statistics import FEWEST_SLICES, effective_number
 from tradespace.scale import ACCURACY, Scale
+from tradespace.text import NOT_MEASURED
 
 Z = float(stats.norm.ppf(0.975))
 # Two equally fast points may come out this far apart when they are measured again.
@@ -83,9 +87,11 @@ class Comparison:
     ratio, ratio_lo, ratio_hi : float
         Latency of A over latency of B, with its 95 % interval. 2 means that B takes half the time.
     verdict : str
-        The verdict on B: `faster`, `slower`, `same` or `can't tell`.
+        The verdict on B: `faster`, `slower`, `same`, `can't tell` or `not measured`.
     margin : float
         Differences up to this are too small to matter.
+    reason : str
+        What was not measured, and why; otherwise empty.
     """
 
     ratio: float
@@ -93,8 +99,11 @@ class Comparison:
     ratio_hi: float
     verdict: str
     margin: float
+    reason: str = ""
 
     def __repr__(self) -> str:
+        if self.verdict == NOT_MEASURED:
+            return f"B against A: {self.verdict}; {self.reason}"
         interval = f"{self.ratio:.3g} times as fast (95 % interval {self.ratio_lo:.3g} to {self.ratio_hi:.3g})"
         if math.isnan(self.ratio_lo):
             interval = "no interval: fewer than six slices of one of them"
@@ -116,10 +125,15 @@ def compare(a: Measurement, b: Measurement, *, margin: float = MARGIN) -> Compar
     margin : float
         Differences up to this are too small to matter.
 
+    Returns
+    -------
+    Comparison
+        If one of the two was not measured, its verdict is `not measured`, and its numbers are NaN.
+
     Raises
     ------
     ValueError
-        If one of them was not measured, or they are from two machines or two tasks.
+        If they are from two machines or two tasks.
 
     Examples
     --------
@@ -130,7 +144,8 @@ def compare(a: Measurement, b: Measurement, *, margin: float = MARGIN) -> Compar
     'faster'
     """
     margin = positive("margin", margin)
-    _check_measured(a, b)
+    if reason := _without(a, b, "times", lambda one: one.status == "ok" and one.samples > 0):
+        return Comparison(math.nan, math.nan, math.nan, NOT_MEASURED, margin, reason)
     _check_comparable(a, b, "samples")
     logs_a, logs_b = np.log(a.slice_medians_ms), np.log(b.slice_medians_ms)
     differences = np.sort(np.subtract.outer(logs_a, logs_b), axis=None)
@@ -160,9 +175,11 @@ class AccuracyComparison:
     items : int
         Test items on which both were scored.
     verdict : str
-        The verdict on B: `better`, `worse`, `same` or `can't tell`.
+        The verdict on B: `better`, `worse`, `same`, `can't tell` or `not measured`.
     score : str
         Name and unit of the score.
+    reason : str
+        What has no test results, and why; otherwise empty.
     """
 
     difference: float
@@ -174,8 +191,11 @@ class AccuracyComparison:
     items: int
     verdict: str
     score: str = ACCURACY
+    reason: str = ""
 
     def __repr__(self) -> str:
+        if self.verdict == NOT_MEASURED:
+            return f"B against A: {self.verdict}; {self.reason}"
         scale = Scale.of(self.score)
         ends = f"95 % interval {scale.signed(self.difference_lo)} to {scale.signed(self.difference_hi)}"
         if math.isnan(self.difference_lo):
@@ -210,10 +230,15 @@ def compare_accuracy(a: Measurement, b: Measurement, *, margin: float | None = N
         Differences up to this are too small to matter, in the unit of the score. By default 0.005 of a proportion; of
         numbers, nothing is too small.
 
+    Returns
+    -------
+    AccuracyComparison
+        If one of the two has no test results, its verdict is `not measured`, and its numbers are NaN.
+
     Raises
     ------
     ValueError
-        If one has no test results, or they are from two machines or two tasks, or of two scores.
+        If they are from two machines or two tasks, or of two scores.
 
     Examples
     --------
@@ -223,9 +248,9 @@ def compare_accuracy(a: Measurement, b: Measurement, *, margin: float | None = N
     >>> ts.compare_accuracy(small, large).verdict
     'better'
     """
-    for name, one in (("a", a), ("b", b)):
-        if one.scores is None:
-            raise ValueError(f"{name}: wanted a Measurement with test results; got {one!r}")
+    if reason := _without(a, b, "test results", lambda one: one.scores is not None):
+        unknown = math.nan, math.nan, math.nan, math.nan
+        return AccuracyComparison(*unknown, 0, 0, 0, NOT_MEASURED, a.score, reason)
     _check_comparable(a, b, "test results")
     if a.score != b.score:
         raise ValueError(f"b: wanted test results of the same score as a's, {a.score!r}; got {b.score!r}")
@@ -273,10 +298,15 @@ def _bootstrap(differences: np.ndarray) -> tuple[float, float, float, float]:
     return mean, float(low), float(high), float(min(2 * (beyond + 1) / (DRAWS + 1), 1.0))
 
 
-def _check_measured(a: Measurement, b: Measurement) -> None:
-    for name, one in (("a", a), ("b", b)):
-        if one.status != "ok" or not one.samples:
-            raise ValueError(f"{name}: wanted a Measurement with samples; got {one!r}")
+def _without(a: Measurement, b: Measurement, what: str, known: Callable[[Measurement], bool]) -> str:
+    """Say which of the two has no numbers, and why; "" if both have."""
+    missing = {name: one for name, one in (("A", a), ("B", b)) if not known(one)}
+    return "; ".join(
+        f"{name}, {one.config}, is {one.status}: {one.reason}"
+        if one.failure
+        else f"{name}, {one.config}, has no {what}"
+        for name, one in missing.items()
+    )
 
 
 def _check_comparable(a: Measurement, b: Measurement, what: str) -> None:
