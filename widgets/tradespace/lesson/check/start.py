@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from tradespace.lesson.check.answers import as_quick, named
+from tradespace.lesson.check.answers import as_quick, named, number, row_of
 from tradespace.lesson.exercise import Judgement, exercise, right, wrong
 from tradespace.surface.objectives import at_least, minimize
 from tradespace.surface.solve import solve
@@ -26,7 +27,7 @@ def million(seconds: Any, surface: pd.DataFrame) -> Judgement:
     >>> million(1_000, surface).passed
     False
     """
-    highest, answer = surface["throughput_per_s"].max(), float(seconds)
+    highest, answer = surface["throughput_per_s"].max(), number(seconds, "a number of seconds")
     wanted = MILLION / highest
     if abs(answer / wanted - 1) <= ROUNDED:
         return right(f"At {highest:,.0f} items/s, a million items take {wanted:,.3g} s.")
@@ -43,8 +44,14 @@ def million(seconds: Any, surface: pd.DataFrame) -> Judgement:
 def quickest(choice: Any, surface: pd.DataFrame) -> Judgement:
     """Whether `choice` has the lowest latency of all points within one percentage point of the best accuracy.
 
-    `choice` is a DataFrame of one row. Latency is in ms, accuracy is a fraction. A point whose interval reaches down to
-    the lowest latency is accepted too.
+    A point whose interval reaches down to the lowest latency is accepted too.
+
+    Parameters
+    ----------
+    choice : DataFrame of one row, Series, row number, or Config
+        A row of `surface`. What the surface says of it counts.
+    surface : DataFrame
+        Latency in ms, accuracy as a fraction.
 
     Examples
     --------
@@ -54,19 +61,19 @@ def quickest(choice: Any, surface: pd.DataFrame) -> Judgement:
     >>> quickest(ts.solve(surface, ts.minimize("latency_p50_ms"), subject_to=[good]), surface).passed
     True
     """
-    if not isinstance(choice, pd.DataFrame) or len(choice) != 1:
-        raise TypeError(
-            f"wanted the one row that `ts.solve` returns; got {type(choice).__name__} of length {len(choice)}"
-        )
-    row = choice.iloc[0]
-    least = surface["accuracy"].max() - 0.01
+    row = surface.loc[[row_of(choice, surface)]]
+    ms, accuracy = float(row["latency_p50_ms"].iloc[0]), float(row["accuracy"].iloc[0])
+    most = surface["accuracy"].max()
+    least = most - 0.01
     best = solve(surface, minimize("latency_p50_ms"), [at_least("accuracy", least)])
     told = f"Minimise `latency_p50_ms`, subject to an accuracy of at least {least:.1%}: {named(best)}."
-    if row["accuracy"] < least:
-        return wrong(f"Its accuracy of {row['accuracy']:.1%} is more than a point below the best you measured.", told)
-    if as_quick(row, best):
-        return right(
-            f"{row['model']} in {row['precision']} answers in {row['latency_p50_ms']:.3g} ms, and is right "
-            f"{row['accuracy']:.1%} of the time."
-        )
-    return wrong("It is accurate enough, but another point that is accurate enough answers sooner.", told)
+    if np.isnan(ms) or np.isnan(accuracy):
+        return wrong("That point has no latency or no accuracy here.", told)
+    if accuracy < least:
+        return wrong(f"Its accuracy of {accuracy:.1%} is more than a point below the best you measured.", told)
+    if not as_quick(row.iloc[0], best):
+        return wrong("It is accurate enough, but another point that is accurate enough answers sooner.", told)
+    why = f"{named(row)}: {accuracy:.1%} is within a point of the best, {most:.1%}, and "
+    if row.index[0] == best.index[0]:
+        return right(f"{why}no other point within it answers sooner than in {ms:.3g} ms.")
+    return right(f"{why}its interval reaches down to the {best['latency_p50_ms'].iloc[0]:.3g} ms of the quickest.")
