@@ -1,9 +1,12 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import tradespace as ts
+from scipy import stats
 from tradespace.lesson.check.latency import cutoff, enough_calls, promise, typical
+from tradespace.lesson.exercise import NOT_MEASURED
 from tradespace.measuring.compare import Comparison
 from tradespace.measuring.measurement import Slice
 
@@ -36,11 +39,23 @@ def test_what_is_not_attempted_is_not_judged(few):
     assert [one.passed for one in found] == [None] * 4
 
 
-def test_the_median_in_any_way(skewed):
-    samples_ms = skewed.samples_ns / 1e6
-    middle = sorted(samples_ms)[len(samples_ms) // 2]
-    for answer in (np.median(samples_ms), skewed.latency_p50_ms, middle, np.array([middle]), 1, 1.0):
-        assert typical(answer, skewed).passed, answer
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda m: np.median(m.samples_ns) / 1e6,
+        lambda m: m.latency_p50_ms,
+        lambda m: sorted(m.samples_ns / 1e6)[m.samples // 2],
+        lambda m: sorted(m.samples_ns / 1e6)[m.samples // 2 - 1],
+        lambda m: np.array([m.latency_p50_ms]),
+        lambda m: float(np.percentile(m.samples_ns / 1e6, 50.2)),
+        lambda m: round(m.latency_p50_ms, 2),
+        lambda m: round(m.latency_p50_ms, 1),
+    ],
+)
+def test_the_median_in_any_way(skewed, answer):
+    found = typical(answer(skewed), skewed)
+    assert found.passed
+    assert "Half of the calls took longer, half took less" in found.words
 
 
 def test_without_an_interval_the_median_is_right_and_the_mean_is_not(few):
@@ -53,15 +68,22 @@ def test_without_an_interval_the_median_is_right_and_the_mean_is_not(few):
     ("answer", "hint"),
     [
         (lambda m: m.samples_ns.mean() / 1e6, "the mean"),
-        (lambda m: m.latency_p50_ms / 1e3, "seconds"),
+        # Within the interval of the median, and no median.
+        (lambda m: stats.trim_mean(m.samples_ns, 0.1) / 1e6, "of the calls took longer than that"),
+        (lambda m: stats.trim_mean(m.samples_ns, 0.4) / 1e6, "of the calls took longer than that"),
+        (lambda m: m.latency_p50_hi_ms, "of the calls took longer than that"),
+        (lambda m: m.latency_p50_lo_ms, "of the calls took longer than that"),
+        (lambda m: m.latency_p50_ms / 1e3, "in seconds"),
         (lambda m: m.latency_p50_ms * 1e3, "microseconds"),
         (lambda m: np.median(m.samples_ns), "nanoseconds"),
         (lambda m: m.latency_p90_ms, "late calls"),
         (lambda m: m.latency_p99_ms, "late calls"),
         (lambda m: m.samples_ns.min() / 1e6, "quickest"),
         (lambda m: 3.0, "in the middle"),
+        (lambda m: 0, "in the middle"),
         (lambda m: math.nan, "in the middle"),
         (lambda m: "1 ms", "wanted a number"),
+        (lambda m: m.samples_ns, "wanted a number"),
     ],
 )
 def test_other_statistics_are_not_what_is_usual(skewed, answer, hint):
@@ -85,7 +107,9 @@ def test_the_median_of_all_calls_is_as_right_as_that_of_the_undisturbed():
 
 
 def test_of_nothing_nothing_is_typical():
-    assert "nothing was measured" in typical(1, measured()).words
+    found = typical(1, measured())
+    assert found.passed is None
+    assert found.words.startswith(NOT_MEASURED)
 
 
 def test_the_fewest_calls():
@@ -127,9 +151,16 @@ def compared():
     return Comparison(2.0, 1.7, 2.4, "faster", 0.02)
 
 
-@pytest.mark.parametrize("factor", [1.7, 1.69, 1.71, 1.65, np.float64(1.7)])
+@pytest.mark.parametrize("factor", [1.7, 1.69, 1.65, np.float64(1.7), pd.Series([1.7])])
 def test_the_lower_end_may_be_promised(compared, factor):
-    assert promise(factor, compared).passed
+    found = promise(factor, compared)
+    assert found.passed
+    assert "begins at 1.7" in found.words
+
+
+@pytest.mark.parametrize("factor", [5.8637, 5.86, 5.864, 5.9, 5.8, 5.6])
+def test_the_lower_end_may_be_rounded(factor):
+    assert promise(factor, Comparison(6.61, 5.8637, 7.55, "faster", 0.02)).passed
 
 
 @pytest.mark.parametrize(
@@ -139,9 +170,14 @@ def test_the_lower_end_may_be_promised(compared, factor):
         (2.4, "the most"),
         (1 / 1.7, "upside down"),
         (0.5, "upside down"),
+        (1.71, "further down"),
         (1.9, "further down"),
         (15.4, "not time"),
+        (math.inf, "not time"),
         (1.2, "allows more"),
+        (0, "above 0"),
+        (-1.7, "above 0"),
+        (math.nan, "above 0"),
         (True, "wanted a number"),
         ("faster", "wanted a number"),
     ],
@@ -150,6 +186,13 @@ def test_another_promise_is_told_why_not(compared, factor, hint):
     found = promise(factor, compared)
     assert found.passed is False
     assert hint in found.words
+
+
+@pytest.mark.parametrize("factor", [2.0034, 2.0, 2.003])
+def test_the_middle_of_a_narrow_interval_is_still_the_middle(factor):
+    narrow = Comparison(2.0034, 1.996, 2.01, "faster", 0.02)
+    assert promise(1.996, narrow).passed
+    assert "most likely" in promise(factor, narrow).words
 
 
 def test_the_second_hint_names_the_lower_end(compared):
@@ -163,8 +206,11 @@ def test_of_a_slower_one_less_than_one_is_promised():
     assert "slower" in found.words
 
 
-def test_a_narrow_interval_takes_its_middle_too():
-    assert promise(2.0, Comparison(2.0, 1.99, 2.01, "faster", 0.02)).passed
+def test_without_a_comparison_nothing_is_judged():
+    missing = ts.compare(measured([1.0]), ts.Measurement("any", ts.Config("model", threads=1)))
+    found = promise(2, missing)
+    assert found.passed is None
+    assert found.words.startswith(NOT_MEASURED)
 
 
 def test_without_an_interval_nothing_is_promised():

@@ -5,22 +5,28 @@ from typing import Any
 
 import numpy as np
 
-from tradespace.lesson.check.answers import READ, near, number
-from tradespace.lesson.exercise import Judgement, exercise, right, wrong
+from tradespace.lesson.check.answers import near, number, rounds_to
+from tradespace.lesson.exercise import Judgement, exercise, right, unmeasured, wrong
 from tradespace.measuring.compare import Comparison
 from tradespace.measuring.measurement import Measurement
 from tradespace.measuring.statistics import PERCENTILE_FLOORS
 from tradespace.surface.derived import MS_PER_S
+from tradespace.text import NOT_MEASURED, sentence
 
 # How far below the lower end of the interval a promise may be and still count as the largest.
 ROOM = 0.05
+# By how much the share of calls above an answer may differ from one half.
+UNEVEN = 0.005
+# Tolerance for a number that was printed with three digits.
+WRITTEN = 0.005
 
 
 @exercise("01-typical")
 def typical(answer_ms: Any, measurement: Measurement) -> Judgement:
-    """Whether `answer_ms` is the median latency, to within its 95 % interval.
+    """Whether half of the calls took longer than `answer_ms`, and half less.
 
-    The median of all samples is accepted too, not only that of the slices that the statistics use.
+    That of the slices that the statistics use is accepted as well as the median of all samples, and either of them
+    rounded.
 
     Parameters
     ----------
@@ -38,30 +44,32 @@ def typical(answer_ms: Any, measurement: Measurement) -> Judgement:
     """
     said = number(answer_ms)
     if not measurement.samples:
-        raise ValueError("nothing was measured")
+        return unmeasured(measurement.reason or "there is not a single call.")
     samples = np.sort(measurement.samples_ns) / 1e6
     n, mean = len(samples), float(samples.mean())
-    # If the number of samples is even, any value between the middle two is a median.
-    middles = measurement.latency_p50_ms, float(samples[(n - 1) // 2]), float(samples[n // 2])
-    # An interval may be unknown.
-    low = np.nanmin([measurement.latency_p50_lo_ms, *middles]) * (1 - READ)
-    high = np.nanmax([measurement.latency_p50_hi_ms, *middles]) * (1 + READ)
-    answer = f"The median: half of the calls took longer than {middles[-1]:.3g} ms."
-    longer = float((samples > mean).mean())
-    if near(said, mean) and not any(near(mean, middle) for middle in middles):
-        return wrong(f"That is the mean, and {longer:.0%} of the calls took longer: not half of them.", answer)
-    if low <= said <= high:
+    medians = measurement.latency_p50_ms, float(np.median(samples)), *map(float, samples[[(n - 1) // 2, n // 2]])
+    answer = f"The median: half of the calls took longer than {medians[1]:.3g} ms."
+    longer, shorter = float((samples > said).mean()), float((samples < said).mean())
+    halved = math.isfinite(said) and max(longer, shorter) <= 0.5 + UNEVEN
+    if halved or any(rounds_to(said, median) for median in medians):
+        late = float((samples > mean).mean())
         return right(
-            f"Half of the calls took longer, half took less. {longer:.0%} took longer than the mean, {mean:.3g} ms."
+            f"Half of the calls took longer, half took less. {late:.0%} took longer than the mean, {mean:.3g} ms."
         )
+    if near(said, mean, WRITTEN):
+        return wrong(f"That is the mean, and {longer:.0%} of the calls took longer: not half of them.", answer)
     for unit, factor in (("seconds", 1e-3), ("microseconds", 1e3), ("nanoseconds", 1e6)):
-        if low <= said / factor <= high:
+        if any(near(said / factor, median) for median in medians):
             return wrong(f"That is in {unit}.", answer)
     if near(said, measurement.latency_p90_ms) or near(said, measurement.latency_p99_ms):
         return wrong("That is how long the late calls take.", answer)
-    if near(said, float(samples.min())):
+    if near(said, float(samples[0])):
         return wrong("That is the quickest call. It was lucky.", answer)
-    return wrong("Sort the calls by their time: which one is in the middle?", answer)
+    if not said > 0:
+        return wrong("Sort the calls by their time: which one is in the middle?", answer)
+    return wrong(
+        f"{longer:.1%} of the calls took longer than that. Sort them by their time: which one is in the middle?", answer
+    )
 
 
 @exercise("01-calls")
@@ -128,19 +136,27 @@ def promise(factor: Any, compared: Comparison) -> Judgement:
     (True, False)
     """
     said, low, high = number(factor), compared.ratio_lo, compared.ratio_hi
+    if compared.verdict == NOT_MEASURED:
+        return unmeasured(sentence(compared.reason))
     if math.isnan(low):
         unknown = "One of them has fewer than six slices, so there is no interval, and nothing to sign."
         if math.isnan(said) or said <= 0:
             return right(f"{unknown} Measured again on a quieter machine, it may have enough.")
         return wrong(unknown, "`compared.ratio_lo` is NaN, that is, unknown. Measure again, for longer.")
     answer = f"The lower end of the interval, `ratio_lo`: at least {low:.3g} times as fast."
-    if low * (1 - ROOM) <= said <= low * (1 + READ):
-        slower = " That is less than 1: B may even be the slower one." if low < 1 else ""
-        return right(f"The interval begins at {low:.3g}, so at least that much is well supported.{slower}")
-    if near(said, high):
-        return wrong("That is the most it might be. The question asks for the least.", answer)
-    if near(said, compared.ratio):
+    if not said > 0:
+        return wrong("Wanted a number of times, above 0.", answer)
+    exact = low * (1 - ROOM) <= said <= low * (1 + 1e-9)
+    # In a narrow interval the middle may be as near to the lower end as a rounded number is.
+    if not exact and rounds_to(said, compared.ratio):
         return wrong("That is the most likely value. The true one may just as well lie below it.", answer)
+    if exact or rounds_to(said, low):
+        slower = " That is less than 1: B may even be the slower one." if low < 1 else ""
+        return right(
+            f"The 95 % interval begins at {low:.3g}: the measurement supports at least that much, and no more.{slower}"
+        )
+    if rounds_to(said, high):
+        return wrong("That is the most it might be. The question asks for the least.", answer)
     if any(near(said, 1 / value) for value in (low, compared.ratio, high)):
         return wrong("That is upside down: the time of B over that of A.", answer)
     if low < said < high:
