@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 
 from tradespace.lesson.check.answers import near, number
-from tradespace.lesson.exercise import Judgement, exercise, right, wrong
-from tradespace.surface.columns import configs_of
+from tradespace.lesson.exercise import Judgement, exercise, right, unmeasured, wrong
 from tradespace.surface.derived import ITEMS, J_PER_WH, MS_PER_S
 from tradespace.surface.objectives import measured
-from tradespace.surface.predict import BatchFit, fit_batches
+from tradespace.surface.predict import BatchFit
 from tradespace.text import figures, rate
 
 # Tolerance for rounding by hand.
@@ -68,58 +67,65 @@ def largest_batch(batch_size: Any, curve: pd.DataFrame, limit_ms: float) -> Judg
 
 
 @exercise("02-peak")
-def near_peak(batch_size: Any, curve: pd.DataFrame, share: float = 0.8) -> Judgement:
-    """Whether the line fitted to `curve` reaches that share of its peak throughput at `batch_size`.
+def near_peak(batch_size: Any, fit: BatchFit | None, share: float = 0.8) -> Judgement:
+    """Whether the line reaches that share of its peak throughput at `batch_size`.
 
     Parameters
     ----------
     batch_size : float
         It need not be a whole number.
-    curve : DataFrame
-        Rows of one network that differ in batch size. The fit is repeated without each of them in turn, and what any of
-        those lines gives is accepted too.
+    fit : BatchFit
+        What `fit_batches` returned.
     share : float
         Between 0 and 1.
 
     Examples
     --------
-    >>> import tradespace as ts
-    >>> curve = ts.load_recorded("fashion").query("model == 'resnet8' and pruning == 'none' and threads == 1")
-    >>> curve = curve.query("precision == 'fp32' and runtime == 'eager'")
-    >>> fit = ts.fit_batches(curve, ts.Config("resnet8", threads=1))
-    >>> near_peak(4 * fit.fixed_ms / fit.each_ms, curve).passed, near_peak(fit.knee, curve).passed
+    >>> from tradespace.surface.predict import BatchFit
+    >>> fit = BatchFit(fixed_ms=0.5, each_ms=0.1)
+    >>> near_peak(4 * fit.fixed_ms / fit.each_ms, fit).passed, near_peak(fit.knee, fit).passed
     (True, False)
     """
-    said, fit = _number(batch_size, "a batch size"), _fit(curve)
-    if fit is None or not 0 < fit.knee < np.inf:
-        return right("On this machine, the line has no knee, so there is no batch size to solve for.")
+    said = _number(batch_size, "a batch size")
+    if fit is None:
+        return unmeasured("fewer than two batch sizes have a latency, so there is no line.")
+    if not 0 < fit.knee < np.inf:
+        return _without_knee(said, fit)
     times = share / (1 - share)
     wanted = times * fit.knee
     answer = f"B / (a + b B) = {share:g} / b gives B = {times:.3g} a / b: {figures(wanted)}."
-    if not _rounded(said, wanted):
-        for value, hint in (
-            (fit.knee, "That is the knee, where throughput is half of its peak. Solve for the share in the question."),
-            (share * fit.knee, "That is a share of the knee. Throughput still grows beyond the knee."),
-            (2 * share * fit.knee, "Throughput is not a straight line: it grows by less than the batch does."),
-            (1 / wanted, "That is upside down: did you take b / a?"),
-            (share * fit.peak_throughput_per_s, "That is a throughput. At which batch size does the line reach it?"),
-            (fit.latency_ms(wanted), "That is the latency there, in milliseconds. What is the batch size?"),
-        ):
-            if _near(said, value):
-                return wrong(hint, answer)
-    rows = curve.reset_index(drop=True)
-    lines = [_fit(rows.drop(index=row)) for row in rows.index]
-    knees = [line.knee for line in lines if line is not None and 0 < line.knee < np.inf]
-    low, high = (times * end(fit.knee, *knees) for end in (min, max))
-    if said > 0 and (1 - ROUNDED) * np.floor(low) <= said <= (1 + ROUNDED) * np.ceil(high):
+    if _rounded(said, wanted):
         return right(
-            f"About {times:.3g} times the knee of {fit.knee:.3g}. A batch takes {fit.latency_ms(wanted):.3g} ms there, "
-            f"against {fit.latency_ms(fit.knee):.3g} ms at the knee: that much latency for {share / 0.5:.3g} times the "
-            "throughput."
+            f"{times:.3g} times the knee of {fit.knee:.3g}. A batch takes {fit.latency_ms(wanted):.3g} ms there, "
+            f"against {fit.latency_ms(fit.knee):.3g} ms at the knee: {times / 2 + 0.5:.3g} times the latency for "
+            f"{share / 0.5:.3g} times the throughput."
         )
-    if said > high:
+    for value, hint in (
+        (fit.knee, "That is the knee, where throughput is half of its peak. Solve for the share in the question."),
+        (share * fit.knee, "That is a share of the knee. Throughput still grows beyond the knee."),
+        (2 * share * fit.knee, "Throughput is not a straight line: it grows by less than the batch does."),
+        (
+            fit.knee / (1 - share),
+            f"Nearly: from b B = {share:g} (a + b B), which part of b B is left when both sides are sorted?",
+        ),
+        (1 / wanted, "That is upside down: did you take b / a?"),
+        (share * fit.peak_throughput_per_s, "That is a throughput. At which batch size does the line reach it?"),
+        (fit.latency_ms(wanted), "That is the latency there, in milliseconds. What is the batch size?"),
+    ):
+        if _near(said, value):
+            return wrong(hint, answer)
+    if said > wanted:
         return wrong("There the line is closer to its peak than that: everybody waits longer than needed.", answer)
     return wrong("There the line is further from its peak. Insert your answer: what is B / (a + b B), times b?", answer)
+
+
+def _without_knee(said: float, fit: BatchFit) -> Judgement:
+    """Judge an answer on a line with a fixed cost only, or without one."""
+    if fit.fixed_ms:
+        words = "b is 0 on this machine: throughput grew as fast as the batch, and no peak is in sight."
+        return right(words) if said == np.inf else unmeasured(words)
+    words = "a is 0 on this machine: the line is at its peak from the first item on."
+    return right(words) if 0 <= said <= 1 else unmeasured(words)
 
 
 @exercise("02-inside")
@@ -216,11 +222,6 @@ def watt_hours(energy: Any, surface: pd.DataFrame, watts: float) -> Judgement:
     return wrong(
         "First find the seconds that a million images take, then watts times seconds, then watt-hours.", answer
     )
-
-
-def _fit(curve: pd.DataFrame) -> BatchFit | None:
-    timed = curve[measured(curve)]
-    return fit_batches(timed, configs_of(timed.iloc[[0]])[0]) if len(timed) else None
 
 
 def _cell(given: Any, column: str) -> Any:
