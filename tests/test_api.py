@@ -57,4 +57,4 @@ def test_names_that_are_public_have_a_docstring_and_their_own_signature():
     for name in ts.__all__:
         assert inspect.getdoc(getattr(ts, name)), name
     assert "max_width" in inspect.signature(ts.sweep).parameters
-    assert list(inspect.signature(ts.pareto).parameters) == ["surface", "objectives"]
+    assert list(inspect.signature(ts.pareto).parameters) == ["surface", "objectives", "margin"]

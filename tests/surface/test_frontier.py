@@ -55,6 +55,129 @@ def test_the_frontier_of_a_frontier_is_itself(drawn):
     assert_frame_equal(pareto(frontier, objectives), frontier)
 
 
+MARGINS = st.sampled_from([0.0, 0.1, 0.5, 1.0, 2.5])
+# On a grid finer than the margins: within, exactly at, and beyond them.
+GRID = st.integers(-12, 12).map(lambda step: step / 4)
+
+
+@st.composite
+def margins_too(draw):
+    """A surface, its objectives, and a margin for some of them."""
+    directions = draw(st.lists(st.sampled_from([minimize, maximize]), min_size=1, max_size=4))
+    columns = [f"objective_{i}" for i in range(len(directions))]
+    rows = draw(st.lists(st.tuples(*[GRID | VALUES for _ in columns], STATUSES), max_size=12))
+    frame = pd.DataFrame(rows, columns=[*columns, "status"]).astype(dict.fromkeys(columns, "float64"))
+    frame["row"] = range(len(frame))
+    objectives = [direction(column) for direction, column in zip(directions, columns, strict=True)]
+    return frame, objectives, draw(st.dictionaries(st.sampled_from(columns), MARGINS))
+
+
+def known_gains(surface, objectives):
+    """By row: the objectives, signed so that larger is better, of rows in which all are known."""
+    rows = surface.to_dict("records")
+    signed = {row["row"]: [row[o.column] * (1 if o.maximize else -1) for o in objectives] for row in rows}
+    return {
+        row["row"]: signed[row["row"]]
+        for row in rows
+        if row["status"] == "ok" and not np.isnan(signed[row["row"]]).any()
+    }
+
+
+def stands_in(one, other, widths):
+    """Whether `one` is at least as good as `other` up to the margins, and better on balance: by the definition."""
+    if not all(a + width * (1 + 1e-9) >= b for a, b, width in zip(one, other, widths, strict=True)):
+        return False
+    if any(a > b for a, b, width in zip(one, other, widths, strict=True) if not width):
+        return True
+    sums = [sum(np.clip(v / w, -1e100, 1e100) for v, w in zip(row, widths, strict=True) if w) for row in (one, other)]
+    return sums[0] > sums[1]
+
+
+@given(drawn=margins_too())
+def test_with_a_margin_a_row_stays_exactly_if_none_that_stays_stands_in_for_it(drawn):
+    surface, objectives, margin = drawn
+    gains, widths = known_gains(surface, objectives), [margin.get(o.column, 0.0) for o in objectives]
+    stays = set(pareto(surface, objectives, margin=margin)["row"])
+    for row, gain in gains.items():
+        assert (row in stays) != any(stands_in(gains[other], gain, widths) for other in stays), row
+    assert stays <= set(pareto(surface, objectives)["row"])
+    assert bool(stays) == bool(gains)
+
+
+@given(drawn=margins_too(), seed=st.integers(0, 99))
+def test_with_a_margin_neither_rows_nor_objectives_need_an_order(drawn, seed):
+    surface, objectives, margin = drawn
+    stays = set(pareto(surface, objectives, margin=margin)["row"])
+    assert set(pareto(surface.sample(frac=1, random_state=seed), objectives[::-1], margin=margin)["row"]) == stays
+
+
+@given(drawn=margins_too())
+def test_with_a_margin_what_stays_stays_again_and_nothing_is_changed(drawn):
+    surface, objectives, margin = drawn
+    before = surface.copy(deep=True)
+    stays = pareto(surface, objectives, margin=margin)
+    assert_frame_equal(pareto(stays, objectives, margin=margin), stays)
+    assert_frame_equal(surface, before)
+
+
+@given(drawn=margins_too())
+def test_a_margin_of_nothing_leaves_the_frontier_whole(drawn):
+    surface, objectives, margin = drawn
+    assert_frame_equal(pareto(surface, objectives, margin=dict.fromkeys(margin, 0)), pareto(surface, objectives))
+
+
+def test_rows_that_beat_each_other_in_a_circle_do_not_all_vanish():
+    # Each is worse than the next by no more than the margin, twice, and better beyond it, once.
+    circle = pd.DataFrame({"a": [0.0, 2.0, 1.0], "b": [0.0, -1.0, 1.0], "c": [0.0, -1.0, -2.0], "status": "ok"})
+    objectives = [maximize("a"), maximize("b"), maximize("c")]
+    assert len(pareto(circle, objectives, margin=dict.fromkeys("abc", 1.0))) == 3
+
+
+def test_a_chain_of_small_steps_is_not_dropped_as_a_whole():
+    # Each is within the margin of the next, and the ends are far apart.
+    shares = [0.90 + 0.002 * step for step in range(6)]
+    chain = pd.DataFrame({"ms": np.arange(1.0, 7.0), "accuracy": shares, "status": "ok"})
+    stays = pareto(chain, [minimize("ms"), maximize("accuracy")], margin={"accuracy": 0.005})
+    assert stays["ms"].tolist() == [1.0, 4.0]
+
+
+def test_a_difference_of_exactly_the_margin_is_within_it():
+    surface = pd.DataFrame({"ms": [1.0, 2.0], "accuracy": [0.91, 0.92], "status": "ok"})
+    assert 0.92 - 0.91 > 0.01
+    assert pareto(surface, [minimize("ms"), maximize("accuracy")], margin={"accuracy": 0.01})["ms"].tolist() == [1.0]
+
+
+def test_a_margin_of_a_time_is_a_share_of_it():
+    surface = pd.DataFrame({"latency_p50_ms": [1.0, 1.02, 100.0, 101.0], "accuracy": [0.8, 0.9, 0.91, 0.91 + 1e-6]})
+    objectives = [minimize("latency_p50_ms"), maximize("accuracy")]
+    for margin, stays in (({"latency_p50_ms": 0.02}, [1.02, 101.0]), ({"latency_p50_ms": 0.015}, [1.0, 1.02, 101.0])):
+        both = {**margin, "accuracy": 1e-9}
+        assert pareto(surface.assign(status="ok"), objectives, margin=both)["latency_p50_ms"].tolist() == stays
+
+
+@pytest.mark.parametrize(
+    ("margin", "match"),
+    [
+        ({"acuracy": 0.01}, r"^margin: wanted one of ms, accuracy; got 'acuracy'. Did you mean 'accuracy'"),
+        ({"accuracy": -0.01}, r"^margin of accuracy: wanted a finite number, at least 0; got -0.01"),
+        ({"accuracy": math.inf}, r"^margin of accuracy: .*got inf"),
+        ({"accuracy": math.nan}, r"^margin of accuracy: .*got nan"),
+        ({"accuracy": "1 %"}, r"^margin of accuracy: .*got '1 %'"),
+        (0.01, r"^margin: wanted one for each column, such as \{'accuracy': 0.005\}; got 0.01"),
+    ],
+)
+def test_a_margin_that_cannot_be_is_refused(margin, match):
+    surface = pd.DataFrame({"ms": [1.0], "accuracy": [0.9], "status": "ok"})
+    with pytest.raises(ValueError, match=match):
+        pareto(surface, [minimize("ms"), maximize("accuracy")], margin=margin)
+
+
+def test_a_share_of_what_is_below_zero_is_refused():
+    surface = pd.DataFrame({"saved_ms": [-1.0, 1.0], "status": "ok"})
+    with pytest.raises(ValueError, match=r"^margin of saved_ms: it is a share"):
+        pareto(surface, maximize("saved_ms"), margin={"saved_ms": 0.1})
+
+
 def test_a_slower_and_worse_row_is_not_on_the_frontier():
     surface = pd.DataFrame({"ms": [3.0, 1.0, 2.0], "accuracy": [0.85, 0.8, 0.9], "status": "ok"})
     assert pareto(surface, [minimize("ms"), maximize("accuracy")]).index.tolist() == [1, 2]

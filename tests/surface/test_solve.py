@@ -129,6 +129,53 @@ def test_each_next_objective_decides_between_rows_that_tie_in_all_before_it(draw
     assert_frame_equal(surface, before)
 
 
+@given(
+    drawn=many_objectives(),
+    limit=st.sampled_from([-math.inf, 0.0, 1.0]),
+    widths=st.fixed_dictionaries({}, optional=dict.fromkeys("abc", st.sampled_from([0.0, 0.5, 1.0, 1.5]))),
+)
+def test_with_a_margin_rows_near_the_best_tie(drawn, limit, widths):
+    surface, objectives = drawn
+    margin = {o.column: widths[o.column] for o in objectives if o.column in widths}
+    choice = solve(surface, objectives, [at_least("b", limit)], margin=margin)
+    rows = [
+        row
+        for row in surface.to_dict("records")
+        if row["status"] == "ok" and row["b"] >= limit and not any(math.isnan(row[o.column]) for o in objectives)
+    ]
+    tied, signs = rows, {o.column: 1 if o.maximize else -1 for o in objectives}
+    for column, sign in signs.items():
+        best = max((sign * row[column] for row in tied), default=math.nan)
+        tied = [row for row in tied if sign * row[column] + margin.get(column, 0.0) >= best]
+    best = max(tied, key=lambda row: [sign * row[column] for column, sign in signs.items()], default={})
+    assert choice["row"].tolist() == ([best["row"]] if best else [])
+
+
+def test_a_margin_alone_changes_nothing_since_nothing_else_is_wanted(surface):
+    assert solve(surface, maximize("accuracy"), margin={"accuracy": 0.5}).index.tolist() == [5]
+    assert solve(surface, maximize("accuracy"), margin={"accuracy": 0.5})["ms"].tolist() == [3.0]
+
+
+def test_a_margin_does_not_loosen_a_limit(surface):
+    wanted = [maximize("accuracy"), minimize("ms")]
+    choice = solve(surface, wanted, [at_least("accuracy", 0.8)], margin={"accuracy": 0.5})
+    assert choice["ms"].tolist() == [2.0]
+
+
+def test_a_choice_with_a_margin_is_explained_with_it(surface):
+    wanted, limits = [maximize("accuracy"), minimize("ms")], [at_most("ms", 2)]
+    near = explain(solve(surface, wanted, limits, margin={"accuracy": 0.25}))
+    assert near.binding == ()
+    assert near.nearest_miss.empty
+    assert explain(solve(surface, wanted, limits)).binding == tuple(limits)
+    assert explain(solve(surface, wanted, limits, margin={"accuracy": 0.05})).binding == tuple(limits)
+
+
+def test_a_margin_of_another_column_is_refused(surface):
+    with pytest.raises(ValueError, match=r"^margin: wanted one of accuracy; got 'ms'"):
+        solve(surface, maximize("accuracy"), margin={"ms": 1})
+
+
 def test_one_objective_is_the_same_in_a_list_in_a_tuple_and_alone(surface):
     for objective in (minimize("ms"), [minimize("ms")], (minimize("ms"),)):
         assert solve(surface, objective).index.tolist() == [7]

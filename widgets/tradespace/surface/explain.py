@@ -7,8 +7,9 @@ import pandas as pd
 
 from tradespace.config import KNOBS
 from tradespace.surface.columns import plain, scale_of
-from tradespace.surface.objectives import Constraint, Objective, feasible, measured, numbers
-from tradespace.surface.solve import PROBLEM, Problem, gains, ranked
+from tradespace.surface.margin import ROUNDING, gains, scaled_gains
+from tradespace.surface.objectives import Constraint, feasible, measured, numbers
+from tradespace.surface.solve import PROBLEM, Problem, ranked
 from tradespace.text import counted
 
 RELAXED_BY = 0.1
@@ -90,13 +91,14 @@ def _of_choice(problem: Problem, order: np.ndarray, count: int) -> Explanation:
         looser = _relaxed(constraint)
         then = values[ranked(problem, feasible(surface, [*others, looser]))[0]]
         rows.append((_asked(surface, constraint), looser.limit, then, then - best if then != best else 0.0))
-        if _goals(problem, without) > _goals(problem, order[0]):
+        # Without the limit there are more rows: if another one is chosen, it is better, or ties.
+        if _goals(problem, without) != _goals(problem, order[0]):
             binding.append(constraint)
             gain = _said(surface, objective.column, then, " would be") if then != best else "nothing would change"
             sentences.append(f"'{_asked(surface, constraint)}' binds: with {_limit(looser)}, {gain}.")
     if not binding:
         sentences.append("No constraint binds: removing any one of them would not change the choice.")
-    better = _known(problem) & _better(objective, values, best)
+    better = _known(problem) & _better(problem, order[0])
     miss, words = _nearest(problem, better)
     if len(miss):
         sentences.append(
@@ -259,8 +261,11 @@ def _share(constraint: Constraint, needed: float) -> str:
     return f" ({'+' if share > 0 else '-'}{_percent(abs(share))} %)"
 
 
-def _better(objective: Objective, a: np.ndarray | float, b: float) -> np.ndarray:
-    return np.asarray(a > b if objective.maximize else a < b)
+def _better(problem: Problem, row: int) -> np.ndarray:
+    """Whether each row is better than `row` in the first objective, by more than its margin."""
+    scaled, margins = scaled_gains(problem.surface, problem.objectives[:1], problem.margin)
+    better: np.ndarray = scaled[:, 0] > scaled[row, 0] + margins[0] * (1 + ROUNDING)
+    return better
 
 
 def _frame(rows: list[tuple[str, float, float, float]]) -> pd.DataFrame:

@@ -8,12 +8,10 @@ import pandas as pd
 
 from tradespace.surface.columns import scale_of
 from tradespace.surface.frontier import nondominated
-from tradespace.surface.objectives import Objective, as_objectives, check_possible
+from tradespace.surface.objectives import LOGARITHMIC, Objective, as_objectives, check_possible
 
 # As bad as anything worth drawing: one second per batch, one item per second, no right answers.
 REFERENCE: dict[str, float] = {"latency_p50_ms": 1e3, "throughput_per_s": 1.0, "accuracy": 0.0}
-# Doubling the speed is the same gain at 1 ms as at 100 ms: times and rates count in powers of ten.
-LOGARITHMIC = ("_ms", "_per_s", "_s", "_mb", "_per_million", "power", "energy_j_per_item", "energy_delay")
 
 
 def hypervolume(

@@ -1,13 +1,14 @@
 """The choice: the best row among those that meet every constraint."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from tradespace.surface.margin import ROUNDING, check_margin, gains, scaled_gains
 from tradespace.surface.objectives import Constraint, Objective, as_objectives, check_possible, feasible
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Problem:
     objectives : tuple of Objective
         The first one decides; each later one breaks ties in all earlier ones.
     constraints : tuple of Constraint
+    margin : mapping of str to float
+        Rows that differ by no more than this in an objective tie in it.
     confirmation : Confirmation, optional
         Present if the choice was measured again.
     """
@@ -49,6 +52,7 @@ class Problem:
     surface: pd.DataFrame
     objectives: tuple[Objective, ...]
     constraints: tuple[Constraint, ...]
+    margin: Mapping[str, float] = field(default_factory=dict)
     confirmation: Confirmation | None = None
 
     def __deepcopy__(self, memo: object) -> "Problem":
@@ -61,6 +65,7 @@ def solve(
     objective: Objective | Iterable[Objective],
     subject_to: Iterable[Constraint] = (),
     *,
+    margin: Mapping[str, float] | None = None,
     confirm: bool = False,
     task: "Task | None" = None,
 ) -> pd.DataFrame:
@@ -72,6 +77,10 @@ def solve(
         If there are several, each later one breaks ties in all earlier ones.
     subject_to : iterable of Constraint
         On any numeric column, or on `power`, `latency_throughput_product` or `energy_delay`, which are computed.
+    margin : mapping of str to float, optional
+        Column of an objective -> difference that is too small to matter, or to be known; a share of times and rates, as
+        in `pareto`. All rows within the margin of the best tie in that objective, and the next one decides between
+        them. Constraints are as strict as without it.
     confirm : bool
         Whether to measure the choice again, and take the next best if it then breaks a constraint. The best-looking of
         many points was often lucky. The row returned is that of the second measurement.
@@ -81,13 +90,14 @@ def solve(
     Returns
     -------
     DataFrame
-        One row, the first of those that tie. No row if nothing is feasible: that is an answer too. `explain` says why.
+        One row. If several tie, margins included, it is the best of them by the objectives without margins, and the
+        first if they are equal. No row if nothing is feasible: that is an answer too. `explain` says why.
 
     Raises
     ------
     ValueError
         If the objective or a constraint names a column that is missing or holds something else than numbers that can
-        be.
+        be, or if a margin names a column that is no objective, or is negative.
 
     Examples
     --------
@@ -98,12 +108,19 @@ def solve(
     [2.0]
     >>> len(solve(surface, maximize("accuracy"), subject_to=[at_most("ms", 0.5)]))
     0
+
+    The quickest of all that are within half a point of the best accuracy:
+
+    >>> from tradespace.surface.objectives import minimize
+    >>> surface = pd.DataFrame({"ms": [1.0, 2.0, 3.0], "accuracy": [0.8, 0.899, 0.9], "status": "ok"})
+    >>> solve(surface, [maximize("accuracy"), minimize("ms")], margin={"accuracy": 0.005})["ms"].tolist()
+    [2.0]
     """
     objectives = as_objectives(objective)
     constraints = tuple(subject_to) if isinstance(subject_to, Iterable) else subject_to
     kept = feasible(surface, constraints)
     check_possible(surface, [one.column for one in objectives], order_only=True)
-    problem = Problem(surface.copy(deep=False), objectives, constraints)
+    problem = Problem(surface.copy(deep=False), objectives, constraints, check_margin(margin, objectives))
     if confirm:
         from tradespace.surface.confirm import confirmed
 
@@ -120,15 +137,22 @@ def choice(problem: Problem, kept: np.ndarray) -> pd.DataFrame:
 
 
 def ranked(problem: Problem, kept: np.ndarray) -> np.ndarray:
-    """Numbers of the `kept` rows that are known in every objective, best first; ties keep their order."""
+    """Numbers of the `kept` rows that are known in every objective, best first; ties keep their order.
+
+    With a margin, the second is the best of all but the first, and so on.
+    """
     goals = np.column_stack([gains(objective, problem.surface) for objective in problem.objectives])
     rows = np.flatnonzero(kept & ~np.isnan(goals).any(axis=1))
     # lexsort sorts by its last key first.
     order: np.ndarray = rows[np.lexsort(-goals[rows].T[::-1])]
-    return order
-
-
-def gains(objective: Objective, surface: pd.DataFrame) -> np.ndarray:
-    """The objective of each row, signed so that larger is better; NaN in rows that were not measured."""
-    values = objective.values(surface)
-    return values if objective.maximize else -values
+    if not any(problem.margin.values()):
+        return order
+    scaled, margins = scaled_gains(problem.surface, problem.objectives, problem.margin)
+    best_first = []
+    while len(order):
+        tied = order
+        for gain, width in zip(scaled.T, margins, strict=True):
+            tied = tied[gain[tied] + width * (1 + ROUNDING) >= gain[tied].max()]
+        best_first.append(tied[0])
+        order = order[order != tied[0]]
+    return np.array(best_first, dtype=int)

@@ -26,9 +26,9 @@ from tradespace.show.explorer.shown import not_known, sentence
 from tradespace.show.explorer.state import GOALS, RECORDED, State
 from tradespace.show.tiles.widget import Tile
 from tradespace.surface.columns import configs_of
+from tradespace.surface.margin import gains
 from tradespace.surface.objectives import measured, numbers
 from tradespace.surface.predict import BatchFit, fitted, is_ok
-from tradespace.surface.solve import gains
 
 # In the order in which they are said.
 LIMITS = ("max_latency_ms", "min_accuracy", "min_throughput_per_s", "max_cost")

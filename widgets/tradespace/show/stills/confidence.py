@@ -17,8 +17,7 @@ from tradespace.show.common.style import (
     styled,
 )
 from tradespace.surface.columns import plain, scale_of
-from tradespace.surface.hypervolume import LOGARITHMIC
-from tradespace.surface.objectives import measured, numbers
+from tradespace.surface.objectives import LOGARITHMIC, measured, numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
