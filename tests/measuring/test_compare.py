@@ -2,6 +2,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -217,3 +218,54 @@ def test_rows_that_were_not_timed_have_no_ratio():
 def test_a_margin_is_a_number_above_zero(margin):
     with pytest.raises(ValueError, match="margin: wanted a finite number above 0"):
         compare(measured([1.0] * 8), measured([1.0] * 8), margin=margin)
+
+
+ROW = {"status": "ok", "reason": "", "machine": "here", "task": "t", "latency_p50_ms": 1.0, "latency_p50_lo_ms": 0.99}
+
+
+def row_of(ms, width=0.005, **changes):
+    times = {"latency_p50_ms": ms, "latency_p50_lo_ms": ms * (1 - width), "latency_p50_hi_ms": ms * (1 + width)}
+    return pd.DataFrame([{**ROW, **times, **changes}])
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "verdict"),
+    [
+        (row_of(2.0), row_of(1.0), "faster"),
+        (row_of(1.0), row_of(2.0), "slower"),
+        (row_of(1.0), row_of(1.001), "same"),
+        (row_of(1.0, 0.2), row_of(0.9, 0.2), "can't tell"),
+        # The interval of the ratio decides, and not whether the two intervals overlap: these do not, those do.
+        (row_of(1.04, 0.018), row_of(1.0, 0.018), "can't tell"),
+        (row_of(1.2, 0.1), row_of(1.0, 0.1), "faster"),
+        (row_of(1.0), row_of(math.nan), "not measured"),
+        (row_of(1.0), row_of(2.0, status="unsupported", reason="no kernel"), "not measured"),
+        (row_of(1.0), row_of(2.0, latency_p50_lo_ms=math.nan), "can't tell"),
+    ],
+)
+def test_two_rows_of_a_surface_are_compared_by_their_intervals(a, b, verdict):
+    found = compare(a, b)
+    assert found.verdict == verdict
+    assert found.ratio == pytest.approx(a["latency_p50_ms"][0] / b["latency_p50_ms"][0], nan_ok=True) or (
+        verdict == "not measured"
+    )
+
+
+def test_why_a_row_was_not_measured_is_said():
+    assert "B is unsupported: no kernel" in repr(
+        compare(row_of(1.0), row_of(1.0, status="unsupported", reason="no kernel"))
+    )
+
+
+@pytest.mark.parametrize(
+    ("b", "match"),
+    [
+        (row_of(1.0, machine="there"), r"^b: wanted a row of the same machine as a's; got here and there"),
+        (row_of(1.0, task="u"), r"^b: wanted a row of the same task"),
+        (pd.concat([row_of(1.0)] * 2), r"^b: wanted a DataFrame of one row, as the other; got 2 rows"),
+        (measured([1.0] * 8), r"^b: wanted a DataFrame of one row"),
+    ],
+)
+def test_rows_that_do_not_go_together_are_refused(b, match):
+    with pytest.raises(ValueError, match=match):
+        compare(row_of(1.0), b)

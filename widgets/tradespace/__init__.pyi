@@ -39,6 +39,7 @@ from .surface.predict import BatchFit, fit_batches
 from .surface.recorded import list_recorded, load_recorded
 from .surface.search import predicted
 from .surface.solve import solve
+from .surface.speedup import speedup
 from .surface.store import Store
 from .surface.sweep import sweep
 from .tasks import Score, Task, list_tasks, load_task, scores
@@ -103,6 +104,7 @@ __all__ = [
     "save_surface",
     "scores",
     "solve",
+    "speedup",
     "sweep",
     "waiting",
     "with_cost",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from tradespace.errors import positive
@@ -110,7 +111,7 @@ class Comparison:
         return f"B against A: {self.verdict}; {interval}; differences of up to {self.margin:.0%} do not count"
 
 
-def compare(a: Measurement, b: Measurement, *, margin: float = MARGIN) -> Comparison:
+def compare(a: "Measurement | pd.DataFrame", b: "Measurement | pd.DataFrame", *, margin: float = MARGIN) -> Comparison:
     """Is `b` faster than `a`? Return the ratio of their latencies, with its 95 % interval, and a verdict.
 
     The ratio is the median of the ratios of all pairs of slices. Its interval is that of Hodges and Lehmann (1963),
@@ -120,8 +121,9 @@ def compare(a: Measurement, b: Measurement, *, margin: float = MARGIN) -> Compar
 
     Parameters
     ----------
-    a, b : Measurement
-        Of any two Configs. Best measured in one `sweep`, where they take turns.
+    a, b : Measurement, or DataFrame of one row
+        Of any two Configs. Best measured in one `sweep`, where they take turns. Rows of surfaces have no samples: the
+        intervals of their medians are combined instead (MOVER; Zou and Donner, 2008).
     margin : float
         Differences up to this are too small to matter.
 
@@ -133,7 +135,7 @@ def compare(a: Measurement, b: Measurement, *, margin: float = MARGIN) -> Compar
     Raises
     ------
     ValueError
-        If they are from two machines or two tasks.
+        If they are from two machines or two tasks, or a DataFrame has not one row.
 
     Examples
     --------
@@ -144,6 +146,12 @@ def compare(a: Measurement, b: Measurement, *, margin: float = MARGIN) -> Compar
     'faster'
     """
     margin = positive("margin", margin)
+    if isinstance(a, pd.DataFrame) or isinstance(b, pd.DataFrame):
+        rows = _only_row("a", a), _only_row("b", b)
+        for knob in ("machine", "task"):
+            if len(several := {str(row[knob]) for row in rows if knob in row}) > 1:
+                raise ValueError(f"b: wanted a row of the same {knob} as a's; got {' and '.join(sorted(several))}")
+        return compare_rows(*rows, margin=margin)
     if reason := _without(a, b, "times", lambda one: one.status == "ok" and one.samples > 0):
         return Comparison(math.nan, math.nan, math.nan, NOT_MEASURED, margin, reason)
     _check_comparable(a, b, "samples")
@@ -158,6 +166,34 @@ def compare(a: Measurement, b: Measurement, *, margin: float = MARGIN) -> Compar
     rank = max(math.floor(below * len(differences)) - 1, 0)
     low, high = math.exp(differences[rank]), math.exp(differences[-1 - rank])
     return Comparison(ratio, low, high, Ratio(ratio, low, high).verdict(margin), margin)
+
+
+def compare_rows(a: Mapping[str, Any], b: Mapping[str, Any], margin: float = MARGIN) -> Comparison:
+    """As `compare`, of two rows of a surface, from the intervals of their medians.
+
+    Examples
+    --------
+    >>> slow = {"status": "ok", "latency_p50_ms": 2.0, "latency_p50_lo_ms": 1.9, "latency_p50_hi_ms": 2.1}
+    >>> quick = {"status": "ok", "latency_p50_ms": 1.0, "latency_p50_lo_ms": 0.9, "latency_p50_hi_ms": 1.1}
+    >>> compare_rows(slow, quick)
+    B against A: faster; 2 times as fast (95 % interval 1.79 to 2.25); differences of up to 2% do not count
+    """
+    missing = [
+        f"{name} is {row['status']}: {row.get('reason', '')}" if row["status"] != "ok" else f"{name} has no latency"
+        for name, row in (("A", a), ("B", b))
+        if row["status"] != "ok" or math.isnan(row["latency_p50_ms"])
+    ]
+    if missing:
+        return Comparison(math.nan, math.nan, math.nan, NOT_MEASURED, margin, "; ".join(missing))
+    ratio = ratio_of_rows(a, b)
+    return Comparison(ratio.value, ratio.low, ratio.high, ratio.verdict(margin), margin)
+
+
+def _only_row(name: str, given: "Measurement | pd.DataFrame") -> Mapping[str, Any]:
+    if not isinstance(given, pd.DataFrame) or len(given) != 1:
+        got = f"{len(given)} rows" if isinstance(given, pd.DataFrame) else repr(given)
+        raise ValueError(f"{name}: wanted a DataFrame of one row, as the other; got {got}")
+    return {str(column): value for column, value in given.iloc[0].items()}
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ class Explanation:
         Constraints without which the choice would be better.
     relaxed : DataFrame
         One row per constraint: the `constraint` in words, its limit `relaxed_to` 10 % looser, the value of the
-        objective `then`, and the `gain` over now. If nothing is feasible, `relaxed_to` is the nearest limit that lets a
-        row in, with all other constraints kept, and NaN if no limit does.
+        objective `then`, and the `gain` over now, which is 0 within the margin. If nothing is feasible, `relaxed_to` is
+        the nearest limit that lets a row in, with all other constraints kept, and NaN if no limit does.
     nearest_miss : DataFrame
         The better row that breaks the constraints least, if there is one; if nothing is feasible, the row that comes
         nearest.
@@ -84,21 +84,22 @@ def _of_choice(problem: Problem, order: np.ndarray, count: int) -> Explanation:
         f"The best of {len(order)} feasible rows: {_said(surface, objective.column, best)}{_name(surface, order[0])}.",
         *_of_confirmation(problem, order[0]),
     ]
+    better = _known(problem) & _better(problem, order[0])
     binding, rows = [], []
     for number, constraint in enumerate(problem.constraints):
         others = _all_but(problem.constraints, number)
         without = ranked(problem, feasible(surface, others))[0]
         looser = _relaxed(constraint)
-        then = values[ranked(problem, feasible(surface, [*others, looser]))[0]]
-        rows.append((_asked(surface, constraint), looser.limit, then, then - best if then != best else 0.0))
+        row = ranked(problem, feasible(surface, [*others, looser]))[0]
+        then, gained = values[row], bool(better[row])
+        rows.append((_asked(surface, constraint), looser.limit, then, then - best if gained else 0.0))
         # Without the limit there are more rows: if another one is chosen, it is better, or ties.
         if _goals(problem, without) != _goals(problem, order[0]):
             binding.append(constraint)
-            gain = _said(surface, objective.column, then, " would be") if then != best else "nothing would change"
+            gain = _said(surface, objective.column, then, " would be") if gained else "nothing would change"
             sentences.append(f"'{_asked(surface, constraint)}' binds: with {_limit(looser)}, {gain}.")
     if not binding:
         sentences.append("No constraint binds: removing any one of them would not change the choice.")
-    better = _known(problem) & _better(problem, order[0])
     miss, words = _nearest(problem, better)
     if len(miss):
         sentences.append(
