@@ -4,6 +4,7 @@ import pytest
 import torch
 import tradespace as ts
 from tradespace.lesson.check.compression import faster_pruning, fewest_bits, quantization_step, real_losses
+from tradespace.measuring.measurement import Failure
 from tradespace.prepare.weights import quantized
 
 pytestmark = pytest.mark.usefixtures("alone")
@@ -23,7 +24,8 @@ def ladder():
 def pruned():
     """By name: channels-50 lies below weights-90, and channels-25 overlaps with it."""
     rows = [("weights-90", 4.0, 3.8, 4.2), ("channels-50", 2.0, 1.9, 2.1), ("channels-25", 3.9, 3.7, 4.1)]
-    return pd.DataFrame(rows, columns=["pruning", "latency_p50_ms", "latency_p50_lo_ms", "latency_p50_hi_ms"])
+    columns = ["pruning", "latency_p50_ms", "latency_p50_lo_ms", "latency_p50_hi_ms"]
+    return pd.DataFrame(rows, columns=columns).assign(status="ok", reason="")
 
 
 def scored(wrong_ones):
@@ -188,21 +190,49 @@ def test_where_nothing_was_lost_the_list_is_empty(exact):
     assert not real_losses(["int8"], exact, alike).passed
 
 
-def test_a_pruning_is_faster_whose_interval_lies_below(pruned):
-    assert faster_pruning("channels-50", pruned).passed
-    assert faster_pruning("channels-25", pruned, second="channels-25").passed is False
-    for words in ("can't tell", " Can't tell ", "cannot tell"):
-        assert faster_pruning(words, pruned, second="channels-25").passed, words
+# Latencies of weights-90 and channels-50 with the half width of their intervals, and what ts.compare says of them.
+TIMES = [
+    ((4.0, 0.05), (2.0, 0.05), "channels-50"),
+    ((2.0, 0.05), (4.0, 0.05), "weights-90"),
+    # The intervals overlap, and still the ratio is known well enough.
+    ((1.2, 0.1), (1.0, 0.1), "channels-50"),
+    # They do not overlap, and the difference may be within the margin of 2 %.
+    ((1.04, 0.018), (1.0, 0.018), "can't tell"),
+    ((1.0, 0.2), (0.9, 0.2), "can't tell"),
+    ((1.0, 0.005), (1.0, 0.005), "same"),
+    ((4.0, np.nan), (2.0, 0.05), "can't tell"),
+]
+
+
+@pytest.mark.parametrize(("zeros", "channels", "verdict"), TIMES)
+def test_the_faster_pruning_is_the_one_that_compare_names_and_no_other(zeros, channels, verdict):
+    rows = [(name, ms, ms * (1 - half), ms * (1 + half)) for name, (ms, half) in
+            (("weights-90", zeros), ("channels-50", channels))]  # fmt: skip
+    columns = ["pruning", "latency_p50_ms", "latency_p50_lo_ms", "latency_p50_hi_ms"]
+    table = pd.DataFrame(rows, columns=columns).assign(status="ok", reason="")
+    said = ts.compare(table.iloc[[0]], table.iloc[[1]]).verdict
+    assert {"faster": "channels-50", "slower": "weights-90"}.get(said, said) == verdict
+    answers = ["weights-90", "channels-50", "same", "can't tell"]
+    assert [one for one in answers if faster_pruning(one, table).passed] == [verdict]
+    assert "times as fast as weights-90" in faster_pruning(verdict, table).words
+
+
+@pytest.mark.parametrize("answer", [" Channels-50 ", "channels-50"])
+def test_the_faster_pruning_may_be_written_in_any_case_or_given_as_a_row(pruned, answer):
+    assert faster_pruning(answer, pruned).passed
+    assert faster_pruning(pruned.iloc[[1]], pruned).passed
 
 
 @pytest.mark.parametrize(
     ("choice", "second", "hint"),
     [
         ("weights-90", "channels-50", "most weights"),
-        ("can't tell", "channels-50", "in both"),
-        ("channels-25", "channels-25", "overlap"),
-        ("weights-90", "channels-25", "overlap"),
+        ("can't tell", "channels-50", "one side of 1"),
+        ("same", "channels-50", "one side of 1"),
+        ("channels-25", "channels-25", "reaches from slower to faster"),
+        ("weights-90", "channels-25", "reaches from slower to faster"),
         ("none", "channels-50", "Wanted one of"),
+        ("faster", "channels-50", "Wanted one of"),
         (2.0, "channels-50", "in quotes"),
     ],
 )
@@ -212,19 +242,49 @@ def test_another_pruning_is_told_why_not(pruned, choice, second, hint):
     assert hint in found.words
 
 
-def test_where_zeros_were_faster_they_are_the_answer(pruned):
-    pruned.iloc[0, 1:] = 1.0, 0.9, 1.1
-    assert faster_pruning("weights-90", pruned).passed
-    assert not faster_pruning("channels-50", pruned).passed
-
-
-def test_without_an_interval_nothing_right_is_refused(pruned):
-    pruned.loc[0, ["latency_p50_lo_ms", "latency_p50_hi_ms"]] = np.nan
-    assert faster_pruning("can't tell", pruned).passed
-    assert faster_pruning("channels-50", pruned).passed
-    assert not faster_pruning("weights-90", pruned).passed
+def test_a_pruning_that_was_not_measured_is_not_judged(pruned):
+    pruned.loc[1, "status"] = "unsupported"
+    for table in (pruned, pruned.drop(index=1)):
+        found = faster_pruning("channels-50", table)
+        assert found.passed is None
+        assert found.words.startswith("Not measured here:")
 
 
 def test_the_answer_follows_the_second_hint(pruned):
-    assert "the intervals do not overlap" not in faster_pruning("weights-90", pruned).words
-    assert "the intervals do not overlap" in faster_pruning("weights-90", pruned).words
+    assert "times as fast" not in faster_pruning("weights-90", pruned).words
+    assert "channels-50 is 2.00 times as fast as weights-90" in faster_pruning("weights-90", pruned).words
+
+
+@pytest.fixture
+def steep(ladder):
+    """No width is within a point of fp32, as may be if few items were scored."""
+    ladder.loc[ladder["precision"] != "fp32", "accuracy"] -= 0.02
+    return ladder
+
+
+@pytest.mark.parametrize(("bits", "passed"), [(None, True), (8, False), (4, False), ("w8", False), (2, False)])
+def test_where_no_width_is_within_a_point_the_answer_is_none(steep, bits, passed):
+    found = fewest_bits(bits, steep)
+    assert found.passed is passed
+    if passed:
+        assert "The nearest is w8, and it is 2.00 points below fp32" in found.words
+
+
+def test_where_one_is_none_is_wrong(ladder):
+    assert "At least one width" in fewest_bits(None, ladder).words
+
+
+@pytest.mark.parametrize("lacking", ["fp32", "w"])
+def test_without_fp32_or_any_width_nothing_is_judged(ladder, lacking):
+    assert fewest_bits(4, ladder[~ladder["precision"].str.startswith(lacking)]).passed is None
+
+
+def test_what_was_not_measured_has_no_loss_that_is_known(exact, compressed):
+    compressed["int8"] = ts.Measurement(
+        "fashion", ts.Config("resnet8"), failure=Failure("unsupported", "no kernel for int8")
+    )
+    found = real_losses(["w6", "w2"], exact, compressed)
+    assert found.passed
+    assert "int8: not measured here" in found.words
+    assert "Nothing is known of int8" in real_losses(["int8", "w6", "w2"], exact, compressed).words
+    assert real_losses([], exact, {"int8": compressed["int8"]}).passed is None

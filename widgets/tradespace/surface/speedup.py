@@ -66,10 +66,5 @@ def speedup(surface: pd.DataFrame, *, margin: float = MARGIN, **knob: tuple[obje
 
 def _by_knobs(rows: pd.DataFrame, others: list[str]) -> dict[tuple[object, ...], Mapping[str, Any]]:
     """The rows, by the values of their other knobs."""
-    return dict(
-        zip(
-            rows[others].itertuples(index=False, name=None),
-            ({str(k): v for k, v in row.items()} for row in rows.to_dict("records")),
-            strict=True,
-        )
-    )
+    named = ({str(name): value for name, value in row.items()} for row in rows.to_dict("records"))
+    return dict(zip(rows[others].itertuples(index=False, name=None), named, strict=True))

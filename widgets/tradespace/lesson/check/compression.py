@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from tradespace.lesson.check.answers import listed, near, number
-from tradespace.lesson.exercise import Judgement, exercise, right, wrong
-from tradespace.measuring.compare import compare_accuracy
+from tradespace.lesson.exercise import Judgement, exercise, right, unmeasured, wrong
+from tradespace.measuring.compare import compare_accuracy, compare_rows
 from tradespace.measuring.measurement import Measurement
+from tradespace.text import NOT_MEASURED
 
 POINT = 0.01
 # Accuracies that differ by less than this are equal: it is a hundredth of one item in ten thousand.
@@ -72,6 +73,7 @@ def fewest_bits(bits: Any, ladder: pd.DataFrame) -> Judgement:
     Parameters
     ----------
     bits : int, or the precision as the table names it
+        None if no width is within a point.
     ladder : DataFrame
         Rows of one model in fp32 and in `w8` ... `w2`, which have a step per channel; other rows are ignored. Accuracy
         is a fraction.
@@ -86,6 +88,8 @@ def fewest_bits(bits: Any, ladder: pd.DataFrame) -> Judgement:
     Not yet. That is within a point, but so are fewer bits.
     """
     known = ladder[ladder["accuracy"].notna()].groupby("precision")["accuracy"].first()
+    if "fp32" not in known or not any(WIDTH.fullmatch(str(name)) for name in known.index):
+        return unmeasured("the table has no accuracy of fp32, or of no width.")
     exact = float(known["fp32"])
     lost = {
         int(match[1]): exact - float(known[name])
@@ -94,13 +98,21 @@ def fewest_bits(bits: Any, ladder: pd.DataFrame) -> Judgement:
     }
     kept = {width for width, loss in lost.items() if loss <= POINT + TIE}
     least = exact - POINT
+    nearest = min(lost, key=lambda width: lost[width])
+    if bits is None and not kept:
+        return right(f"The nearest is w{nearest}, and it is {_points(lost[nearest])} fp32.")
     if not kept:
-        return wrong("In this table no width is within a point of fp32.", "There is none.")
+        return wrong(
+            "Compare the accuracy of each width with that of fp32: which of them are within a point?",
+            f"None of them is: the nearest, w{nearest}, is {_points(lost[nearest])} fp32. The answer is `None`.",
+        )
     best = min(kept)
     answer = f"fp32 has {exact:.2%}, so the limit is {least:.2%}, and the fewest bits that reach it are {best}."
     if isinstance(bits, pd.DataFrame | pd.Series | np.ndarray | list | tuple):
         bits = _only(bits)
     match = WIDTH.fullmatch(str(bits).removesuffix(".0"))
+    if bits is None:
+        return wrong("At least one width is within a point of fp32.", answer)
     if isinstance(bits, bool) or match is None:
         raise TypeError(f"wanted a number of bits; got {bits!r}")
     said = int(match[1])
@@ -138,7 +150,7 @@ def real_losses(names: Any, baseline: Measurement, rounded: Mapping[str, Measure
     Parameters
     ----------
     names : list of str
-        Empty if there are none.
+        Empty if there are none. One that has no test results here has lost nothing that is known.
     baseline : Measurement
     rounded : dict of str to Measurement
         Scored on the same test items as the baseline.
@@ -150,92 +162,102 @@ def real_losses(names: Any, baseline: Measurement, rounded: Mapping[str, Measure
     >>> exact = Measurement("fashion", Config("resnet8"), scores=right_of)
     >>> few, many = (Measurement("fashion", Config("resnet8"), scores=np.arange(1000) < n) for n in (898, 860))
     >>> real_losses(["w4"], exact, {"w6": few, "w4": many})
-    Right. w6: 2 lost, 0 gained, p = 0.5. w4: 40 lost, 0 gained, p = 1.8e-12.
+    Right. w6: 2 lost, 0 gained, p = 0.5. w4: 40 lost, 0 gained, p = 1.8e-12. Below 5 %, with more lost than gained: w4.
     >>> real_losses(["w6", "w4"], exact, {"w6": few, "w4": many})
     Not yet. A lower figure is not enough: by chance alone, one of the two is lower nearly always.
     """
     compared = {name: compare_accuracy(baseline, one) for name, one in rounded.items()}
+    missing = [name for name, one in compared.items() if one.verdict == NOT_MEASURED]
+    compared = {name: one for name, one in compared.items() if name not in missing}
+    if not compared:
+        return unmeasured(f"there are no test results of {listed(rounded)} to compare with the baseline.")
     real = {name for name, one in compared.items() if one.verdict == "worse"}
     lower = {name for name, one in compared.items() if one.difference < 0}
-    apart = {name for name, one in rounded.items() if one.accuracy_hi < baseline.accuracy_lo}
+    apart = {name for name in compared if rounded[name].accuracy_hi < baseline.accuracy_lo}
     counts = " ".join(
         f"{name}: {one.only_a} lost, {one.only_b} gained, p = {one.p_value:.2g}." for name, one in compared.items()
     )
-    answer = f"{counts} Real losses, with p below 5 % and more lost than gained: {listed(sorted(real))}."
+    counts += "".join(f" {name}: not measured here." for name in missing)
+    counts += f" Below 5 %, with more lost than gained: {listed(sorted(real))}."
     if isinstance(names, Mapping):
         names = [name for name, true in names.items() if true]
     if not isinstance(names, str | Iterable) or isinstance(names, pd.DataFrame):
         raise TypeError("wanted a list of names")
     said = {names} if isinstance(names, str) else {str(name) for name in names}
     if unknown := said - set(rounded):
-        return wrong(f"Wanted names from {listed(rounded)}; got {listed(sorted(unknown))}.", answer)
+        return wrong(f"Wanted names from {listed(rounded)}; got {listed(sorted(unknown))}.", counts)
+    if said & set(missing):
+        return wrong(f"Nothing is known of {listed(sorted(said & set(missing)))}: it was not measured here.", counts)
     if said == real:
         return right(counts)
     if said == lower:
-        return wrong("A lower figure is not enough: by chance alone, one of the two is lower nearly always.", answer)
+        return wrong("A lower figure is not enough: by chance alone, one of the two is lower nearly always.", counts)
     if said == apart:
         return wrong(
             "Overlapping intervals do not mean that nothing was lost: both models saw the same images, and the "
             "intervals ignore that.",
-            answer,
+            counts,
         )
     if said & {name for name, one in compared.items() if one.verdict == "better"}:
-        return wrong("One of yours is better than the baseline.", answer)
+        return wrong("One of yours is better than the baseline.", counts)
     if said < real:
-        return wrong("Those are real losses, but not all of them.", answer)
-    return wrong("Compare each with the baseline by `ts.compare_accuracy`: which verdict means a loss?", answer)
+        return wrong("Those are real losses, but not all of them.", counts)
+    return wrong("Compare each with the baseline by `ts.compare_accuracy`: which verdict means a loss?", counts)
 
 
 @exercise("03-faster")
 def faster_pruning(
     choice: Any, pruned: pd.DataFrame, first: str = "weights-90", second: str = "channels-50"
 ) -> Judgement:
-    """Whether `choice` is the faster of two prunings, or `can't tell` if the intervals of their latencies overlap.
+    """Whether `choice` is the faster of two prunings by `ts.compare`, or `can't tell` if it says neither.
 
     Parameters
     ----------
     choice : str
+        One of the two names, `same` or `can't tell`.
     pruned : DataFrame
-        One row for each of the two; latency in ms. If an interval is unknown, the lower median is accepted, and so is
-        `can't tell`.
+        One row for each of the two; latency in ms.
     first, second : str
 
     Examples
     --------
     >>> times = {"latency_p50_lo_ms": [7.0, 4.1], "latency_p50_ms": [7.2, 4.3], "latency_p50_hi_ms": [7.5, 4.6]}
     >>> pruned = pd.DataFrame({"pruning": ["weights-90", "channels-50"], "status": "ok", **times})
-    >>> faster_pruning("channels-50", pruned).passed, faster_pruning("weights-90", pruned).passed
-    (True, False)
+    >>> faster_pruning("channels-50", pruned)
+    Right. channels-50 is 1.67 times as fast as weights-90 (95 % interval 1.56 to 1.78): faster.
+    >>> faster_pruning("weights-90", pruned).passed
+    False
     """
-    rows = pruned.drop_duplicates("pruning").set_index("pruning")
-    columns = (rows[f"latency_p50_{end}ms"].astype(float).to_dict() for end in ("", "lo_", "hi_"))
-    took, low, high = ({name: column[name] for name in (first, second)} for column in columns)
-    sooner, later = sorted((first, second), key=lambda name: took[name])
-    told = ", ".join(f"{name} takes {took[name]:.3g} ms ({low[name]:.3g} to {high[name]:.3g})" for name in took)
-    known = not np.isnan([*low.values(), *high.values()]).any()
-    apart = known and high[sooner] < low[later]
-    answer = f"{told}: the intervals {'do not overlap' if apart else 'overlap'}."
+    rows = {name: pruned[pruned["pruning"] == name] for name in (first, second)}
+    if any(found.empty for found in rows.values()):
+        return unmeasured(f"the table lacks {first} or {second}.")
+    a, b = ({str(k): v for k, v in found.iloc[0].items()} for found in rows.values())
+    found = compare_rows(a, b)
+    if found.verdict == NOT_MEASURED:
+        return unmeasured(found.reason.replace("A is", f"{first} is").replace("B is", f"{second} is"))
+    interval = f"95 % interval {found.ratio_lo:.2f} to {found.ratio_hi:.2f}"
+    if np.isnan(found.ratio_lo):
+        interval = "too few samples for an interval"
+    answer = f"{second} is {found.ratio:.2f} times as fast as {first} ({interval}): {found.verdict}."
+    expected = {"faster": second, "slower": first}.get(found.verdict, found.verdict)
     if isinstance(choice, pd.DataFrame) and len(choice) == 1:
         choice = choice["pruning"].iloc[0]
     if not isinstance(choice, str):
-        raise TypeError(f"wanted one of {first}, {second} and {UNTOLD}, in quotes")
+        raise TypeError(f"wanted one of {first}, {second}, same and {UNTOLD}, in quotes")
     said = choice.strip().lower().replace("cannot", "can't")
-    if said not in (first, second, UNTOLD):
-        return wrong(f"Wanted one of {first}, {second} and {UNTOLD}, in quotes.", answer)
-    if not known:
-        answer = "There were too few samples for an interval. If you measure again, there may be one."
-        if said == later:
-            return wrong("Its median is the larger of the two.", answer)
+    if said not in (first, second, "same", UNTOLD):
+        return wrong(f"Wanted one of {first}, {second}, same and {UNTOLD}, in quotes.", answer)
+    if said == expected:
         return right(answer)
-    if said == (sooner if apart else UNTOLD):
-        return right(answer)
-    if said == UNTOLD:
-        return wrong("Put the two intervals side by side: is any latency in both?", answer)
-    if apart:
-        if said == first:
-            return wrong("That has the most weights removed. Which of the two has the lower latency?", answer)
-        return wrong("Look at the latencies: which interval lies below the other?", answer)
-    return wrong("Their intervals overlap: measured again, the other might come first.", answer)
+    if expected == UNTOLD:
+        return wrong("Its interval reaches from slower to faster: measured again, the other might come first.", answer)
+    if expected == "same":
+        return wrong("The difference is within the margin of 2 %: too small to matter.", answer)
+    if said in ("same", UNTOLD):
+        return wrong("Look at the interval of the ratio: is all of it on one side of 1, by more than 2 %?", answer)
+    if said == first:
+        return wrong("That has the most weights removed. Which of the two has the lower latency?", answer)
+    return wrong("Which of the two comes first in `ts.compare(a, b)`? The verdict is about the second.", answer)
 
 
 def _only(given: Any) -> Any:
