@@ -23,6 +23,7 @@ def surface():
     ]
     columns = ["model", "batch_size", "latency_p50_ms", "latency_p90_ms", "throughput_per_s", "accuracy"]
     frame = pd.DataFrame(rows, columns=columns).assign(**KNOBS)
+    frame = frame.assign(samples=100, measured_at="before")
     return frame.assign(latency_p50_lo_ms=0.99 * frame.latency_p50_ms, latency_p50_hi_ms=1.01 * frame.latency_p50_ms)
 
 
@@ -64,20 +65,57 @@ def test_seconds_leave_nothing_and_two_rows_are_no_choice(surface):
     assert "one row; got 2" in drone_choice(surface.iloc[:2], surface, 3).words
 
 
+@pytest.mark.parametrize(("accuracy", "passed"), [(0.8501, True), (0.849, True), (0.846, True), (0.844, False)])
+def test_within_half_a_point_of_the_most_accurate_is_as_good(surface, accuracy, passed):
+    surface.loc[0, "accuracy"] = accuracy
+    found = drone_choice(0, surface, 3)
+    assert found.passed is passed
+    assert ("within the margin" in found.words) == (passed and accuracy < 0.85)
+
+
+def test_the_choice_by_the_median_is_refused_if_the_cutoff_lies_between_median_and_90th_percentile(surface):
+    # Row 3 is the most accurate: its median is within the cut-off, its 90th percentile is not.
+    cutoff = surface.loc[3, ["latency_p50_ms", "latency_p90_ms"]].mean()
+    frames = surface[surface["batch_size"] == 1]
+    quick, safe = (
+        ts.solve(frames, ts.maximize("accuracy"), [ts.at_most(f"latency_{q}_ms", cutoff)]) for q in ("p50", "p90")
+    )
+    assert not drone_choice(quick, surface, cutoff).passed
+    assert drone_choice(safe, surface, cutoff).passed
+
+
+def test_a_cutoff_that_nothing_keeps_is_not_judged(surface):
+    assert drone_choice(0, surface, 0.1).passed is None
+
+
 def test_a_tie_in_accuracy_is_right_either_way(surface):
     surface.loc[0, "accuracy"] = 0.85
     assert drone_choice(0, surface, 3).passed
     assert drone_choice(1, surface, 3).passed
 
 
-@pytest.mark.parametrize("limit", [2.5, 2.4999, 2.6])
+@pytest.mark.parametrize("limit", [2.5, 2.4999, 2.6, pd.Series([2.5])])
 def test_the_least_that_is_enough(surface, limit):
-    assert relaxed_limit(limit, surface, 0.9).passed
+    found = relaxed_limit(limit, surface, 0.9)
+    assert found.passed
+    assert "large, fp32, eager, batch 8" in found.words
+
+
+def test_a_limit_for_an_accuracy_that_no_row_has_is_not_judged(surface):
+    assert relaxed_limit(2.5, surface, 0.99).passed is None
 
 
 @pytest.mark.parametrize(
     ("limit", "hint"),
-    [(0.0025, "in seconds"), (9, "more than enough"), (2, "Nothing is feasible"), ("2.5", "milliseconds")],
+    [
+        (0.0025, "in seconds"),
+        (9, "what the most accurate row takes"),
+        (4, "more than enough"),
+        (2, "Nothing is feasible"),
+        ("2.5", "milliseconds"),
+        (True, "milliseconds"),
+        ([2.5, 9], "got 2"),
+    ],
 )
 def test_other_limits(surface, limit, hint):
     found = relaxed_limit(limit, surface, 0.9)
@@ -87,6 +125,7 @@ def test_other_limits(surface, limit, hint):
 
 def test_the_bill_as_a_number_or_a_column(priced):
     best = ts.solve(priced, ts.minimize("cost_per_million"), [ts.at_least("accuracy", 0.86)])
+    assert "the cheapest that is accurate enough" in bill(300 * best["cost_per_million"], priced, 300, 0.86).words
     total = 300 * best["cost_per_million"]
     assert all(bill(given, priced, 300, 0.86).passed for given in (total, total.iloc[0], round(total.iloc[0], 2)))
 
@@ -122,8 +161,8 @@ def brief():
 
 
 def again(row, factor=1.02):
-    """As it would come out of a second measurement."""
-    found = row.assign(latency_p50_ms=row["latency_p50_ms"] * factor)
+    """As it would come out of a second measurement, of other samples."""
+    found = row.assign(latency_p50_ms=row["latency_p50_ms"] * factor, samples=101, measured_at="later")
     found.attrs.update(row.attrs)
     return found
 
@@ -152,6 +191,16 @@ def test_another_decision_is_told_what_speaks_against_it(surface, brief, rows, h
     found = capstone(surface.loc[rows], "accuracy", surface, brief)
     assert found.passed is False
     assert hint in found.words
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.0001, 0.9, 2.0])
+def test_a_latency_that_was_typed_is_no_second_measurement(surface, brief, factor):
+    solved = ts.solve(surface, FASTEST, brief)
+    typed = solved.assign(latency_p50_ms=factor * solved["latency_p50_ms"])
+    typed.attrs.update(solved.attrs)
+    found = capstone(typed, "accuracy", surface, brief)
+    assert found.passed is False
+    assert "straight from the table" in found.words
 
 
 def test_what_breaks_a_limit_when_measured_again_is_refused(surface, brief):

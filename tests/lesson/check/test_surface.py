@@ -1,7 +1,9 @@
+import math
+
 import pandas as pd
 import pytest
 import tradespace as ts
-from tradespace.lesson.check.surface import dominates, expendable, hidden, measure_again
+from tradespace.lesson.check.surface import dominates, hidden, settled, volume_lost
 
 AXES = ts.minimize("latency_p50_ms"), ts.maximize("throughput_per_s"), ts.maximize("accuracy")
 
@@ -29,9 +31,8 @@ def recorded(request):
 
 
 def test_what_is_not_attempted_is_not_judged(surface):
-    judged = ts.frontier_confidence(surface, AXES, draws=10)
-    found = dominates(..., 13, surface), hidden(..., surface), expendable(..., surface), measure_again(..., judged)
-    assert [one.passed for one in found] == [None] * 4
+    found = dominates(..., 13, surface), hidden(..., surface), volume_lost(..., surface, surface, {})
+    assert [one.passed for one in (*found, settled(..., surface, surface))] == [None] * 4
 
 
 def test_a_dominating_point_may_be_named_in_any_way(surface):
@@ -109,75 +110,120 @@ def test_on_a_recorded_surface_the_frontier_of_the_frontier_counts(recorded):
     assert not hidden(len(ts.pareto(recorded, AXES[:2])), recorded).passed
 
 
-def test_what_carries_nothing_is_expendable(surface):
-    assert expendable("bf16", surface).passed
-    assert "bf16 0.0%" in expendable("bf16", surface).words
+MARGIN = {"accuracy": 0.005}
 
 
-@pytest.mark.parametrize(
-    ("choice", "hint"),
-    [("int8", "the one to keep"), ("fp32", "in turn"), ("int4", "Wanted one of"), (3, "Wanted one of")],
-)
-def test_another_precision_is_not(surface, choice, hint):
-    found = expendable(choice, surface)
+def test_with_a_margin_a_lead_that_is_too_small_hides_nothing(surface):
+    # Row 12 leads row 11 by a tenth of a point: without a margin it is hidden on the flat chart, with one it is gone.
+    surface.loc[12, "accuracy"] = 0.851
+    assert hidden(1, surface).passed
+    assert hidden(0, surface, MARGIN).passed
+    found = hidden(1, surface, MARGIN)
     assert found.passed is False
-    assert hint in found.words
+    assert "within the margin" in found.words
 
 
-def test_volumes_that_are_alike_are_all_accepted(surface):
-    twins = pd.concat([surface, surface.assign(precision="int4")], ignore_index=True)
-    assert expendable("int4", twins).passed
-    assert expendable("int8", twins).passed
+@pytest.mark.parametrize("margin", [None, MARGIN])
+def test_on_a_recorded_surface_the_hidden_points_of_what_is_left(recorded, margin):
+    kept = ts.pareto(recorded, AXES, margin=margin)
+    assert hidden(len(kept) - len(ts.pareto(kept, AXES[:2])), recorded, margin).passed
+    assert not hidden(len(kept), recorded, margin).passed
 
 
-def test_a_precision_that_could_not_run_is_expendable(surface):
-    surface.loc[[13, 14], "status"] = "unsupported"
-    assert expendable("bf16", surface).passed
+NEAR = {"latency_p50_ms": 10, "throughput_per_s": 800, "accuracy": 0.75}
 
 
 @pytest.fixture
-def judged():
-    chances = [1.0, 0.9, 0.5, 0.45, 0.7, 0.02]
-    knobs = {"model": "m", "pruning": "none", "precision": "fp32", "runtime": "eager", "device": "cpu", "threads": 1}
-    verdicts = ["on", *4 * ["can't tell"], "off"]
-    rows = [{**knobs, "batch_size": 2**i, "on_frontier": p} for i, p in enumerate(chances)]
-    return pd.DataFrame(rows).assign(verdict=verdicts)
+def losses(surface):
+    """Without int8, at the near reference and at the distant one."""
+    kept = surface[surface["precision"] != "int8"]
+    near, far = (
+        [ts.hypervolume(rows, AXES, reference=reference) for rows in (surface, kept)] for reference in (NEAR, None)
+    )
+    return kept, near, far
 
 
-def test_the_least_certain_are_worth_measuring(judged):
-    best = ts.worth_measuring(judged)[:3]
-    assert measure_again(best, judged).passed
-    assert measure_again(best[::-1], judged).passed
-    assert measure_again(judged.iloc[[2, 3, 4]], judged).passed
+@pytest.mark.parametrize("given", [lambda loss: loss, lambda loss: 100 * loss, lambda loss: round(loss, 3)])
+def test_the_loss_is_a_share_at_the_reference_that_was_asked_for(surface, losses, given):
+    kept, (whole, left), (far_whole, far_left) = losses
+    found = volume_lost(given(1 - left / whole), surface, kept, NEAR)
+    assert found.passed
+    assert f"{1 - far_left / far_whole:.1%}" in found.words
 
 
 @pytest.mark.parametrize(
-    ("rows", "hint"),
+    ("given", "hint"),
     [
-        ([0, 2, 3], "1 of yours is already settled"),
-        ([0, 5], "2 of yours are already settled"),
-        ([2, 3], "Wanted 3 different points; got 2"),
-        ([2, 2, 3], "got 2"),
-        ([1, 2, 3], "others are more so"),
+        (lambda near, far: 1 - far[1] / far[0], "distant reference"),
+        (lambda near, far: near[1] / near[0], "the share that is left"),
+        (lambda near, far: near[0] / near[1] - 1, "Divide by the whole"),
+        (lambda near, far: near[0] - near[1], "share of the whole"),
+        (lambda near, far: 0.0, "Work out both volumes"),
+        (lambda near, far: "half", "wanted a number"),
+        (lambda near, far: [0.1, 0.2], "got 2"),
     ],
 )
-def test_other_points_are_not(judged, rows, hint):
-    found = measure_again(judged.iloc[rows], judged)
+def test_other_losses_are_told_what_they_are(surface, losses, given, hint):
+    kept, near, far = losses
+    found = volume_lost(given(near, far), surface, kept, NEAR)
     assert found.passed is False
     assert hint in found.words
 
 
-def test_a_point_from_elsewhere_or_no_point_at_all_is_refused(judged):
-    assert "not in the table" in measure_again([ts.Config("m", threads=1, batch_size=512)] * 3, judged).words
-    assert "list of Configs" in measure_again("all", judged).words
+def test_where_nothing_else_was_measured_there_is_no_loss_to_judge(surface):
+    surface.loc[surface["precision"] == "int8", "status"] = "unsupported"
+    for kept in (surface[surface["precision"] != "int8"], surface[surface["precision"] == "int8"]):
+        assert volume_lost(0.0, surface, kept, NEAR).passed is None
+    worst = {"latency_p50_ms": 0.1, "throughput_per_s": 800, "accuracy": 0.75}
+    assert volume_lost(math.nan, surface, surface[:1], worst).passed is None
 
 
-def test_where_nothing_is_in_doubt_an_empty_list_is_right(judged):
-    assert measure_again([], judged.iloc[[0, 5]]).passed
-    assert not measure_again([], judged).passed
+KNOBS = {"pruning": "none", "precision": "fp32", "runtime": "eager", "device": "cpu", "threads": 1}
 
 
-def test_on_a_recorded_surface_the_first_three(recorded):
-    judged = ts.frontier_confidence(recorded, AXES, draws=50)
-    assert measure_again(ts.worth_measuring(judged)[:3], judged).passed
-    assert not measure_again(ts.pareto(recorded, AXES), judged).passed
+def with_verdicts(*verdicts):
+    return pd.DataFrame({"batch_size": range(1, len(verdicts) + 1), "verdict": verdicts, "model": "m", **KNOBS})
+
+
+BEFORE = with_verdicts("on", "off", "on", *["can't tell"] * 5)
+AFTER = with_verdicts("on", "off", "can't tell", "on", "off", "on", "can't tell", "can't tell")
+
+
+@pytest.mark.parametrize(
+    ("count", "passed", "words"),
+    [
+        (3, True, "Of 5 points in doubt, 3 are settled now: 2 on the frontier, 1 off it"),
+        (3.0, True, "however long"),
+        ([3, 4, 5], True, "settled"),
+        (5, False, "were in doubt"),
+        (2, False, "Count the rows"),
+        (8, False, "Count the rows"),
+        (0, False, "Count the rows"),
+        ("three", False, "wanted a number"),
+    ],
+)
+def test_the_settled_are_those_that_were_in_doubt_and_are_not_now(count, passed, words):
+    found = settled(count, BEFORE, AFTER)
+    assert found.passed is passed
+    assert words in found.words
+
+
+@pytest.mark.parametrize(("count", "words"), [(2, "are in doubt now"), (4, "never were in doubt")])
+def test_what_else_may_be_counted_is_known(count, words):
+    after = with_verdicts("on", "off", "on", "on", "can't tell", "can't tell")
+    assert words in settled(count, with_verdicts("on", "off", "on", *["can't tell"] * 3), after).words
+
+
+def test_rows_in_another_order_are_found_by_their_knobs():
+    assert settled(3, BEFORE, AFTER[::-1]).passed
+
+
+@pytest.mark.parametrize(("count", "passed"), [(0, True), (1, False), (2, False)])
+def test_where_nothing_was_in_doubt_nothing_was_settled(count, passed):
+    sure = with_verdicts("on", "off")
+    assert settled(count, sure, sure).passed is passed
+
+
+def test_where_nothing_could_be_settled_none_is_right():
+    assert settled(0, BEFORE, BEFORE).passed
+    assert not settled(5, BEFORE, BEFORE).passed

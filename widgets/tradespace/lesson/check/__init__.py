@@ -23,6 +23,6 @@ from tradespace.lesson.check.own_model import refusing as refusing
 from tradespace.lesson.check.start import million as million
 from tradespace.lesson.check.start import quickest as quickest
 from tradespace.lesson.check.surface import dominates as dominates
-from tradespace.lesson.check.surface import expendable as expendable
 from tradespace.lesson.check.surface import hidden as hidden
-from tradespace.lesson.check.surface import measure_again as measure_again
+from tradespace.lesson.check.surface import settled as settled
+from tradespace.lesson.check.surface import volume_lost as volume_lost

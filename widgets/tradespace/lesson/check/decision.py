@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from tradespace.lesson.check.answers import READ, listed, named, near, number
-from tradespace.lesson.exercise import Judgement, exercise, right, wrong
+from tradespace.lesson.exercise import Judgement, exercise, right, unmeasured, wrong
+from tradespace.measuring.compare import SAME_WITHIN
 from tradespace.surface.columns import configs_of
 from tradespace.surface.confirm import MOST_TRIES
 from tradespace.surface.derived import MS_PER_S
@@ -16,11 +17,17 @@ from tradespace.surface.solve import PROBLEM, solve
 
 # How much looser than needed a limit may be and still count as the smallest.
 ROOM = 0.05
+# What two measurements of one Config cannot all have in common.
+OF_SAMPLES = (
+    "measured_at", "samples", "noise", "latency_p50_lo_ms", "latency_p50_hi_ms", "latency_p90_ms", "throughput_per_s",
+)  # fmt: skip
 
 
 @exercise("05-drone")
 def drone_choice(choice: Any, surface: pd.DataFrame, cutoff_ms: float) -> Judgement:
     """Whether `choice` is the most accurate row at batch size 1 whose 90th percentile is within the cut-off.
+
+    Accuracies within half a point of the highest are as good.
 
     Parameters
     ----------
@@ -40,6 +47,8 @@ def drone_choice(choice: Any, surface: pd.DataFrame, cutoff_ms: float) -> Judgem
     """
     frames = surface[surface["batch_size"] == 1]
     best = solve(frames, maximize("accuracy"), [at_most("latency_p90_ms", cutoff_ms)])
+    if best.empty:
+        return unmeasured("no row at batch size 1 has a 90th percentile within the cut-off.")
     answer = f"`ts.maximize('accuracy')`, subject to `latency_p90_ms` at most {cutoff_ms:.3g}: {named(best)}."
     if isinstance(choice, pd.DataFrame) and choice.empty:
         return wrong("No row is left: is your cut-off in milliseconds, like the column?", answer)
@@ -50,11 +59,13 @@ def drone_choice(choice: Any, surface: pd.DataFrame, cutoff_ms: float) -> Judgem
         if row["latency_p50_ms"] <= cutoff_ms:
             return wrong("Its median is within the cut-off, but half of the calls are slower than a median.", answer)
         return wrong("It answers too late.", answer)
-    if row["accuracy"] < best["accuracy"].iloc[0]:
+    if row["accuracy"] < best["accuracy"].iloc[0] - SAME_WITHIN:
         return wrong("It answers in time, but a more accurate row does too.", answer)
+    more = 100 * (best["accuracy"].iloc[0] - row["accuracy"])
+    than = f" by more than {more:.2f} points, which is within the margin" if more > 0 else ""
     return right(
-        f"9 of 10 answers come within {row['latency_p90_ms']:.3g} ms, and no other row within the cut-off of "
-        f"{cutoff_ms:.3g} ms is more accurate than {100 * row['accuracy']:.1f} %."
+        f"9 of 10 answers come within {row['latency_p90_ms']:.3g} ms, and no row within the cut-off of {cutoff_ms:.3g} "
+        f"ms is more accurate than its {100 * row['accuracy']:.1f} %{than}."
     )
 
 
@@ -80,18 +91,25 @@ def relaxed_limit(limit_ms: Any, surface: pd.DataFrame, least_accuracy: float) -
     """
     if isinstance(limit_ms, bool | str):
         raise TypeError("wanted a number of milliseconds")
-    limit = float(limit_ms)
+    limit = number(limit_ms, "a number of milliseconds")
     quickest = solve(surface, minimize("latency_p50_ms"), [at_least("accuracy", least_accuracy)])
+    if quickest.empty:
+        return unmeasured("no row is accurate enough.")
     needed = float(quickest["latency_p50_ms"].iloc[0])
     answer = f"The quickest row that is accurate enough takes {needed:.4g} ms: that is the limit to ask for."
     # Four significant digits are enough.
     if needed * (1 - 5e-4) <= limit <= needed * (1 + ROOM):
-        return right(f"With a limit of {limit:.4g} ms there is a solution, and below {needed:.4g} ms there is none.")
+        return right(
+            f"With a limit of {limit:.4g} ms there is a solution, {named(quickest)}, and below {needed:.4g} ms none."
+        )
     if needed * (1 - READ) <= limit * MS_PER_S <= needed * (1 + ROOM):
         return wrong("That is in seconds; the column is in milliseconds.", answer)
+    accurate = solve(surface, [maximize("accuracy"), minimize("latency_p50_ms")])
+    if near(limit, float(accurate["latency_p50_ms"].iloc[0])):
+        return wrong("That is what the most accurate row takes. Less accuracy is enough here.", answer)
     if limit > needed:
         return wrong("That is more than enough: whoever grants it gets nothing for the rest.", answer)
-    return wrong("Nothing is feasible yet. What does `ts.explain` say would be enough by itself?", answer)
+    return wrong("Nothing is feasible yet. How long does the quickest row take that is accurate enough?", answer)
 
 
 @exercise("05-bill")
@@ -123,7 +141,10 @@ def bill(total: Any, priced: pd.DataFrame, millions: float, least_accuracy: floa
     low, high = (millions * float(best[f"cost_per_million_{end}"].iloc[0]) for end in ("lo", "hi"))
     answer = f"{named(best)} costs {each:.3g} per million, and {millions:g} million cost {millions * each:.3g}."
     if near(said, millions * each):
-        return right(f"{named(best)}. Its latency has an interval, and so does the bill: {low:.3g} to {high:.3g}.")
+        return right(
+            f"{named(best)} is the cheapest that is accurate enough. Its latency has an interval, and so does the "
+            f"bill: {low:.3g} to {high:.3g}."
+        )
     if near(said, each):
         return wrong(f"That is for one million. The job has {millions:g}.", answer)
     if near(said, millions * 1e6 * each):
@@ -148,7 +169,7 @@ def capstone(decision: Any, binding: Any, surface: pd.DataFrame, brief: Sequence
     Parameters
     ----------
     decision : DataFrame of one row
-        Its latency in ms is that of the second measurement. Empty if no row held when measured again.
+        Its numbers, latency in ms, are those of the second measurement. Empty if no row held when measured again.
     binding : list of str or of Constraint
         The columns whose limits bind.
     surface : DataFrame
@@ -206,12 +227,19 @@ def _fault(decision: pd.DataFrame, surface: pd.DataFrame, brief: Sequence[Constr
     alike = not on_table["latency_p50_lo_ms"] > order["latency_p50_hi_ms"].iloc[0]
     if places[0] and not (alike or (places[0] < MOST_TRIES and _asked(decision, brief))):
         return "It meets the brief, but others that do are quicker beyond doubt."
-    if decision["latency_p50_ms"].iloc[0] == on_table["latency_p50_ms"]:
+    if _same_samples(decision.iloc[0], on_table):
         if places[0] and on_table["latency_p50_ms"] > order["latency_p50_ms"].iloc[0]:
             return "It meets the brief, but a quicker row does too."
         return "The row is straight from the table, and the best of many was often lucky. Measure it again."
     broken = [constraint.column for constraint in brief if not constraint.met(decision).all()]
     return f"Measured again, it breaks the limit on {listed(broken)}: take the next best." if broken else ""
+
+
+def _same_samples(decision: "pd.Series[Any]", on_table: "pd.Series[Any]") -> bool:
+    """Whether two rows are of one measurement: all that was computed from its samples is equal."""
+    shared = [name for name in OF_SAMPLES if name in decision and name in on_table]
+    pairs = ((decision[name], on_table[name]) for name in shared)
+    return all(a == b or (pd.isna(a) and pd.isna(b)) for a, b in pairs)
 
 
 def _asked(decision: pd.DataFrame, brief: Sequence[Constraint]) -> bool:

@@ -1,25 +1,20 @@
-"""Exercises of notebook 04: dominance, a frontier seen in two axes, hypervolume, and what to measure again."""
+"""Exercises of notebook 04: dominance, a frontier seen in two axes, hypervolume, and what more seconds settle."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tradespace.config import Config
-from tradespace.lesson.check.answers import listed, number
-from tradespace.lesson.exercise import Judgement, exercise, right, wrong
+from tradespace.lesson.check.answers import listed, near, number
+from tradespace.lesson.exercise import Judgement, exercise, right, unmeasured, wrong
 from tradespace.surface.columns import configs_of
-from tradespace.surface.confidence import worth_measuring
-from tradespace.surface.frontier import nondominated
+from tradespace.surface.frontier import nondominated, pareto
 from tradespace.surface.hypervolume import hypervolume
 from tradespace.surface.objectives import OBJECTIVES, measured
 
 NAMES = {"latency_p50_ms": "latency", "throughput_per_s": "throughput", "accuracy": "accuracy"}
-# Volumes that differ by less than this share of the whole may change places in the next measurement.
-ALIKE = 0.005
-# Probabilities estimated from 500 draws are the same if they differ by less than this.
-LUCK = 0.1
+UNSURE = "can't tell"
 
 
 @exercise("04-dominates")
@@ -66,13 +61,15 @@ def dominates(rival: Any, loser: Any, surface: pd.DataFrame) -> Judgement:
 
 
 @exercise("04-hidden")
-def hidden(count: Any, surface: pd.DataFrame) -> Judgement:
+def hidden(count: Any, surface: pd.DataFrame, margin: Mapping[str, float] | None = None) -> Judgement:
     """Whether `count` points of the frontier in three objectives are dominated in latency and throughput only.
 
     Parameters
     ----------
     count : int, or the rows themselves
     surface : DataFrame
+    margin : mapping of str to float, optional
+        That of the frontier in three, as in `pareto`.
 
     Examples
     --------
@@ -83,13 +80,13 @@ def hidden(count: Any, surface: pd.DataFrame) -> Judgement:
     >>> hidden(len(frontier) - len(ts.pareto(frontier, axes[:2])), surface).passed
     True
     """
-    whole, flat = nondominated(surface, OBJECTIVES), nondominated(surface, OBJECTIVES[:2])
-    expected = int((whole & ~flat).sum())
+    kept = pareto(surface, OBJECTIVES, margin=margin)
+    of_whole, both = len(kept), int(nondominated(kept, OBJECTIVES[:2]).sum())
+    on_flat, expected = int(nondominated(surface, OBJECTIVES[:2]).sum()), of_whole - both
     said = _count(count)
-    of_whole, on_flat = int(whole.sum()), int(flat.sum())
     answer = (
-        f"{of_whole} points are on the frontier in three objectives. Of these, {of_whole - expected} are also on the "
-        f"frontier in latency and throughput: {expected} are hidden."
+        f"{of_whole} points are left of the frontier in three objectives. Of these, {both} are also on the frontier in "
+        f"latency and throughput: {expected} are hidden."
     )
     if said == expected:
         return right(
@@ -98,8 +95,11 @@ def hidden(count: Any, surface: pd.DataFrame) -> Judgement:
         )
     if said == of_whole:
         return wrong("That is the whole frontier in three. Some of its points are on the flat frontier too.", answer)
-    if said == on_flat:
+    if said in (both, on_flat):
         return wrong("That many are on the frontier in two. The question is how many are missing there.", answer)
+    exact = surface[nondominated(surface, OBJECTIVES)]
+    if margin and said == len(exact) - int(nondominated(exact, OBJECTIVES[:2]).sum()):
+        return wrong("That counts points whose lead in accuracy is within the margin. Begin with what is left.", answer)
     if said == int(measured(surface).sum()) - on_flat:
         return wrong(
             "That counts points that are dominated in three as well. Begin with the frontier in three.", answer
@@ -107,81 +107,90 @@ def hidden(count: Any, surface: pd.DataFrame) -> Judgement:
     return wrong("Take the frontier in three: which of its points does `ts.pareto` keep in two?", answer)
 
 
-@exercise("04-expendable")
-def expendable(choice: Any, surface: pd.DataFrame, column: str = "precision") -> Judgement:
-    """Whether the surface loses the least hypervolume without the rows whose `column` is `choice`.
+@exercise("04-loss")
+def volume_lost(loss: Any, surface: pd.DataFrame, kept: pd.DataFrame, reference: Mapping[str, float]) -> Judgement:
+    """Whether `loss` is the share of the hypervolume of `surface` that is lost if only `kept` is left of it.
 
     Parameters
     ----------
-    choice : str
-        One of the values of the column.
-    surface : DataFrame
-        Latency and throughput enter the volume as powers of ten; the reference is the default one.
-
-    Examples
-    --------
-    >>> import tradespace as ts
-    >>> surface = ts.load_recorded("fashion").query("model == 'resnet8' and pruning == 'none' and threads == 1")
-    >>> expendable("eager", surface, column="runtime").passed
-    True
-    """
-    whole = hypervolume(surface, OBJECTIVES)
-    values = surface[column].unique()
-    left = {str(value): hypervolume(surface[surface[column] != value], OBJECTIVES) for value in values}
-    best = max(left, key=lambda value: left[value])
-    losses = ", ".join(f"{value} {(whole - volume) / whole:.1%}" for value, volume in left.items())
-    answer = f"Volume lost without each: {losses}. The least is lost without {best}."
-    if not isinstance(choice, str) or choice not in left:
-        return wrong(f"Wanted one of {', '.join(left)}, in quotes.", answer)
-    if left[choice] >= left[best] - ALIKE * whole:
-        return right(f"Volume lost without each: {losses}.")
-    if left[choice] == min(left.values()):
-        return wrong("Without that one, the *least* volume is left: it is the one to keep.", answer)
-    return wrong("Leave out the rows of each in turn, and compare the volumes that remain.", answer)
-
-
-@exercise("04-again")
-def measure_again(configs: Any, judged: pd.DataFrame, count: int = 3) -> Judgement:
-    """Whether `configs` are those whose place on the frontier is least certain.
-
-    Parameters
-    ----------
-    configs : list of Config, or rows of `judged`
-    judged : DataFrame
-        What `frontier_confidence` returned: its `on_frontier` is a probability, from 0 to 1.
-    count : int
-        How many there is time to measure.
+    loss : float
+        A fraction, or the same in per cent.
+    surface, kept : DataFrame
+        `kept` is a part of the surface.
+    reference : mapping of str to float
+        By column, the worst value that still counts.
 
     Examples
     --------
     >>> import tradespace as ts
     >>> surface = ts.load_recorded("fashion").query("model == 'resnet8' and threads == 1")
-    >>> judged = ts.frontier_confidence(surface, OBJECTIVES, draws=100)
-    >>> measure_again(ts.worth_measuring(judged)[:3], judged).passed
+    >>> near = {"latency_p50_ms": 10, "throughput_per_s": 100, "accuracy": 0.8}
+    >>> eager = surface[surface["runtime"] == "eager"]
+    >>> axes = ts.minimize("latency_p50_ms"), ts.maximize("throughput_per_s"), ts.maximize("accuracy")
+    >>> whole, left = (ts.hypervolume(rows, axes, reference=near) for rows in (surface, eager))
+    >>> volume_lost(1 - left / whole, surface, eager, near).passed, volume_lost(left, surface, eager, near).passed
+    (True, False)
+    """
+    said = number(loss)
+    if not measured(kept).any() or measured(kept).sum() == measured(surface).sum():
+        return unmeasured("nothing else could be measured, so nothing is lost.")
+    whole, left = (hypervolume(rows, OBJECTIVES, reference=reference) for rows in (surface, kept))
+    if not whole:
+        return unmeasured("no point is better than the reference in all three.")
+    expected = 1 - left / whole
+    far = 1 - hypervolume(kept, OBJECTIVES) / hypervolume(surface, OBJECTIVES)
+    answer = f"{left:.4g} is left of {whole:.4g}, so 1 - {left:.4g} / {whole:.4g} = {expected:.1%} is lost."
+    if _share(said, expected):
+        return right(f"{answer} At the distant reference it was {far:.1%}: the points are the same, the ruler is not.")
+    if _share(said, far):
+        return wrong("That is the loss at the distant reference. Pass the near one as `reference`.", answer)
+    if _share(said, 1 - expected):
+        return wrong("That is the share that is left. How much is lost?", answer)
+    if left and _share(said, whole / left - 1):
+        return wrong("Divide by the whole volume: the loss is a share of that.", answer)
+    if near(said, whole - left):
+        return wrong("That is the volume that is lost. As a share of the whole?", answer)
+    return wrong("Work out both volumes with `reference=`, and compare what is left with the whole.", answer)
+
+
+@exercise("04-settled")
+def settled(count: Any, judged: pd.DataFrame, rejudged: pd.DataFrame) -> Judgement:
+    """Whether `count` points were in doubt in `judged` and are not in `rejudged`.
+
+    Parameters
+    ----------
+    count : int, or the rows themselves
+    judged, rejudged : DataFrame
+        What `frontier_confidence` returned before and after some points were measured again.
+
+    Examples
+    --------
+    >>> knobs = {"pruning": "none", "precision": "fp32", "runtime": "eager", "device": "cpu", "threads": 1}
+    >>> judged = pd.DataFrame({"model": ["a", "b", "c"], "batch_size": 1, **knobs})
+    >>> before = judged.assign(verdict=["on", "can't tell", "can't tell"])
+    >>> settled(1, before, judged.assign(verdict=["on", "off", "can't tell"])).passed
     True
     """
-    asked = configs_of(configs) if isinstance(configs, pd.DataFrame) else _configs(configs)
-    chance = dict(zip(configs_of(judged), judged["on_frontier"], strict=True))
-    best = worth_measuring(judged)[:count]
-    verdicts = dict(zip(configs_of(judged), judged["verdict"], strict=True))
-    answer = f"Least certain first: {', '.join(f'{c!r} ({chance[c]:.0%})' for c in best) or 'none, so an empty list'}."
-    if not best and not asked:
-        return right("Nothing is left in doubt: every verdict is `on` or `off`.")
-    if any(config not in chance for config in asked):
-        return wrong("One of them is not in the table.", answer)
-    sure = sum(verdicts[config] != "can't tell" for config in asked)
-    if sure:
-        verb = "is" if sure == 1 else "are"
-        return wrong(
-            f"{sure} of yours {verb} already settled. More seconds there would not change any verdict.", answer
-        )
-    if len(set(asked)) != len(best):
-        return wrong(f"Wanted {len(best)} different points; got {len(set(asked))}.", answer)
-    furthest = max(abs(chance[config] - 0.5) for config in best)
-    if max(abs(chance[config] - 0.5) for config in asked) > furthest + LUCK:
-        return wrong("They are in doubt, but others are more so: which probability is the least certain?", answer)
-    chances = ", ".join(f"{chance[config]:.0%}" for config in asked)
-    return right(f"Their chances of being on the frontier are {chances}: a second measurement settles the most there.")
+    said = _count(count)
+    now = dict(zip(configs_of(rejudged), rejudged["verdict"], strict=True))
+    before = dict(zip(configs_of(judged), judged["verdict"], strict=True))
+    doubted = [config for config, verdict in before.items() if verdict == UNSURE and config in now]
+    found = [now[config] for config in doubted if now[config] != UNSURE]
+    counts = f"{found.count('on')} on the frontier, {found.count('off')} off it"
+    answer = (
+        f"Of {len(doubted)} points in doubt, {len(found)} {'is' if len(found) == 1 else 'are'} settled now: {counts}."
+    )
+    if not doubted and said == 0:
+        return right("Nothing was in doubt, so there was nothing to settle.")
+    if said == len(found):
+        return right(f"{answer} Points that tie stay in doubt, however long you measure.")
+    if said == sum(verdict == UNSURE for verdict in now.values()):
+        return wrong("That many are in doubt now. How many of those that were are not any more?", answer)
+    if said == len(doubted):
+        return wrong("That many were in doubt. How many of them are not any more?", answer)
+    if said == sum(verdict != UNSURE for verdict in now.values()):
+        return wrong("That counts points that never were in doubt. Begin with those that were.", answer)
+    return wrong("Count the rows with `can't tell` before, and `on` or `off` now.", answer)
 
 
 def _row(given: Any, surface: pd.DataFrame) -> Any:
@@ -216,8 +225,6 @@ def _count(given: Any) -> float:
     return number(given)
 
 
-def _configs(given: Any) -> list[Config]:
-    found = [given] if isinstance(given, Config) else list(given) if isinstance(given, Iterable) else []
-    if isinstance(given, str) or not all(isinstance(config, Config) for config in found):
-        raise TypeError("wanted a list of Configs, as `ts.worth_measuring` returns")
-    return found
+def _share(said: float, expected: float) -> bool:
+    """Whether a share was given, as a fraction or in per cent, to three digits."""
+    return any(near(value, expected) or abs(value - expected) < 0.0005 for value in (said, said / 100))
