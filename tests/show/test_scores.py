@@ -31,6 +31,10 @@ class StillMeasurer:
     def __init__(self, task, lock, report, *_):
         self.task, self.report, self.wanted, self.filling = task, report, None, False
 
+    @property
+    def busy(self):
+        return self.wanted is not None
+
     def request(self, config):
         self.wanted = config
 

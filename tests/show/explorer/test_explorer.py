@@ -36,6 +36,10 @@ class FakeMeasurer:
     def filling(self):
         return self.ask is not None
 
+    @property
+    def busy(self):
+        return self.filling or self.wanted is not None
+
     def request(self, config):
         self.requests.append(config)
         self.wanted = config

@@ -37,5 +37,5 @@ def test_the_picture_is_shown(notebook):
 
 def test_both_say_the_same():
     """One is for the command; JupyterLab's menu hands the other, the server's, to the same exporter."""
-    one, other = (json.loads(path.read_text()) for path in sorted(CONFIGS.glob("*.json")))
+    one, other = (json.loads(path.read_text()) for path in sorted(CONFIGS.glob("jupyter_*.json")))
     assert one == other
