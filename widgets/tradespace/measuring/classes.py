@@ -24,7 +24,7 @@ def accuracy_by_class(task: Task, measurement: Measurement, baseline: Measuremen
         One row per class. Columns `label items accuracy accuracy_lo accuracy_hi score`, with 95 % intervals. With a
         baseline, also `baseline_accuracy`, `lost` and `gained` (items that only one of the two gets right; by a score
         of numbers, items on which it is better), and `p_value` (`compare_accuracy` of this class only: by chance, one
-        in twenty is below 5 %); the most forgotten class comes first.
+        in twenty is below 5 %); the most forgotten class comes first. Its `attrs["machines"]` says where.
 
     Raises
     ------
@@ -48,6 +48,7 @@ def accuracy_by_class(task: Task, measurement: Measurement, baseline: Measuremen
     labels = labels[scoring_order(len(labels))][:items]
     rows = [_row(task, label, labels == label, measurement, baseline) for label in np.unique(labels)]
     table = pd.DataFrame(rows)
+    table.attrs["machines"] = sorted({one.machine for one in (measurement, baseline) if one is not None})
     if baseline is None:
         return table
     order = (table["gained"] - table["lost"]).sort_values(kind="stable").index

@@ -85,7 +85,14 @@ def name_machine(where: "Figure | Axes", frame: pd.DataFrame) -> None:
     from matplotlib.figure import Figure
 
     if "machine" in frame and isinstance(where, Figure):
-        where.suptitle("; ".join(frame["machine"].dropna().unique()), size=11, color="0.35", wrap=True)
+        where.suptitle("; ".join(note_machine(where, frame)), size=11, color="0.35", wrap=True)
+
+
+def note_machine(figure: "Figure", frame: pd.DataFrame) -> list[str]:
+    """Keep with a figure which machines measured its rows, for a report that shows it, and return them."""
+    machines = [name for name in frame["machine"].dropna().unique() if name] if "machine" in frame else []
+    figure.machines = machines  # type: ignore[attr-defined]
+    return machines
 
 
 def legend_below(where: "Figure | Axes", rows: Sequence[Sequence[Any]]) -> None:

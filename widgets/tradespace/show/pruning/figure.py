@@ -10,7 +10,7 @@ from tradespace.config import pruned_share
 from tradespace.errors import choose
 from tradespace.scale import Scale
 from tradespace.show.common.layers import shape_of
-from tradespace.show.common.style import HERE, INK, LIMIT, blank, canvas, score_axis, styled
+from tradespace.show.common.style import HERE, INK, LIMIT, blank, canvas, note_machine, score_axis, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,7 +81,10 @@ def plot_pruning(
     points = {name: pruned_point(name, pairs.get(name), measuring=False) for name in PRUNINGS[1:]}
     whole = unpruned_point([base for _, base in pairs.values()])
     where = "; ".join(filter(None, [where_of(config, pairs), recorded_on(rows)]))
-    return draw_pruning(cut.layer(layer), points, whole, kind if share else "weights", share, where, task.score.scale)
+    kind = kind if share else "weights"
+    figure = draw_pruning(cut.layer(layer), points, whole, kind, share, where, task.score.scale)
+    note_machine(figure, rows)
+    return figure
 
 
 def draw_pruning(

@@ -9,7 +9,7 @@ from tradespace.config import WEIGHTS
 from tradespace.errors import choose
 from tradespace.scale import Scale
 from tradespace.show.common.layers import shape_of
-from tradespace.show.common.style import HERE, INK, LIMIT, blank, canvas, score_axis, styled
+from tradespace.show.common.style import HERE, INK, LIMIT, blank, canvas, note_machine, score_axis, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,7 +69,9 @@ def plot_quantization(
     name = choose("layer", first if layer is None else layer, weights)
     view = numbers.rounded_layer(name, weights[name])
     accuracy = numbers.accuracies(numbers.known_accuracies(rows), None)
-    return draw_quantization(view, accuracy, precision, channel, task.score.scale, recorded_on(rows))
+    figure = draw_quantization(view, accuracy, precision, channel, task.score.scale, recorded_on(rows))
+    note_machine(figure, rows)
+    return figure
 
 
 def draw_quantization(

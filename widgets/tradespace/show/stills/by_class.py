@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tradespace.show.common.style import INK, LIMIT, canvas_in, figure_of, interval, legend_below, score_axis, styled
+from tradespace.show.common.style import (
+    INK,
+    LIMIT,
+    canvas_in,
+    figure_of,
+    interval,
+    legend_below,
+    note_machine,
+    score_axis,
+    styled,
+)
 from tradespace.surface.columns import scale_of
 
 if TYPE_CHECKING:
@@ -78,4 +88,5 @@ def plot_by_class(table: pd.DataFrame, *, ax: "Axes | None" = None) -> "Figure":
         )  # fmt: skip
         score_axis(axes.xaxis, scale)
         legend_below(where, [[*was, bars]])
+        note_machine(figure_of(axes), pd.DataFrame({"machine": table.attrs.get("machines", [])}))
     return figure_of(axes)

@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tradespace.show.common.style import LABELS, canvas_in, figure_of, interval, legend_below, log_axis, styled
+from tradespace.show.common.style import (
+    LABELS,
+    canvas_in,
+    figure_of,
+    interval,
+    legend_below,
+    log_axis,
+    note_machine,
+    styled,
+)
 from tradespace.surface.columns import plain
 
 if TYPE_CHECKING:
@@ -69,6 +78,7 @@ def plot_predicted(believed: pd.DataFrame, *, ax: "Axes | None" = None) -> "Figu
         log_axis(axes.xaxis)
         log_axis(axes.yaxis)
         legend_below(where, [[solid, hollow] if len(skipped) else [solid]])
+        note_machine(figure_of(axes), there)
     return figure_of(axes)
 
 
