@@ -4,13 +4,14 @@ BIN = .venv/bin
 ALLOW_ROOT = $$([ "$$(id -u)" = 0 ] && echo --allow-root)
 PACKAGE = pyproject.toml requirements.txt $(wildcard widgets/jupyter/*/* widgets/jupyter/*/*/*)
 
-.PHONY: help lab app test check check-js pytest bench format js screenshot clean
+.PHONY: help lab app preflight test check check-js pytest bench format js screenshot clean
 .DELETE_ON_ERROR:
 .SILENT:
 
 help:
 	echo "make lab         install on first use, then open the first notebook"
 	echo "make app         only the Explorer, as a web page without code"
+	echo "make preflight   is this machine ready? half a minute; fails if a check fails"
 	echo "make test        every check: check and pytest, in parallel"
 	echo "make check       style, types, imports between rooms; the charts' JavaScript too, if Node is installed"
 	echo "make pytest      tests"
@@ -25,6 +26,9 @@ lab: .venv/installed
 
 app: .venv/installed
 	$(BIN)/voila notebooks/app.ipynb
+
+preflight: .venv/installed
+	$(BIN)/python -m tradespace
 
 # Tests start a hundred processes: without bytecode, each would compile the package again.
 test: export PYTHONDONTWRITEBYTECODE =

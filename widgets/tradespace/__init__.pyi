@@ -2,6 +2,7 @@ from .config import Config, grid
 from .lesson import check
 from .lesson.ledger import Ledger
 from .lesson.predict import Predict
+from .lesson.preflight import preflight
 from .lesson.report import report
 from .measuring.classes import accuracy_by_class
 from .measuring.compare import compare, compare_accuracy
@@ -99,6 +100,7 @@ __all__ = [
     "plot_surface",
     "plot_verdict",
     "predicted",
+    "preflight",
     "report",
     "safe_speed_m_s",
     "save_surface",
