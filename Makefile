@@ -4,7 +4,7 @@ BIN = .venv/bin
 ALLOW_ROOT = $$([ "$$(id -u)" = 0 ] && echo --allow-root)
 PACKAGE = pyproject.toml requirements.txt $(wildcard widgets/jupyter/*/* widgets/jupyter/*/*/*)
 
-.PHONY: help lab app preflight test check check-js pytest bench format js screenshot clean
+.PHONY: help lab app preflight sheets slides solutions guide test check check-js pytest bench format js screenshot clean
 .DELETE_ON_ERROR:
 .SILENT:
 
@@ -12,6 +12,10 @@ help:
 	echo "make lab         install on first use, then open the first notebook"
 	echo "make app         only the Explorer, as a web page without code"
 	echo "make preflight   is this machine ready? half a minute; fails if a check fails"
+	echo "make sheets      the guess sheet and the formula page, to print (into build/, as the next two)"
+	echo "make slides      each notebook as slides with notes (needs Node)"
+	echo "make solutions   each notebook with its exercises solved, and why that is right"
+	echo "make guide       count minutes and ranges in the instructor's guide again (some minutes)"
 	echo "make test        every check: check and pytest, in parallel"
 	echo "make check       style, types, imports between rooms; the charts' JavaScript too, if Node is installed"
 	echo "make pytest      tests"
@@ -29,6 +33,15 @@ app: .venv/installed
 
 preflight: .venv/installed
 	$(BIN)/python -m tradespace
+
+sheets solutions: .venv/installed
+	cd notebooks && ../$(BIN)/python -m teaching $@
+
+slides: .venv/installed widgets/node_modules/.package-lock.json
+	cd notebooks && ../$(BIN)/python -m teaching slides
+
+guide: .venv/installed
+	cd notebooks && ../$(BIN)/python -m teaching minutes ranges
 
 # Tests start a hundred processes: without bytecode, each would compile the package again.
 test: export PYTHONDONTWRITEBYTECODE =
@@ -69,7 +82,7 @@ screenshot: .venv/installed-test
 	$(BIN)/python tests/browser/make_screenshot.py
 
 clean:
-	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis widgets/node_modules
+	rm -rf build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis widgets/node_modules
 	find data notebooks tests widgets -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:

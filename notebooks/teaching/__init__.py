@@ -1,0 +1,1 @@
+"""What an instructor makes from the notebooks: slides, solutions, sheets to print, and how long each section takes."""
