@@ -58,7 +58,7 @@ def table() -> str:
 
 
 def _between(values: pd.Series) -> str:
-    return f"{values.min():.2g} to {values.max():.2g}" if len(values) else "not recorded"
+    return f"{values.min():.2g} to {values.max():.2g}" if len(values) else "not measured"
 
 
 def write() -> Path:

@@ -63,7 +63,7 @@ class Preflight:
     def __str__(self) -> str:
         width = max(len(check.about) for check in self.checks)
         lines = [f"{check.result}  {check.about:{width}}  {check.found}" for check in self.checks]
-        hints = [f"\n{'':{width + 8}}→ {check.to_do}" if check.to_do else "" for check in self.checks]
+        hints = [f"\n{'':{width + 8}}-> {check.to_do}" if check.to_do else "" for check in self.checks]
         return "\n".join([*map(str.__add__, lines, hints), "", self._in_a_word()])
 
     __repr__ = __str__
