@@ -15,10 +15,13 @@ from pathlib import Path
 
 import tradespace as ts
 from tradespace.config import PRUNINGS, most_threads, physical_cores
-from tradespace.measuring.archive import write_measurements
-from tradespace.measuring.engine import measure_rounds
+from tradespace.measuring import worker
+from tradespace.measuring.archive import write_layers, write_measurements
+from tradespace.measuring.engine import Engine, measure_rounds
 from tradespace.measuring.machine import machine, now
+from tradespace.measuring.measurement import Failure
 from tradespace.measuring.schedule import Schedule
+from tradespace.prepare import Layer
 from tradespace.prepare.eager import WEIGHTS
 from tradespace.recording import Recording
 
@@ -61,6 +64,17 @@ def record(task: ts.Task, configs: list[ts.Config], budget_s: float) -> list[ts.
     return [measurement for measurement, finished in rounds if finished]
 
 
+def layers(task: ts.Task, configs: list[ts.Config]) -> dict[ts.Config, list[Layer]]:
+    """By variant, what really runs: the layers of all that can be prepared."""
+    engine, found = Engine(task), {}
+    for variant in dict.fromkeys(config.variant for config in configs):
+        answer = engine.request(worker.make_ready, variant)
+        if not isinstance(answer, Failure):
+            found[variant] = engine.request(worker.layers, variant)
+        engine.request(worker.finish, variant)
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a tenth of the time")
@@ -72,6 +86,7 @@ def main() -> None:
     for _ in range(TAKES):
         made += record(task, with_care, 1.5 * share) + record(task, others, 0.3 * share)
     write_measurements(HERE / "measurements.zip", made)
+    write_layers(HERE / "measurements.zip", task.name, layers(task, with_care + others))
     about = Recording(machine(), now(), physical_cores(), most_threads())
     (HERE / "machine.json").write_text(json.dumps(asdict(about), indent=2) + "\n", encoding="utf-8")
     print(f"{len(made)} measurements in {time.perf_counter() - start:.0f} s")

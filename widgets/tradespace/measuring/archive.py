@@ -12,12 +12,14 @@ import numpy as np
 
 from tradespace.config import Config
 from tradespace.measuring.measurement import Facts, Failure, Measurement, Slice
+from tradespace.prepare import Layer
 from tradespace.scale import ACCURACY
 from tradespace.tasks.task import scoring_order
 
 SLICE_NUMBERS = tuple(field.name for field in fields(Slice) if field.name != "samples_ns")
 LABELS = ("task", "score", "status", "reason", "energy_j_per_item", "machine", "measured_at")
 INDEX = "index.json"
+LAYERS = "layers.json"
 
 
 def pack(measurement: Measurement) -> bytes:
@@ -101,3 +103,21 @@ def read_labels(path: Path) -> list[dict[str, Any]]:
 def read_measurement(file: zipfile.ZipFile, number: int, label: Mapping[str, Any]) -> Measurement:
     """Read the Measurement with this number and label from an open file."""
     return unpack(label, file.read(f"{number}.npz"))
+
+
+def write_layers(path: Path, task: str, layers: Mapping[Config, list[Layer]]) -> None:
+    """Add the layers of each variant (`Config.variant`) of a task to a file that `write_measurements` wrote."""
+    about = [
+        {"task": task, **asdict(config), "layers": [asdict(one) for one in found]} for config, found in layers.items()
+    ]
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as file:
+        file.writestr(LAYERS, json.dumps(about))
+
+
+def read_layers(path: Path) -> dict[tuple[str, Config], list[Layer]]:
+    """Read what `write_layers` added to `path`, by task and variant; empty if it added nothing."""
+    with zipfile.ZipFile(path) as file:
+        if LAYERS not in file.namelist():
+            return {}
+        about = json.loads(file.read(LAYERS))
+    return {(one["task"], config_of(one)): [Layer(**layer) for layer in one["layers"]] for one in about}

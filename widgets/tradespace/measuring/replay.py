@@ -14,8 +14,9 @@ import numpy as np
 
 from tradespace.config import Config
 from tradespace.measuring import worker
-from tradespace.measuring.archive import config_of, read_labels, read_measurement
+from tradespace.measuring.archive import config_of, read_labels, read_layers, read_measurement
 from tradespace.measuring.measurement import Facts, Failure, Measurement, Slice
+from tradespace.prepare import Layer
 from tradespace.tasks.parcel import unpack
 
 FASTER = 10
@@ -76,7 +77,7 @@ class Replay:
     path : Path
         Written by `write_measurements`.
     live : Process
-        Does everything except measuring, such as listing a model's layers.
+        Does what depends on no machine, such as finding the channels that a pruning leaves.
     faster : float
         How many times faster it is than measuring was.
     """
@@ -92,6 +93,7 @@ class Replay:
             worker.run_slice: self._run_slice,
             worker.score_slice: self._score,
             worker.energy: self._energy,
+            worker.layers: self._layers_of,
             worker.finish: self._finish,
         }
 
@@ -142,6 +144,9 @@ class Replay:
     def _energy(self, key: str, config: Config) -> float:
         return self._tapes[self._names[key], config].playing.energy_j_per_item
 
+    def _layers_of(self, key: str, config: Config) -> list[Layer] | Failure:
+        return self._layers.get((self._names[key], config.variant), NOT_RECORDED)
+
     def _finish(self, key: str, config: Config) -> None:
         with self._lock:
             if tape := self._tape(key, config):
@@ -149,10 +154,17 @@ class Replay:
 
     def _tape(self, key: str, config: Config) -> Tape | None:
         about = self._names[key], config
-        if about not in self._tapes and about in self._index:
-            takes = [read_measurement(self._file, number, label) for number, label in self._index[about]]
+        if about not in self._tapes and (takes := self._takes(*about)):
             self._tapes[about] = Tape(takes)
         return self._tapes.get(about)
+
+    def _takes(self, task: str, config: Config) -> list[Measurement]:
+        where = self._index.get((task, config), [])
+        return [read_measurement(self._file, number, label) for number, label in where]
+
+    @cached_property
+    def _layers(self) -> dict[tuple[str, Config], list[Layer]]:
+        return read_layers(self._path)
 
     @cached_property
     def _file(self) -> zipfile.ZipFile:
