@@ -24,8 +24,8 @@ from tradespace.surface.columns import NUMBERS, WHOLE, table
 from tradespace.tasks import Task, load_task
 from xdist.scheduler import LoadScopeScheduling
 
-# It is for notebooks, and changes what it is run in.
-collect_ignore = ["hurry.py"]
+# They are for notebooks, and change what they are run in.
+collect_ignore = ["hurry.py", "played.py"]
 
 # A busy machine is no failure; and every run looks at other examples.
 settings.register_profile("patient", deadline=None, max_examples=50)

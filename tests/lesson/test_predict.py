@@ -95,7 +95,7 @@ def test_what_could_not_be_measured_says_so(value):
     p = Predict("How many?")
     p.lock(4)
     p.reveal(value)
-    assert (p.label, p.answer) == ("You said 4. Nothing could be measured here.", None)
+    assert (p.label, p.answer) == ("You said 4. This could not be measured here.", None)
 
 
 def test_of_options_one_is_right():
@@ -124,7 +124,7 @@ def test_a_comparison_with_something_not_measured_is_revealed_as_that(options):
     p = Predict("Faster?", options=options)
     p.reveal("not measured", evidence="B is unsupported: no engine.")
     p.lock("faster" if options else 2)
-    assert p.label.endswith("Nothing could be measured here. B is unsupported: no engine.")
+    assert p.label.endswith("This could not be measured here. B is unsupported: no engine.")
     assert p.answer is None
 
 

@@ -10,11 +10,19 @@ import numpy as np
 import pytest
 from tradespace.config import Config
 from tradespace.measuring import worker
-from tradespace.measuring.archive import pack, read_labels, read_measurement, unpack, write_measurements
+from tradespace.measuring.archive import (
+    pack,
+    read_labels,
+    read_measurement,
+    unpack,
+    write_layers,
+    write_measurements,
+)
 from tradespace.measuring.engine import Engine, measure_rounds
 from tradespace.measuring.measurement import Facts, Failure, Measurement, Slice
 from tradespace.measuring.replay import NOT_RECORDED, Replay
 from tradespace.measuring.schedule import Schedule
+from tradespace.prepare import Layer
 
 ONE = Config("narrow", threads=1)
 RIGHT = np.arange(30) % 3 > 0
@@ -129,13 +137,26 @@ def test_a_failure_is_played_back_and_an_accuracy_without_times(tiny, play):
     assert (found[untimed].status, found[untimed].accuracy) == ("unsupported", RIGHT.mean())
 
 
-def test_what_is_no_measuring_is_done_by_the_live_process(tiny, play):
+def test_the_layers_are_those_that_ran_on_the_recorded_machine(tiny, play):
     replay = play(taken(2.0))
+    ran = [Layer("Conv2d", "int8", 72, "7-bit weights")]
+    write_layers(replay._path, "tiny", {ONE.variant: ran})
     engine = Engine(tiny, replay)
-    assert isinstance(engine.request(worker.make_ready, ONE), Facts)
-    assert engine.request(worker.layers, ONE) == "live"
+    assert engine.request(worker.layers, replace(ONE, batch_size=8)) == ran
+    assert engine.request(worker.layers, replace(ONE, precision="bf16")) == NOT_RECORDED
+
+
+def test_layers_that_were_not_recorded_are_not_looked_up_here(tiny, play):
+    replay = play(taken(2.0))
+    assert Engine(tiny, replay).request(worker.layers, ONE) == NOT_RECORDED
+    assert replay._live.asked == []
+
+
+def test_what_depends_on_no_machine_is_done_by_the_live_process(play):
+    replay = play(taken(2.0))
+    assert replay.submit(len, "abc").result() == "live"
     replay.kill()
-    assert replay._live.asked == [worker.learn, worker.layers, "kill"]
+    assert replay._live.asked == [len, "kill"]
 
 
 def test_energy_that_nobody_could_measure_stays_unknown(tiny, play):

@@ -13,7 +13,7 @@ from tradespace.text import NOT_MEASURED
 
 NO_GUESS = "No guess yet: answer first."
 NO_ANSWER = "The answer comes when it is measured."
-NO_NUMBERS = "Nothing could be measured here."
+NO_NUMBERS = "This could not be measured here."
 # Larger numbers are typing errors, and would break the axis.
 LARGEST = 1e100
 
@@ -117,7 +117,7 @@ class Predict(PredictCard):
         Parameters
         ----------
         value : float, or one of the options
-            If NaN or "not measured", the card says that nothing could be measured.
+            If NaN or "not measured", the card says that it could not be measured.
         low, high : float, optional
             The interval of the measurement.
         evidence : str

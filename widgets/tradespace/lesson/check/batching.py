@@ -96,8 +96,9 @@ def near_peak(batch_size: Any, fit: BatchFit | None, share: float = 0.8) -> Judg
     answer = f"B / (a + b B) = {share:g} / b gives B = {times:.3g} a / b: {figures(wanted)}."
     if _rounded(said, wanted):
         return right(
-            f"{times:.3g} times the knee of {fit.knee:.3g}. A batch takes {fit.latency_ms(wanted):.3g} ms there, "
-            f"against {fit.latency_ms(fit.knee):.3g} ms at the knee: {times / 2 + 0.5:.3g} times the latency for "
+            f"{times:.3g} times the knee of {figures(fit.knee)}. On the line, a batch takes "
+            f"{figures(fit.latency_ms(wanted))} ms there, against {figures(fit.latency_ms(fit.knee))} ms at the knee: "
+            f"{times / 2 + 0.5:.3g} times the latency for "
             f"{share / 0.5:.3g} times the throughput."
         )
     for value, hint in (
