@@ -92,10 +92,10 @@ def eager_alone(m: Measurement) -> Measurement:
 
 
 def overflowing(m: Measurement) -> Measurement:
-    """An eighth of what int8 got right is wrong, since its sums overflow."""
+    """A twentieth of what int8 got right is wrong, since its sums overflow."""
     if m.scores is None or not m.config.precision.startswith("int8"):
         return m
-    kept = chance(m).random(len(m.scores)) > 0.125
+    kept = chance(m).random(len(m.scores)) > 0.05
     facts = replace(m.facts, output_error=0.3, truth_error=0.3)
     return replace(m, scores=m.scores & kept, facts=facts)
 

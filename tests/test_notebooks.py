@@ -41,8 +41,10 @@ IN_A_KERNEL = FOLDER / "00_start_here.ipynb"
 ON_MACHINES = [path for path in EXERCISED if path != UNRECORDED]
 # Where a synthetic machine lacks all that an exercise is about: how many checks cannot judge.
 UNJUDGED = {("04_the_tradeoff_surface", "eager-alone"): 1}
-# What no sentence says: numbers that are not known, and one of what has a plural.
-FALSE = re.compile(r"\bnan\b|(?<![\w.,-])1 (calls|cores|images|items|layers|pairs|points|samples|slices|threads)\b")
+# What no sentence says: numbers that are not known, what is impossible, and one of what has a plural.
+FALSE = re.compile(
+    r"\bnan\b|\bp = 0\b(?!\.)|(?<![\w.,-])1 (calls|cores|images|items|layers|pairs|points|samples|slices|threads)\b"
+)
 HURRY = (Path(__file__).parent / "hurry.py").read_text(encoding="utf-8")
 
 

@@ -51,6 +51,17 @@ def between(low: float, high: float, write: Callable[[float], str] = figures) ->
     return "" if math.isnan(low) or math.isnan(high) else f" ({write(low)} to {write(high)})"
 
 
+def probability(p: float) -> str:
+    """Format a p-value. Chance is never impossible, so a tiny one is no 0.
+
+    Examples
+    --------
+    >>> probability(0.046), probability(1e-320), probability(0.0)
+    ('p = 0.046', 'p < 0.001', 'p < 0.001')
+    """
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
 def sentence(words: str) -> str:
     """Return words as a sentence, with a capital letter and a full stop.
 

@@ -16,7 +16,7 @@ from tradespace.errors import positive
 from tradespace.measuring.measurement import Measurement
 from tradespace.measuring.statistics import FEWEST_SLICES, effective_number
 from tradespace.scale import ACCURACY, Scale
-from tradespace.text import NOT_MEASURED
+from tradespace.text import NOT_MEASURED, probability
 
 Z = float(stats.norm.ppf(0.975))
 # Two equally fast points may come out this far apart when they are measured again.
@@ -243,7 +243,7 @@ class AccuracyComparison:
         name = "" if scale.is_accuracy else f"{scale.name} "
         return (
             f"B against A: {self.verdict}; {name}{scale.difference(self.difference)} ({ends}), "
-            f"p = {self.p_value:.2g}; of {self.items:,} items {split}"
+            f"{probability(self.p_value)}; of {self.items:,} items {split}"
         )
 
 

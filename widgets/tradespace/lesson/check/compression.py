@@ -11,7 +11,7 @@ from tradespace.lesson.check.answers import listed, near, number
 from tradespace.lesson.exercise import Judgement, exercise, right, unmeasured, wrong
 from tradespace.measuring.compare import compare_accuracy, compare_rows
 from tradespace.measuring.measurement import Measurement
-from tradespace.text import NOT_MEASURED
+from tradespace.text import NOT_MEASURED, probability
 
 POINT = 0.01
 # Accuracies that differ by less than this are equal: it is a hundredth of one item in ten thousand.
@@ -162,7 +162,7 @@ def real_losses(names: Any, baseline: Measurement, rounded: Mapping[str, Measure
     >>> exact = Measurement("fashion", Config("resnet8"), scores=right_of)
     >>> few, many = (Measurement("fashion", Config("resnet8"), scores=np.arange(1000) < n) for n in (898, 860))
     >>> real_losses(["w4"], exact, {"w6": few, "w4": many})
-    Right. w6: 2 lost, 0 gained, p = 0.5. w4: 40 lost, 0 gained, p = 1.8e-12. Below 5 %, with more lost than gained: w4.
+    Right. w6: 2 lost, 0 gained, p = 0.5. w4: 40 lost, 0 gained, p < 0.001. Below 5 %, with more lost than gained: w4.
     >>> real_losses(["w6", "w4"], exact, {"w6": few, "w4": many})
     Not yet. A lower figure is not enough: by chance alone, one of the two is lower nearly always.
     """
@@ -175,7 +175,7 @@ def real_losses(names: Any, baseline: Measurement, rounded: Mapping[str, Measure
     lower = {name for name, one in compared.items() if one.difference < 0}
     apart = {name for name in compared if rounded[name].accuracy_hi < baseline.accuracy_lo}
     counts = " ".join(
-        f"{name}: {one.only_a} lost, {one.only_b} gained, p = {one.p_value:.2g}." for name, one in compared.items()
+        f"{name}: {one.only_a} lost, {one.only_b} gained, {probability(one.p_value)}." for name, one in compared.items()
     )
     counts += "".join(f" {name}: not measured here." for name in missing)
     counts += f" Below 5 %, with more lost than gained: {listed(sorted(real))}."

@@ -5,7 +5,7 @@ import math
 from tradespace.measuring.compare import AccuracyComparison, Comparison, compare, compare_accuracy
 from tradespace.measuring.measurement import Measurement
 from tradespace.scale import Scale
-from tradespace.text import sentence
+from tradespace.text import probability, sentence
 
 # A circle and a triangle, in two of Okabe and Ito's colours.
 SIDES = {"A": ("#0072B2", "o"), "B": ("#009E73", "^")}
@@ -94,7 +94,7 @@ def accuracy_in_words(compared: AccuracyComparison) -> str:
     between = f"{scale.signed(compared.difference_lo)} to {scale.signed(compared.difference_hi)}"
     if math.isnan(compared.difference_lo):
         between = "no interval: too few items"
-    p = "p < 0.001" if compared.p_value < 0.001 else f"p = {compared.p_value:.2g}"
+    p = probability(compared.p_value)
     sure = "significant" if compared.verdict in ("better", "worse") else "not significant"
     return f"{scale.title}: {change} ({between}), {p}: {sure}."
 
