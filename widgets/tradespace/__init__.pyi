@@ -9,6 +9,7 @@ from .measuring.compare import compare, compare_accuracy
 from .measuring.describe import describe
 from .measuring.engine import measure, waiting
 from .measuring.measurement import Measurement
+from .measuring.peaks import Peaks, peaks
 from .show.attainment.figure import plot_attainment
 from .show.attainment.staircase import plot_attainment_3d
 from .show.batch_curve.figure import plot_batch_curve
@@ -24,6 +25,7 @@ from .show.stills.by_class import plot_by_class
 from .show.stills.confidence import plot_confidence
 from .show.stills.parallel import plot_parallel
 from .show.stills.predicted import plot_predicted
+from .show.stills.roofline import plot_roofline
 from .show.stills.search import plot_search
 from .show.tradeoff.figure import plot_surface
 from .show.verdict.figure import plot_verdict
@@ -38,6 +40,7 @@ from .surface.hypervolume import hypervolume
 from .surface.objectives import Constraint, Objective, at_least, at_most, maximize, minimize
 from .surface.predict import BatchFit, fit_batches
 from .surface.recorded import list_recorded, load_recorded
+from .surface.roofline import Roofline, roofline
 from .surface.search import predicted
 from .surface.solve import solve
 from .surface.speedup import speedup
@@ -57,9 +60,11 @@ __all__ = [
     "Ledger",
     "Measurement",
     "Objective",
+    "Peaks",
     "Predict",
     "PruningLens",
     "QuantizationLens",
+    "Roofline",
     "Score",
     "Store",
     "Task",
@@ -86,6 +91,7 @@ __all__ = [
     "measure",
     "minimize",
     "pareto",
+    "peaks",
     "plot_attainment",
     "plot_attainment_3d",
     "plot_batch_curve",
@@ -96,12 +102,14 @@ __all__ = [
     "plot_predicted",
     "plot_pruning",
     "plot_quantization",
+    "plot_roofline",
     "plot_search",
     "plot_surface",
     "plot_verdict",
     "predicted",
     "preflight",
     "report",
+    "roofline",
     "safe_speed_m_s",
     "save_surface",
     "scores",

@@ -95,6 +95,7 @@ class Replay:
             worker.energy: self._energy,
             worker.layers: self._layers_of,
             worker.finish: self._finish,
+            worker.forget: self._forget,
         }
 
     def submit(self, function: Callable[..., Any], *args: Any) -> "Future[Any]":
@@ -151,6 +152,9 @@ class Replay:
         with self._lock:
             if tape := self._tape(key, config):
                 tape.end()
+
+    def _forget(self, key: str) -> None:
+        """Do nothing: what is played back takes no memory in a process of its own."""
 
     def _tape(self, key: str, config: Config) -> Tape | None:
         about = self._names[key], config

@@ -28,6 +28,7 @@ from tradespace.measuring.energy import energy_j_per_item, find_counter
 from tradespace.measuring.loop import LONG_CALL_S, WARM_UP_CAP_S, time_slice, warm_up
 from tradespace.measuring.measurement import Facts, Failure, Slice
 from tradespace.prepare import Layer, Prepared, Session, Source, prepare, unsupported
+from tradespace.prepare.operations import Operation, mean_of, operations_of
 from tradespace.prepare.quiet import Log, quiet
 from tradespace.prepare.refusal import said
 from tradespace.prepare.session import Call
@@ -48,6 +49,10 @@ ROTATED_LENGTHS, ROTATED_VARYING_BATCHES = 256, 16
 # are quick to make again.
 KEPT_BATCHES_BYTES = 2**20
 SCORE_BATCH = 100
+
+# At which batch sizes the work of each layer is counted, and for how long.
+COUNTED_BATCHES = [1, 2, 4, 8, 16, 32, 64, 128, 256]
+COUNTING_S = 2.0
 
 # Tasks that are kept: those asked for last. A notebook may show several at once.
 TASKS_KEPT = 3
@@ -113,12 +118,17 @@ def learn(key: str, packed_task: bytes) -> None:
     """Keep a task for later requests, and forget the one that nobody has asked for the longest."""
     _tasks[key] = unpack(packed_task)
     for old in list(_tasks)[:-TASKS_KEPT]:
-        del _tasks[old]
-        kept: Any
-        for kept in (_sources, _prepared, _running, _scoring, _scored, _truth_errors, _expected):
-            for name in [name for name in kept if name[0] == old]:
-                del kept[name]
-        _give_back()
+        forget(old)
+
+
+def forget(key: str) -> None:
+    """Forget a task and all that was made of it."""
+    _tasks.pop(key, None)
+    kept: Any
+    for kept in (_sources, _prepared, _running, _scoring, _scored, _truth_errors, _expected):
+        for name in [name for name in kept if name[0] == key]:
+            del kept[name]
+    _give_back()
 
 
 def _give_back() -> None:
@@ -321,6 +331,27 @@ def score_slice(key: str, config: Config, seconds: float, known: int) -> np.ndar
 def layers(key: str, config: Config) -> list[Layer] | Failure:
     """The layers of the compiled model that do its arithmetic."""
     return _session(key, config).session.layers()
+
+
+@_failing_softly
+def operations(key: str, config: Config) -> dict[int, list[Operation]] | Failure:
+    """Batch size -> what each layer of `config` does in a call on real inputs.
+
+    Of items that are alike, two batch sizes tell about all. A batch of items that differ in length is padded to the
+    longest, so these are counted at more sizes, and at several batches of each, for about `COUNTING_S`.
+    """
+    task, module = _tasks[key], _session(key, config).session.call
+    if not isinstance(module, torch.nn.Module):
+        raise Unsupported(f"{config.runtime} merges layers and does not say what each of them does")
+    varying = task.trim is not whole
+    sizes = [1] if _source(key, config).traits.one_at_a_time else COUNTED_BATCHES if varying else COUNTED_BATCHES[:2]
+    counted: dict[int, list[Operation]] = {}
+    end = time.perf_counter() + COUNTING_S
+    for size in sizes:
+        if len(counted) < 2 or time.perf_counter() < end:
+            batches = _batches(task, replace(config, batch_size=size))
+            counted[size] = mean_of([operations_of(module, *one) for one in batches[: None if varying else 1]])
+    return counted
 
 
 def finish(key: str, config: Config) -> None:

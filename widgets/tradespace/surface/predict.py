@@ -158,6 +158,17 @@ def fitted(surface: pd.DataFrame, config: Config) -> BatchFit | None:
     # Precisions without a kernel to time have no latency.
     timed = beside & surface["latency_p50_ms"].notna().to_numpy()
     latency, batch = (surface[name].to_numpy()[timed] for name in ("latency_p50_ms", "batch_size"))
+    return line(batch, latency)
+
+
+def line(batch: np.ndarray, latency: np.ndarray) -> BatchFit | None:
+    """Fit the line of `fit_batches` to latencies in ms at batch sizes; None if there are fewer than two sizes.
+
+    Examples
+    --------
+    >>> print(line(np.array([1, 8, 64]), np.array([1.5, 5.0, 33.0])))
+    t(B) = 1 ms + 0.5 ms x B
+    """
     if len(np.unique(batch)) < 2:
         return None
     parts = np.column_stack([1 / latency, batch / latency])
