@@ -2,6 +2,7 @@
 
     python data/recordings/make_recordings.py          # twenty minutes on two cores
     python data/recordings/make_recordings.py --quick  # a poor one, to try the lessons with
+    python data/recordings/make_recordings.py --peaks  # only the peaks anew, on the machine of the others
 
 The Configs of the lessons, and those that the Explorer's sliders reach from there, each measured twice, so that
 measuring again gives other numbers.
@@ -16,14 +17,17 @@ from pathlib import Path
 import tradespace as ts
 from tradespace.config import PRUNINGS, most_threads, physical_cores
 from tradespace.measuring import worker
-from tradespace.measuring.archive import write_layers, write_measurements
+from tradespace.measuring.archive import read_labels, read_measurement, write_layers, write_measurements
 from tradespace.measuring.engine import Engine, measure_rounds
 from tradespace.measuring.machine import machine, now
 from tradespace.measuring.measurement import Failure
+from tradespace.measuring.peaks import BATCHES as BATCHES_OF_PRODUCTS
+from tradespace.measuring.peaks import PRECISIONS, STREAM_MIB
 from tradespace.measuring.schedule import Schedule
 from tradespace.prepare import Layer
 from tradespace.prepare.eager import WEIGHTS
 from tradespace.recording import Recording
+from tradespace.tasks.probes import TINY, probes
 
 HERE = Path(__file__).parent
 # Accuracy is that of the whole test set, however long that takes.
@@ -59,6 +63,32 @@ def compressed(task: ts.Task) -> list[ts.Config]:
     return configs + ts.grid(task, model=SIZES, pruning=channels, precision=["fp32", "int8"], batch_size=BATCHES[::2])
 
 
+def probing(task: ts.Task) -> list[ts.Config]:
+    """Configs of `ts.peaks`: matrix products, an array that is copied, and chains of tiny layers."""
+    threads = sorted({1, physical_cores()})
+    configs = ts.grid(task, model="product", precision=PRECISIONS, threads=threads, batch_size=BATCHES_OF_PRODUCTS)
+    configs += ts.grid(task, model="stream", threads=threads, batch_size=STREAM_MIB)
+    for precision in PRECISIONS:
+        kinds = TINY[:1] if precision == "int8" else TINY if precision == "fp32" else TINY[:2]
+        configs += ts.grid(task, model=kinds, precision=precision, threads=threads)
+    return configs
+
+
+def record_peaks(share: float) -> list[ts.Measurement]:
+    task = probes()
+    return [one for _ in range(TAKES) for one in record(task, probing(task), 0.6 * share)]
+
+
+def without_peaks() -> list[ts.Measurement]:
+    """What was recorded here before, apart from the peaks."""
+    path = HERE / "measurements.zip"
+    labels = [(number, label) for number, label in enumerate(read_labels(path)) if label["task"] != probes().name]
+    elsewhere = {label["machine"] for _, label in labels} - {machine()}
+    if elsewhere:
+        raise SystemExit(f"--peaks: wanted the machine of the recording, {', '.join(elsewhere)}; got {machine()}")
+    return [read_measurement(path, number, label) for number, label in labels]
+
+
 def record(task: ts.Task, configs: list[ts.Config], budget_s: float) -> list[ts.Measurement]:
     rounds = measure_rounds(task, configs, Schedule(CI, budget_s, SCORE_S))
     return [measurement for measurement, finished in rounds if finished]
@@ -78,13 +108,19 @@ def layers(task: ts.Task, configs: list[ts.Config]) -> dict[ts.Config, list[Laye
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a tenth of the time")
-    share = 0.1 if parser.parse_args().quick else 1.0
+    parser.add_argument("--peaks", action="store_true", help="only the peaks anew; what else was recorded here stays")
+    given = parser.parse_args()
+    share = 0.1 if given.quick else 1.0
+    if given.peaks:
+        write_measurements(HERE / "measurements.zip", without_peaks() + record_peaks(share))
+        return
     task, start, made = ts.load_task("fashion"), time.perf_counter(), []
     with_care = careful(task)
     others = list(dict.fromkeys([*wide(task), *compressed(task)]))
     others = [config for config in others if config not in with_care]
     for _ in range(TAKES):
         made += record(task, with_care, 1.5 * share) + record(task, others, 0.3 * share)
+    made += record_peaks(share)
     write_measurements(HERE / "measurements.zip", made)
     write_layers(HERE / "measurements.zip", task.name, layers(task, with_care + others))
     about = Recording(machine(), now(), physical_cores(), most_threads())

@@ -29,7 +29,7 @@ BATCHES, LARGER_BELOW_MS = (256, 1024, 4096), 25.0
 STREAM_MIB = 256
 # Kinds of layer for which there is no probe -> the one that is most like them.
 LIKE = {"product": "linear", "attention": "linear", "recurrent": "linear"}
-BUDGET_S, MAX_WIDTH = 0.15, 0.02
+BUDGET_S, MOST_BUDGETS, MAX_WIDTH = 0.15, 2, 0.02
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
@@ -151,7 +151,10 @@ class Peaks:
     def overhead_us(self, precision: str, kind: str) -> Rate:
         """What it takes to start a layer; where nobody timed its like, what the nearest kind that was timed takes."""
         kind = LIKE.get(kind, kind)
-        for name in ((precision, kind), ("fp32", kind), (precision, "elementwise"), ("fp32", "elementwise")):
+        nearest = [(precision, kind), ("fp32", kind), ("fp32", "elementwise")]
+        if kind == "linear":
+            nearest.insert(1, (precision, "convolution"))
+        for name in nearest:
             if (rate := self.overhead.get(name, Rate())).known:
                 return rate
         return Rate(0.0)
@@ -234,12 +237,11 @@ def peaks(
     base = Config(product, device=device, threads=physical_cores() if threads is None else threads)
     stream = replace(base, model="stream", batch_size=STREAM_MIB)
     products = {name: [replace(base, precision=name, batch_size=BATCHES[0])] for name in names}
-    # int8 has kernels of its own only for layers that multiply.
-    tiny = {
-        (name, kind): replace(base, model=kind, precision=name)
-        for name in names
-        for kind in (TINY[:2] if name == "int8" else TINY)
-    }
+    # A number type has kernels of its own where layers multiply; what starts the others hardly depends on it. In int8,
+    # convolutions and linear layers take alike, and preparing either takes seconds.
+    kinds = [(name, kind) for name in names for kind in (TINY[:1] if name == "int8" else TINY[:2])]
+    kinds += [("fp32", kind) for kind in TINY[2:]]
+    tiny = {(name, kind): replace(base, model=kind, precision=name) for name, kind in kinds}
     first = [stream, *(configs[0] for configs in products.values()), *tiny.values()]
     known = _measured(task, check(task, first), executor)
     for batch_size in BATCHES[1:]:
@@ -260,7 +262,7 @@ def peaks(
 
 
 def _measured(task: Task, configs: list[Config], executor: Executor | None) -> dict[Config, Measurement]:
-    rounds = measure_rounds(task, configs, Schedule(MAX_WIDTH, BUDGET_S), executor=executor)
+    rounds = measure_rounds(task, configs, Schedule(MAX_WIDTH, BUDGET_S, most_budgets=MOST_BUDGETS), executor=executor)
     return {one.config: one for one, finished in rounds if finished}
 
 

@@ -340,7 +340,10 @@ def operations(key: str, config: Config) -> dict[int, list[Operation]] | Failure
     Of items that are alike, two batch sizes tell about all. A batch of items that differ in length is padded to the
     longest, so these are counted at more sizes, and at several batches of each, for about `COUNTING_S`.
     """
-    task, module = _tasks[key], _session(key, config).session.call
+    task = _tasks[key]
+    if reason := unsupported(task, config):
+        raise Unsupported(reason)
+    module = _session(key, config).session.call
     if not isinstance(module, torch.nn.Module):
         raise Unsupported(f"{config.runtime} merges layers and does not say what each of them does")
     varying = task.trim is not whole

@@ -21,9 +21,9 @@ from tradespace.measuring.measurement import Failure
 from tradespace.measuring.peaks import TYPES, Peaks, Rate, peaks
 from tradespace.prepare import untimed
 from tradespace.surface.columns import check_one, plain
-from tradespace.surface.predict import BatchFit, is_ok, line, rows_of
+from tradespace.surface.predict import ROUNDING, BatchFit, is_ok, line, rows_of
 from tradespace.surface.reading import check_columns
-from tradespace.text import between, figures
+from tradespace.text import between, counted, figures
 
 if TYPE_CHECKING:
     from tradespace.prepare.operations import Operation
@@ -186,7 +186,8 @@ class Roofline:
         if not fast or not slow:
             return math.nan, math.nan
         ends = [a.fixed_ms / b.each_ms if b.each_ms else math.inf for a, b in ((fast, slow), (slow, fast))]
-        return min(*ends, self.knee), max(*ends, self.knee)
+        low, high = min(*ends, self.knee), max(*ends, self.knee)
+        return (low, high) if high > low * (1 + ROUNDING) else (self.knee, self.knee)
 
     @cached_property
     def _fits(self) -> tuple[BatchFit | None, BatchFit | None, BatchFit | None]:
@@ -250,12 +251,12 @@ class Roofline:
         about = f"{self.config.model}, {self.config.precision}, {self.config.runtime}"
         if self.reason:
             return f"{about}: no roofline: {self.reason}"
-        layers = self.at(SMALL)
+        layers, (low, high) = self.at(SMALL), self.knee_range
         lines = [
-            f"{about}: {len(layers)} layers, {figures(layers['macs'].sum() / 1e6)} million multiply-accumulates and "
-            f"{figures(layers['bytes'].sum() / 1e6)} MB per item.",
+            f"{about}: {counted(len(layers), 'layer')}, {figures(layers['macs'].sum() / 1e6)} million "
+            f"multiply-accumulates and {figures(layers['bytes'].sum() / 1e6)} MB per item.",
             *(self._told(size) for size in (SMALL, LARGE)),
-            f"Predicted knee at batch {_whole(self.knee)}{between(*self.knee_range, write=_whole)}.",
+            f"Predicted knee at batch {_whole(self.knee)}{between(low, high, _whole) if low < high else ''}.",
             "Layers hardly ever reach their roof: measure, and compare with .residual(surface).",
         ]
         if self.uncounted:

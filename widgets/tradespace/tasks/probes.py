@@ -14,7 +14,7 @@ FEATURES, ITEMS = 1024, 32
 # converting what goes in and comes out, which int8 and bf16 need, is a small part.
 PRODUCTS = {"product": (1024,) * 5, "wide-product": (1024, 4096, 4096, 4096, 1024)}
 # Layers of a kind that are called in a row on next to no data, so that nearly all of the time is that of starting them.
-CHAIN = 32
+CHAIN = 16
 TINY = ("convolution", "linear", "normalisation", "elementwise")
 CHANNELS, SIDE = 8, 4
 MIB = 2**20

@@ -50,7 +50,7 @@ def plot_roofline(roof: Roofline, *, batch_size: int = 256, ax: "Axes | None" = 
     >>> counts = {b: [Operation("head", "linear", "fp32", 10**6 * b, 2 * 10**6 * b, 0, 10**5 * b)] for b in (1, 2)}
     >>> roof = Roofline(Config("mine", threads=1), Peaks("cpu", 1, {"fp32": Rate(100.0)}, Rate(10.0)), counts)
     >>> [text.get_text() for text in plot_roofline(roof).axes[0].texts]
-    ['fp32: 100 GFLOP/s\\nridge at 10 FLOP/byte', 'memory: 10 GB/s']
+    ['fp32: 100 GFLOP/s\\nridge at 10 FLOP/byte', 'slope: memory, 10 GB/s']
     """
     batch_size = whole_number("batch_size", batch_size, least=2)
     if not isinstance(roof, Roofline):
@@ -62,7 +62,7 @@ def plot_roofline(roof: Roofline, *, batch_size: int = 256, ax: "Axes | None" = 
     types = [name for name in roof.machine.arithmetic if name in set(small["precision"])]
     types = [name for name in types if roof.machine.arithmetic[name].known]
     ridges = [roof.machine.ridge(name) for name in types]
-    span = min([intensities.min(), *ridges]) / 2, max([intensities.max(), *ridges]) * 4
+    span = min([intensities.min(), *ridges]) / 2, max([intensities.max(), *ridges]) * 8
     with styled():
         where, axes = canvas_in(ax, 11, 7)
         _roofs(axes, roof, types, span)
@@ -74,6 +74,7 @@ def plot_roofline(roof: Roofline, *, batch_size: int = 256, ax: "Axes | None" = 
                     facecolors=colours if filled else "white", edgecolors=colours, linewidths=1.6, alpha=0.85,
                 )  # fmt: skip
         axes.set(xlabel="arithmetic intensity, FLOP/byte", ylabel="arithmetic at most, GFLOP/s", xlim=span)
+        axes.set_ylim(top=8 * max(roof.machine.arithmetic[name].value for name in types) if types else None)
         log_axis(axes.xaxis)
         log_axis(axes.yaxis)
         legend_below(where, [_kinds(small), _batches(batch_size)])
@@ -89,16 +90,16 @@ def _drawn(roof: Roofline, batch_size: int) -> pd.DataFrame:
 
 
 def _roofs(axes: "Axes", roof: Roofline, types: list[str], span: tuple[float, float]) -> None:
-    memory, highest = roof.machine.memory, 0.0
+    memory = roof.machine.memory
     for name in types:
         peak, ridge = roof.machine.arithmetic[name], roof.machine.ridge(name)
-        colour, highest = mark(name).colour, max(highest, peak.value)
+        colour = mark(name).colour
         axes.plot([ridge, span[1]], [peak.value] * 2, color=colour, lw=2.5, zorder=2)
         axes.axhspan(peak.lo, peak.hi, xmin=0, color=colour, alpha=0.12, lw=0, zorder=1)
         axes.plot([ridge] * 2, [0, peak.value], color=colour, lw=1, ls=":", zorder=1)
         words = f"{name}: {figures(peak.value)} {unit(name)}\nridge at {figures(ridge)} FLOP/byte"
         axes.annotate(
-            words, (span[1], peak.value), (-6, -6), textcoords="offset points", ha="right", va="top", color=INK,
+            words, (span[1], peak.value), (-6, 5), textcoords="offset points", ha="right", va="bottom", color=INK,
             size="small",
         )  # fmt: skip
     end = max([roof.machine.ridge(name) for name in types], default=span[1])
@@ -109,8 +110,8 @@ def _roofs(axes: "Axes", roof: Roofline, types: list[str], span: tuple[float, fl
         alpha=0.15, lw=0, zorder=1,
     )  # fmt: skip
     axes.annotate(
-        f"memory: {figures(memory.value)} GB/s", (span[0], span[0] * memory.value), (10, 26),
-        textcoords="offset points", color=INK, size="small",
+        f"slope: memory, {figures(memory.value)} GB/s", (0.02, 0.95), xycoords="axes fraction", color=INK,
+        va="top", size="small",
     )  # fmt: skip
 
 
