@@ -11,13 +11,14 @@ measuring again gives other numbers.
 import argparse
 import json
 import time
+import zipfile
 from dataclasses import asdict
 from pathlib import Path
 
 import tradespace as ts
 from tradespace.config import PRUNINGS, most_threads, physical_cores
 from tradespace.measuring import worker
-from tradespace.measuring.archive import read_labels, read_measurement, write_layers, write_measurements
+from tradespace.measuring.archive import read_labels, read_layers, read_measurement, write_layers, write_measurements
 from tradespace.measuring.engine import Engine, measure_rounds
 from tradespace.measuring.machine import machine, now
 from tradespace.measuring.measurement import Failure
@@ -86,7 +87,8 @@ def without_peaks() -> list[ts.Measurement]:
     elsewhere = {label["machine"] for _, label in labels} - {machine()}
     if elsewhere:
         raise SystemExit(f"--peaks: wanted the machine of the recording, {', '.join(elsewhere)}; got {machine()}")
-    return [read_measurement(path, number, label) for number, label in labels]
+    with zipfile.ZipFile(path) as file:
+        return [read_measurement(file, number, label) for number, label in labels]
 
 
 def record(task: ts.Task, configs: list[ts.Config], budget_s: float) -> list[ts.Measurement]:
@@ -112,7 +114,10 @@ def main() -> None:
     given = parser.parse_args()
     share = 0.1 if given.quick else 1.0
     if given.peaks:
-        write_measurements(HERE / "measurements.zip", without_peaks() + record_peaks(share))
+        path = HERE / "measurements.zip"
+        kept, found = without_peaks(), read_layers(path)
+        write_measurements(path, kept + record_peaks(share))
+        write_layers(path, "fashion", {variant: some for (_, variant), some in found.items()})
         return
     task, start, made = ts.load_task("fashion"), time.perf_counter(), []
     with_care = careful(task)
