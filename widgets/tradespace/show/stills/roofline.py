@@ -8,7 +8,17 @@ import pandas as pd
 from tradespace.errors import whole_number
 from tradespace.measuring.peaks import unit
 from tradespace.show.common.marks import mark
-from tradespace.show.common.style import FAINT, INK, canvas_in, figure_of, legend_below, log_axis, name_machine, styled
+from tradespace.show.common.style import (
+    FAINT,
+    INK,
+    blank,
+    canvas_in,
+    figure_of,
+    legend_below,
+    log_axis,
+    name_machine,
+    styled,
+)
 from tradespace.surface.roofline import Roofline
 from tradespace.text import figures
 
@@ -27,7 +37,7 @@ def plot_roofline(roof: Roofline, *, batch_size: int = 256, ax: "Axes | None" = 
 
     A layer under the slope is bound by memory, one under the flat part by arithmetic. They meet at the ridge. A layer
     of larger batches moves to the right, as far as its weights are much of its bytes. Layers that only look numbers up
-    have no arithmetic and are not drawn.
+    have no arithmetic and are not drawn. Where there is no roofline, the chart says why.
 
     Parameters
     ----------
@@ -40,7 +50,7 @@ def plot_roofline(roof: Roofline, *, batch_size: int = 256, ax: "Axes | None" = 
     Raises
     ------
     ValueError
-        If `roof` is none, or has no layers with arithmetic; or if `batch_size` is no whole number above 1.
+        If `roof` is none, or `batch_size` is no whole number above 1.
 
     Examples
     --------
@@ -57,7 +67,7 @@ def plot_roofline(roof: Roofline, *, batch_size: int = 256, ax: "Axes | None" = 
         raise ValueError(f"roof: wanted what ts.roofline(task, config) returns; got {type(roof).__name__}")
     small, large = (_drawn(roof, size) for size in (1, batch_size))
     if small.empty:
-        raise ValueError(f"roof: wanted at least one layer with arithmetic; {roof.reason or 'there is none'}")
+        return _empty(roof, ax)
     intensities = pd.concat([small, large])["intensity"]
     types = [name for name in roof.machine.arithmetic if name in set(small["precision"])]
     types = [name for name in types if roof.machine.arithmetic[name].known]
@@ -79,6 +89,14 @@ def plot_roofline(roof: Roofline, *, batch_size: int = 256, ax: "Axes | None" = 
         log_axis(axes.yaxis)
         legend_below(where, [_kinds(small), _batches(batch_size)])
         name_machine(where, pd.DataFrame({"machine": [roof.machine.machine or None]}))
+    return figure_of(axes)
+
+
+def _empty(roof: Roofline, ax: "Axes | None") -> "Figure":
+    with styled():
+        _, axes = canvas_in(ax, 11, 3)
+        axes.set_xticks([])
+        blank(axes, f"No roofline: {roof.reason or 'no layer of this model has arithmetic'}")
     return figure_of(axes)
 
 
