@@ -151,7 +151,7 @@ def test_numbers_are_compared_item_by_item():
     assert 0 < found.p_value < 0.002
     low, high = stats.t.interval(0.95, 399, (better - items).mean(), stats.sem(better - items))
     assert (found.difference_lo, found.difference_hi) == pytest.approx((low, high), abs=5e-4)
-    assert repr(found).startswith("B against A: better; gain +0.0992 dB (95 % interval +0.0942 to +0.104), p = 0.001")
+    assert repr(found).startswith("B against A: better; gain +0.0992 dB (95 % interval +0.0942 to +0.104), p < 0.001")
     assert "better in B" in repr(found)
     assert ts.compare_accuracy(measured(better), measured(items)).verdict == "worse"
 
