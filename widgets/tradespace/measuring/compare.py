@@ -6,11 +6,11 @@ The verdict may be "can't tell" or, if one of the two has no numbers, "not measu
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from tradespace.errors import positive
 from tradespace.measuring.measurement import Measurement
@@ -18,7 +18,7 @@ from tradespace.measuring.statistics import FEWEST_SLICES, effective_number
 from tradespace.scale import ACCURACY, Scale
 from tradespace.text import NOT_MEASURED, probability
 
-Z = float(stats.norm.ppf(0.975))
+Z = NormalDist().inv_cdf(0.975)
 # Two equally fast points may come out this far apart when they are measured again.
 MARGIN = 0.02
 # A difference in accuracy is significant below this p-value.
@@ -312,6 +312,9 @@ def compare_accuracy(a: Measurement, b: Measurement, *, margin: float | None = N
 def _mcnemar(only_a: int, only_b: int, n: int) -> tuple[float, float, float, float]:
     """Difference of two proportions on the same n items, its 95 % interval, and the exact p-value."""
     differing = only_a + only_b
+    # Imported here as in statistics.py: it takes a second, and an Explorer opens without it.
+    from scipy import stats
+
     p_value = float(stats.binomtest(only_b, differing).pvalue) if differing else 1.0
     # Half an item is added to each of the four cells of the table.
     shift, spread = (only_b - only_a) / (n + 2), (differing + 1) - (only_b - only_a) ** 2 / (n + 2)

@@ -4,8 +4,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from scipy import stats
-
 from tradespace.config import KNOBS, VARIANT
 from tradespace.measuring.compare import SIGNIFICANT, Ratio, Z, compare_accuracy, ratio_of_rows
 from tradespace.measuring.measurement import Measurement
@@ -135,16 +133,19 @@ def _accuracy(before: Row, after: Row, measured: tuple[Measurement, Measurement]
 
 
 def _p_value(before: Row, after: Row, scale: Scale) -> float:
-    """The p-value of two proportions, or of two means with their intervals, as if they were of different items."""
+    """The p-value of two proportions, or of two means with their intervals, as if they were of different items.
+
+    erfc(z / √2) is what lies beyond -z and z under the normal curve.
+    """
     if not scale.is_accuracy:
         halves = [(row["accuracy_hi"] - row["accuracy_lo"]) / 2 for row in (before, after)]
         error = math.hypot(*halves) / Z
-        return float(2 * stats.norm.sf(abs(after["accuracy"] - before["accuracy"]) / error)) if error > 0 else 1.0
+        return math.erfc(abs(after["accuracy"] - before["accuracy"]) / error / math.sqrt(2)) if error > 0 else 1.0
     p, q, n = before["accuracy"], after["accuracy"], min(before["accuracy_n"], after["accuracy_n"])
     middle = (p + q) / 2
     if n < 1 or not 0 < middle < 1:
         return 1.0
-    return float(2 * stats.norm.sf(abs(p - q) / math.sqrt(2 * middle * (1 - middle) / n)))
+    return math.erfc(abs(p - q) / math.sqrt(2 * middle * (1 - middle) / n) / math.sqrt(2))
 
 
 def _timed(row: Row) -> bool:
