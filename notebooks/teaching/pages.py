@@ -22,8 +22,8 @@ REVEAL_FILES = (
 )
 # A link to a file beside the notebooks leads nowhere from a page that is handed out.
 FILE_LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?![a-z]+:)[^)]+\)")
-# A slide holds about so many lines, of so many characters; a cell of code has a frame of its own.
-LINES, CHARACTERS, FRAME = 15, 88, 2
+# A slide holds about so many lines, of so many characters; code has a frame, and a picture is so many lines tall.
+LINES, CHARACTERS, FRAME, PICTURE = 15, 88, 2, 9
 # Cells that say nothing before they are run.
 SKIPPED = ("ts.check.", "ts.report(")
 Cells = list[NotebookNode]
@@ -103,7 +103,9 @@ def _parts(cell: NotebookNode) -> Cells:
 
 
 def _lines(cell: NotebookNode) -> int:
-    lines = [max(1, -(-len(line) // CHARACTERS)) for line in cell.source.splitlines()]
+    lines = [
+        PICTURE if line.startswith("![") else max(1, -(-len(line) // CHARACTERS)) for line in cell.source.splitlines()
+    ]
     return sum(lines) + (FRAME if cell.cell_type == "code" else 1)
 
 
