@@ -39,7 +39,6 @@ from tradespace.show.tiles.widget import Tiles
 from tradespace.show.tradeoff.figure import plot_surface
 from tradespace.show.tradeoff.widget import TradeoffChart
 from tradespace.surface.columns import configs_of, table
-from tradespace.surface.objectives import measured
 from tradespace.surface.recorded import list_recorded, load_recorded
 from tradespace.tasks import load_task
 from tradespace.tasks.task import Task
@@ -498,7 +497,7 @@ class Explorer(Still, ipw.Box):
     def _look_ahead(self) -> None:
         """Let the browser look up moves between these rows, until they change."""
         rows, state, groups = self._rows, self._state, self._groups
-        make = partial(foretold, rows, state, groups, self._task.score.scale) if any(measured(rows.surface)) else None
+        make = partial(foretold, rows, state, groups, self._task.score.scale) if rows.measured else None
         self._ahead.keep((rows, state.mission, state.latency, state.pins, groups), make)
 
     def _tell(self) -> None:

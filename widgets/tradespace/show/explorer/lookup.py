@@ -34,12 +34,14 @@ from tradespace.surface.predict import BatchFit, fitted, is_ok
 LIMITS = ("max_latency_ms", "min_accuracy", "min_throughput_per_s", "max_cost")
 CURVE = [knob for knob in KNOBS if knob != "batch_size"]
 DERIVED = ["throughput_lo_per_s", "throughput_hi_per_s", "cost_per_million"]
+# The lines over batch size, each with its other knobs and the sizes that have a row.
+Fits = list[tuple[BatchFit, Config, set[int]]]
 # Of these controls, a table has one option.
 FIXED = ("task", "data")
 
 
 def saved(rows: Rows, state: State, groups: Sequence[Group], score: Scale) -> dict[str, Any]:
-    """What `looked_up` returns, and what a page says of itself.
+    """What a page looks numbers up in, and what it says of itself.
 
     Objectives and latencies that no row has are left out.
 
@@ -48,9 +50,9 @@ def saved(rows: Rows, state: State, groups: Sequence[Group], score: Scale) -> di
     ValueError
         If no row was measured.
     """
-    if not measured(rows.surface).any():
+    if not rows.measured:
         raise ValueError("save: wanted at least one measured point; got none")
-    goals = {latency: _goals(rows, one, score) for latency, one in _over(rows, state).items()}
+    goals = _goals(rows, state, score)
     known = {name for some in goals.values() for name, goal in some.items() if goal["lacks"] is None}
     kept = {"latency": goals, "objective": [name for name in GOALS if name in known or name == state.objective]}
     groups = _narrowed(groups, kept)
@@ -59,18 +61,27 @@ def saved(rows: Rows, state: State, groups: Sequence[Group], score: Scale) -> di
         "doing": _doing(state.mission),
         "whose": _whose(rows.surface),
         "groups": [group.sent for group in groups],
-        **looked_up(rows, state, groups, score),
+        **_table(rows, state, groups, score, goals, _fits(rows.surface)),
     }
 
 
-def looked_up(rows: Rows, state: State, groups: Sequence[Group], score: Scale) -> dict[str, Any]:
+def foretold(rows: Rows, state: State, groups: Sequence[Group], score: Scale) -> dict[str, Any]:
+    """What a browser looks moves up in that need not wait for its kernel: as a page, and what is predicted."""
+    fits, unknown = _fits(rows.surface), not_known(state.data)
+    table = _table(rows, state, groups, score, _goals(rows, state, score), fits)
+    predicted = _predicted(rows, state, fits, table["options"]["batch_size"], score)
+    return table | {"predicted": predicted | {"unknown": unknown}}
+
+
+def _table(
+    rows: Rows, state: State, groups: Sequence[Group], score: Scale, goals: Mapping[str, Any], fits: Fits
+) -> dict[str, Any]:
     """The rows as columns, and what the controls show of them, in words, ranks and row numbers.
 
     Price, power and distances are those of `state`.
     """
     surface, over = rows.surface, _over(rows, state)
     origin = "recorded" if state.data == RECORDED or recording() else "measured"
-    goals = {latency: _goals(rows, one, score) for latency, one in over.items()}
     groups, now = _choices(groups), dict(**state.values)
     controls = {control.name: control for group in groups for control in group.controls}
     options = {name: control.options for name, control in controls.items()}
@@ -84,7 +95,7 @@ def looked_up(rows: Rows, state: State, groups: Sequence[Group], score: Scale) -
         "options": options,
         "values": {name: control.index(now[name]) for name, control in controls.items()},
         "failed": _failed(surface),
-        "fits": [[fit_state(fit), *_of(config, CURVE)] for fit, config, _ in _fits(surface)],
+        "fits": [[fit_state(fit), *_of(config, CURVE)] for fit, config, _ in fits],
         "flags": FLAGS,
         "tiles": common,
         "pins": [-1 if row is None else row for row in map(rows.number, state.pins)],
@@ -99,12 +110,6 @@ def looked_up(rows: Rows, state: State, groups: Sequence[Group], score: Scale) -
             for latency, one in over.items()
         },
     }
-
-
-def foretold(rows: Rows, state: State, groups: Sequence[Group], score: Scale) -> dict[str, Any]:
-    """What `looked_up` returns, and what is predicted: for a browser that need not wait for its kernel."""
-    table, unknown = looked_up(rows, state, groups, score), not_known(state.data)
-    return table | {"predicted": _predicted(rows, state, table["options"]["batch_size"], score) | {"unknown": unknown}}
 
 
 def _over(rows: Rows, state: State) -> dict[str, State]:
@@ -133,7 +138,12 @@ def _narrowed(groups: Sequence[Group], kept: Mapping[str, Collection[str]]) -> l
     return [replace(group, controls=tuple(map(narrowed, group.controls))) for group in _choices(groups)]
 
 
-def _goals(rows: Rows, state: State, score: Scale) -> dict[str, Any]:
+def _goals(rows: Rows, state: State, score: Scale) -> dict[str, dict[str, Any]]:
+    """What `_goals_over` returns, for each latency that some row has."""
+    return {latency: _goals_over(rows, one, score) for latency, one in _over(rows, state).items()}
+
+
+def _goals_over(rows: Rows, state: State, score: Scale) -> dict[str, Any]:
     """For each objective its words, and the rank of each row: the higher, the better; -1 if it is not known."""
     surface = rows.priced(state.mission, state.latency).surface
     limits = replace(state.limits, score=str(score))
@@ -194,7 +204,7 @@ def _failed(surface: pd.DataFrame) -> list[list[Any]]:
     return [[reason, *_of(config, VARIANT)] for reason, config in reasons if reason]
 
 
-def _fits(surface: pd.DataFrame) -> list[tuple[BatchFit, Config, set[int]]]:
+def _fits(surface: pd.DataFrame) -> Fits:
     """The lines over batch size, each with its other knobs and the sizes that have a row."""
     # Both in the order of their first rows.
     configs, curves = configs_of(surface.drop_duplicates(CURVE)), surface.groupby(CURVE, sort=False)
@@ -203,14 +213,14 @@ def _fits(surface: pd.DataFrame) -> list[tuple[BatchFit, Config, set[int]]]:
     return [(fit, config, there) for fit, config, there in fits if fit]
 
 
-def _predicted(rows: Rows, state: State, sizes: Sequence[int], score: Scale) -> dict[str, Any]:
+def _predicted(rows: Rows, state: State, fits: Fits, sizes: Sequence[int], score: Scale) -> dict[str, Any]:
     """What the lines predict of those of the `sizes` that have no row: each before its knobs; and the tiles of each."""
     surface = rows.surface
     scored = surface[is_ok(surface) & surface["accuracy"].notna().to_numpy()].drop_duplicates(list(VARIANT))
     accuracy = dict(zip((one.variant for one in configs_of(scored)), scored["accuracy"], strict=True))
     found = [
         (fit.predict(size, accuracy.get(config.variant, math.nan)), replace(config, batch_size=size))
-        for fit, config, there in _fits(surface)
+        for fit, config, there in fits
         for size in sizes
         if size not in there
     ]

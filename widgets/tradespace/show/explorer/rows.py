@@ -14,7 +14,7 @@ from tradespace.show.common.view import Limits, Within, within
 from tradespace.show.explorer.mission import Mission
 from tradespace.show.explorer.moves import Row
 from tradespace.surface.columns import check_one, check_score, checked, row, table
-from tradespace.surface.objectives import Objective
+from tradespace.surface.objectives import Objective, measured
 from tradespace.surface.reading import STATUSES
 from tradespace.tasks.task import Task
 
@@ -46,8 +46,14 @@ class Rows:
 
     @cached_property
     def priced(self) -> Callable[[Mission, str], Priced]:
-        """The function from a mission and a latency column to priced rows; the last result is cached."""
-        return lru_cache(maxsize=1)(partial(_priced, self.surface))
+        """The function from a mission and a latency column to priced rows; its last results are cached."""
+        # Two, since a table for the browser is gathered over both latencies while the charts show one.
+        return lru_cache(maxsize=2)(partial(_priced, self.surface))
+
+    @cached_property
+    def measured(self) -> bool:
+        """Whether any row was measured."""
+        return bool(measured(self.surface).any())
 
     @cached_property
     def _numbers(self) -> dict[tuple[Any, ...], int]:
