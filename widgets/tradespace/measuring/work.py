@@ -128,7 +128,7 @@ class Work:
             if not point.ready:
                 kind = _kind(point.variant, prepared)
                 prepared.add(point.variant)
-                seconds += self._usual_s(kind, _usually_s(kind))
+                seconds += self._usual_s(kind, _first_guess_s(kind))
         return seconds
 
     def _timing_s(self, call_s: Mapping[Config, float]) -> float:
@@ -199,7 +199,7 @@ def _kind(variant: Config, prepared: Set[Config]) -> str:
     return "export" if new else variant.runtime
 
 
-def _usually_s(kind: str) -> float:
+def _first_guess_s(kind: str) -> float:
     """Seconds of this kind of preparing, before any were measured."""
     runtime, again = kind.removesuffix(" again"), kind.endswith(" again")
     return EXPORT_S if kind == "export" else RUNTIMES[runtime].preparing_s[again]

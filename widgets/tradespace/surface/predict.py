@@ -94,7 +94,7 @@ class BatchFit:
 
 
 def is_ok(surface: pd.DataFrame) -> np.ndarray:
-    """Whether each row of `surface` was measured without a failure."""
+    """What `measured` in objectives.py returns, for a surface that was checked: an Explorer asks at each move."""
     ok: np.ndarray = surface["status"].to_numpy() == "ok"
     return ok
 
