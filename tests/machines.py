@@ -1,6 +1,7 @@
-"""Synthetic machines, each made from the recorded one: lessons must hold on them too. Nobody measured them."""
+"""The recorded machines, and synthetic ones made from one of them, which nobody measured: lessons must hold on all."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from tradespace import config as knobs
 from tradespace import recording
 from tradespace.config import Config
+from tradespace.measuring import engine
 from tradespace.measuring.measurement import Failure, Measurement
 from tradespace.measuring.replay import Replay
 
@@ -29,11 +31,14 @@ class Machine:
         A recorded Measurement -> what this machine would have measured.
     cores : int
         Calls on all of them are made from those on both recorded ones.
+    recorded : str
+        The machine that it is made from.
     """
 
     words: str
     change: Callable[[Measurement], Measurement] = lambda m: m
     cores: int = RECORDED_CORES
+    recorded: str = recording.USUAL
 
 
 def times(m: Measurement, factor: float) -> Measurement:
@@ -120,7 +125,7 @@ def few_calls(m: Measurement) -> Measurement:
 
 
 MACHINES = {
-    "recorded": Machine(""),
+    **{name: Machine("", recorded=name) for name in recording.machines()},
     "slow-bf16": Machine("bf16 takes ten times as long", slow_bf16),
     "no-eager-int8": Machine("eager PyTorch has no int8", no_eager_int8),
     "one-core": Machine("one core", lambda m: times(m, 1.6), cores=1),
@@ -135,6 +140,12 @@ MACHINES = {
 
 def switch_to(machine: Machine, folder: Path) -> None:
     """Play back `machine` from now on. Its `machine.json` is written to `folder`."""
+    os.environ[recording.VARIABLE] = machine.recorded
+    where, caches = recording.folder(), (recording.recording, knobs.physical_cores, knobs.most_threads)
+    assert where is not None
+    engine.PROCESS._path = where / "measurements.zip"
+    for known in caches:
+        known.cache_clear()
     if not machine.words:
         return
     told = recording.recording()
@@ -146,8 +157,8 @@ def switch_to(machine: Machine, folder: Path) -> None:
         most_threads=machine.cores,
     )
     (folder / "machine.json").write_text(json.dumps(asdict(told)), encoding="utf-8")
-    recording.FOLDER = folder
-    for known in (recording.recording, knobs.physical_cores, knobs.most_threads):
+    recording.folder = lambda: folder
+    for known in caches:
         known.cache_clear()
     recorded = Replay._takes
 

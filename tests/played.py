@@ -35,12 +35,12 @@ from tqdm.notebook import tqdm
 from tradespace.lesson.exercise import Checked
 from tradespace.measuring import engine, replay
 from tradespace.measuring.archive import read_labels
-from tradespace.recording import FOLDER
+from tradespace.recording import FOLDER, machines
 from tradespace.surface import sweep
 
 LOADED = plt, scipy.stats, seaborn, torch._dynamo, *(getattr(ts, name) for name in ts.__all__)
 SOONER = 1_000
-RECORDINGS = FOLDER / "measurements.zip"
+RECORDINGS = [str(FOLDER / name / "measurements.zip") for name in machines()]
 CODE = ("_esm", "_css", "layout")
 
 
@@ -144,9 +144,10 @@ def play(request: Request) -> None:
 def keep_recordings() -> None:
     """Read all of them once, for all that will be forked."""
     read, kept = replay.read_measurement, {}
-    replay.read_measurement = lambda file, number, label: kept.get(number) or read(file, number, label)
-    with zipfile.ZipFile(RECORDINGS) as file:
-        kept.update({number: read(file, number, label) for number, label in enumerate(read_labels(RECORDINGS))})
+    replay.read_measurement = lambda file, number, label: kept[file.filename, number]
+    for path in RECORDINGS:
+        with zipfile.ZipFile(path) as file:
+            kept.update({(path, number): read(file, number, label) for number, label in enumerate(read_labels(path))})
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from machines import MACHINES
 from tradespace.lesson.exercise import MARKS, NOT_ATTEMPTED, NOT_MEASURED
 from tradespace.lesson.ledger import VARIABLE as LEDGER
 from tradespace.measuring.replay import NOT_RECORDED
+from tradespace.recording import USUAL
 from tradespace.recording import VARIABLE as RECORDED
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
@@ -218,14 +219,14 @@ def play_lesson(play, path, machine):
 
 @parameters([path for path in LESSONS if path != IN_A_KERNEL])
 def test_played_back_it_runs_untouched_and_every_solution_passes(path, play):
-    untouched, solved = play_lesson(play, path, "recorded")
+    untouched, solved = play_lesson(play, path, USUAL)
     fine = (MARKS[True], NOT_MEASURED) if path == UNRECORDED else MARKS[True]
     assert [one.said for one in solved if one.is_check and not one.said.startswith(fine)] == []
     said = "".join(one.said for one in untouched + solved)
     assert (NOT_RECORDED.reason in said) == (path == UNRECORDED)
 
 
-@pytest.mark.parametrize("machine", [name for name in MACHINES if name != "recorded"])
+@pytest.mark.parametrize("machine", [name for name in MACHINES if name != USUAL])
 @parameters(ON_MACHINES)
 def test_on_another_machine_it_runs_untouched_and_every_solution_passes(path, machine, play):
     untouched, solved = play_lesson(play, path, machine)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from tradespace.measuring.archive import read_labels
-from tradespace.recording import FOLDER, VARIABLE
+from tradespace.recording import FOLDER, VARIABLE, machines
 
 PRINT = """
 import tradespace as ts
@@ -32,20 +32,28 @@ def test_a_measurement_and_every_chart_say_that_they_are_recorded():
     assert marks == "1"
 
 
+@pytest.mark.parametrize("name", machines())
+def test_a_machine_can_be_chosen_by_its_name(name):
+    told = run("from tradespace.measuring.machine import machine; print(machine())", name).stdout
+    assert json.loads((FOLDER / name / "machine.json").read_text())["machine"] in told
+
+
 def test_the_threads_are_those_of_the_machine_that_was_recorded():
     code = "from tradespace.config import Config, most_threads; print(Config('m').threads, most_threads())"
     assert run(code, "1").stdout.split() == ["2", "2"]
 
 
-def test_the_recording_names_the_instructions_of_its_processor_in_every_label():
-    told = json.loads((FOLDER / "machine.json").read_text())["machine"]
+@pytest.mark.parametrize("name", machines())
+def test_a_recording_names_the_instructions_of_its_processor_in_every_label(name):
+    told = json.loads((FOLDER / name / "machine.json").read_text())["machine"]
     assert re.match(r"\S.* \(.*\b(AVX2|AVX-512|NEON)\b.*\), 2 cores \(2 threads\), ", told)
-    assert {label["machine"] for label in read_labels(FOLDER / "measurements.zip")} == {told}
+    assert {label["machine"] for label in read_labels(FOLDER / name / "measurements.zip")} == {told}
 
 
 @pytest.mark.parametrize("value", ["yes", "2"])
 def test_another_value_is_an_error_that_says_what_was_wanted(value):
     failed = run("import tradespace as ts; ts.Config('m')", value)
     assert (
-        f"TRADESPACE_RECORDED: wanted 1, to play back what was measured elsewhere, or 0; got '{value}'" in failed.stderr
-    )
+        "TRADESPACE_RECORDED: wanted 1, to play back what was measured elsewhere, the name of a machine (epyc, xeon), "
+        f"or 0; got '{value}'"
+    ) in failed.stderr

@@ -10,7 +10,7 @@ from tradespace.measuring.replay import Replay
 
 @pytest.fixture(scope="session")
 def replay() -> Replay:
-    return Replay(recording.FOLDER / "measurements.zip", engine.PROCESS, faster=100)
+    return Replay(recording.FOLDER / recording.USUAL / "measurements.zip", engine.PROCESS, faster=100)
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,10 @@
 """Record what recorded mode plays back, on this machine, which should be otherwise idle.
 
-    python data/recordings/make_recordings.py          # twenty minutes on two cores
-    python data/recordings/make_recordings.py --quick  # a poor one, to try the lessons with
-    python data/recordings/make_recordings.py --peaks  # only the peaks anew, on the machine of the others
+    python data/recordings/make_recordings.py NAME          # twenty minutes on two cores, into a folder of that name
+    python data/recordings/make_recordings.py NAME --quick  # a poor one, to try the lessons with
+    python data/recordings/make_recordings.py NAME --peaks  # only the peaks anew, on the machine of the others
+
+`TRADESPACE_RECORDED=NAME` plays it back.
 
 The Configs of the lessons, and those that the Explorer's sliders reach from there, each measured twice, so that
 measuring again gives other numbers.
@@ -80,9 +82,9 @@ def record_peaks(share: float) -> list[ts.Measurement]:
     return [one for _ in range(TAKES) for one in record(task, probing(task), 0.6 * share)]
 
 
-def without_peaks() -> list[ts.Measurement]:
+def without_peaks(folder: Path) -> list[ts.Measurement]:
     """What was recorded here before, apart from the peaks."""
-    path = HERE / "measurements.zip"
+    path = folder / "measurements.zip"
     labels = [(number, label) for number, label in enumerate(read_labels(path)) if label["task"] != probes().name]
     elsewhere = {label["machine"] for _, label in labels} - {machine()}
     if elsewhere:
@@ -109,13 +111,16 @@ def layers(task: ts.Task, configs: list[ts.Config]) -> dict[ts.Config, list[Laye
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", help="of the machine, for instance that of its processor")
     parser.add_argument("--quick", action="store_true", help="a tenth of the time")
     parser.add_argument("--peaks", action="store_true", help="only the peaks anew; what else was recorded here stays")
     given = parser.parse_args()
+    folder = HERE / given.name
+    folder.mkdir(exist_ok=True)
     share = 0.1 if given.quick else 1.0
     if given.peaks:
-        path = HERE / "measurements.zip"
-        kept, found = without_peaks(), read_layers(path)
+        path = folder / "measurements.zip"
+        kept, found = without_peaks(folder), read_layers(path)
         write_measurements(path, kept + record_peaks(share))
         write_layers(path, "fashion", {variant: some for (_, variant), some in found.items()})
         return
@@ -126,10 +131,10 @@ def main() -> None:
     for _ in range(TAKES):
         made += record(task, with_care, 1.5 * share) + record(task, others, 0.3 * share)
     made += record_peaks(share)
-    write_measurements(HERE / "measurements.zip", made)
-    write_layers(HERE / "measurements.zip", task.name, layers(task, with_care + others))
+    write_measurements(folder / "measurements.zip", made)
+    write_layers(folder / "measurements.zip", task.name, layers(task, with_care + others))
     about = Recording(machine(), now(), physical_cores(), most_threads())
-    (HERE / "machine.json").write_text(json.dumps(asdict(about), indent=2) + "\n", encoding="utf-8")
+    (folder / "machine.json").write_text(json.dumps(asdict(about), indent=2) + "\n", encoding="utf-8")
     print(f"{len(made)} measurements in {time.perf_counter() - start:.0f} s")
 
 

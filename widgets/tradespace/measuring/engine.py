@@ -26,7 +26,7 @@ from tradespace.measuring.schedule import Schedule
 from tradespace.measuring.statistics import FEWEST_SLICES
 from tradespace.measuring.work import STOP_FROM_SLICES, Work
 from tradespace.prepare import untimed
-from tradespace.recording import FOLDER, recording
+from tradespace.recording import folder
 from tradespace.spinning import OPENMP, VARIABLE, WAYS, how_threads_wait
 from tradespace.tasks.identity import digest
 from tradespace.tasks.parcel import pack
@@ -93,7 +93,8 @@ class MeasuringProcess:
         return self._executor
 
 
-PROCESS: Process = Replay(FOLDER / "measurements.zip", MeasuringProcess()) if recording() else MeasuringProcess()
+_RECORDED = folder()
+PROCESS: Process = Replay(_RECORDED / "measurements.zip", MeasuringProcess()) if _RECORDED else MeasuringProcess()
 
 
 @contextmanager
