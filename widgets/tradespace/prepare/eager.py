@@ -237,8 +237,8 @@ def _recurrent_in_float(layer: Any) -> nn.Module:
 def _static_int8(source: Source) -> tuple[nn.Module, Callable[[], Call]]:
     """Quantize weights and activations to int8; also return the same model in floating point.
 
-    Ranges are observed on the calibration inputs (Jacob et al., 2018). Where sums of bytes would overflow, activations
-    have seven bits, which torch itself uses for its other x86 engine.
+    Ranges are observed on the calibration inputs (Krishnamoorthi, 2018). Where sums of bytes would overflow,
+    activations have seven bits, which torch itself uses for its other x86 engine.
     """
     if len(source.example) > 1:
         raise Unsupported("PyTorch's static int8 (torch.fx) takes models with one input tensor, and this one has more")

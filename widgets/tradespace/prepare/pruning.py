@@ -15,7 +15,7 @@ from tradespace.prepare.weights import weights_of
 from tradespace.tasks.inputs import Inputs, items_in, take, tensors
 from tradespace.tasks.parcel import pack, unpack
 
-# Layers that are pruned. Embeddings and normalisation layers are not, as in Han et al.
+# Layers that are pruned. Embeddings and normalisation layers are not.
 LAYERS = (_ConvNd, nn.Linear, nn.MultiheadAttention, nn.RNNBase)
 ESTIMATION_ITEMS, ESTIMATION_BATCH = 1000, 100
 

@@ -28,7 +28,7 @@ def latency_throughput_product(surface: pd.DataFrame) -> pd.Series:
 
 
 def energy_delay(surface: pd.DataFrame) -> pd.Series:
-    """Energy per item times latency, in joule seconds (Horowitz et al., 1994); NaN if the energy is unknown."""
+    """Energy per item times latency, in joule seconds (Gonzalez and Horowitz, 1996); NaN if the energy is unknown."""
     return surface["energy_j_per_item"] * (surface["latency_p50_ms"] / MS_PER_S)
 
 

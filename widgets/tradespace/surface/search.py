@@ -73,7 +73,7 @@ class Search:
     size, threads and runtime. Another score than accuracy has no error rate: the score itself takes its place, shifted
     and scaled by the mean and the standard deviation of the known ones, so that its unit and zero do not matter.
     Surfaces are drawn from the posterior. The next Configs are those that, over the draws, add the most hypervolume to
-    the measured ones per second of measuring (as in TSEMO: Bradford, Schweidtmann and Lapkin, 2018).
+    the measured ones per second of measuring (after TSEMO: Bradford, Schweidtmann and Lapkin, 2018).
 
     Parameters
     ----------
