@@ -114,10 +114,11 @@ class Comparison:
 def compare(a: "Measurement | pd.DataFrame", b: "Measurement | pd.DataFrame", *, margin: float = MARGIN) -> Comparison:
     """Is `b` faster than `a`? Return the ratio of their latencies, with its 95 % interval, and a verdict.
 
-    The ratio is the median of the ratios of all pairs of slices. Its interval is that of Hodges and Lehmann (1963),
-    which assumes no shape of distribution. The verdict is `faster` or `slower` if the whole interval is beyond
-    `margin`, `same` if it is within, and `can't tell` otherwise. The margin allows for what no interval of one run can
-    show: the same point, measured again later, may come out one or two per cent different.
+    The ratio is the median of the ratios of all pairs of slices (Hodges and Lehmann, 1963). Its interval inverts the
+    rank test of Mann and Whitney (1947), which assumes no shape of distribution. The verdict is `faster` or `slower` if
+    the whole interval is beyond `margin`, `same` if it is within, and `can't tell` otherwise. The margin allows for
+    what no interval of one run can show: the same point, measured again later, may come out one or two per cent
+    different.
 
     Parameters
     ----------

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class Block(nn.Module):
-    """Two 3 x 3 convolutions with a shortcut around them (He et al., 2016, "basic block")."""
+    """Two 3 x 3 convolutions with a shortcut around them (He et al., 2016, "building block")."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         super().__init__()
