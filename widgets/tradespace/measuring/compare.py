@@ -179,13 +179,13 @@ def compare_rows(a: Mapping[str, Any], b: Mapping[str, Any], margin: float = MAR
     >>> compare_rows(slow, quick)
     B against A: faster; 2 times as fast (95 % interval 1.79 to 2.25); differences of up to 2% do not count
     """
-    missing = [
-        f"{name} is {row['status']}: {row.get('reason', '')}" if row["status"] != "ok" else f"{name} has no latency"
+    reasons = [
+        _why_not(name, row["status"], row.get("reason", ""), "latency")
         for name, row in (("A", a), ("B", b))
         if row["status"] != "ok" or math.isnan(row["latency_p50_ms"])
     ]
-    if missing:
-        return Comparison(math.nan, math.nan, math.nan, NOT_MEASURED, margin, "; ".join(missing))
+    if reasons:
+        return Comparison(math.nan, math.nan, math.nan, NOT_MEASURED, margin, "; ".join(reasons))
     ratio = ratio_of_rows(a, b)
     return Comparison(ratio.value, ratio.low, ratio.high, ratio.verdict(margin), margin)
 
@@ -340,13 +340,16 @@ def _bootstrap(differences: np.ndarray) -> tuple[float, float, float, float]:
 
 def _without(a: Measurement, b: Measurement, what: str, known: Callable[[Measurement], bool]) -> str:
     """Say which of the two has no numbers, and why; "" if both have."""
-    missing = {name: one for name, one in (("A", a), ("B", b)) if not known(one)}
     return "; ".join(
-        f"{name}, {one.config}, is {one.status}: {one.reason}"
-        if one.failure
-        else f"{name}, {one.config}, has no {what}"
-        for name, one in missing.items()
+        _why_not(f"{name}, {one.config},", one.status, one.reason, what)
+        for name, one in (("A", a), ("B", b))
+        if not known(one)
     )
+
+
+def _why_not(name: str, status: str, reason: str, what: str) -> str:
+    """Say why something has no numbers: it could not be measured, or only this was not."""
+    return f"{name} has no {what}" if status == "ok" else f"{name} is {status}: {reason}"
 
 
 def _check_comparable(a: Measurement, b: Measurement, what: str) -> None:
