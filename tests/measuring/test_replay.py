@@ -159,6 +159,15 @@ def test_what_depends_on_no_machine_is_done_by_the_live_process(play):
     assert replay._live.asked == [len, "kill"]
 
 
+def test_operations_are_counted_here_unless_the_recorded_machine_could_not_run_them(tiny, play):
+    int8, lacking = replace(ONE, precision="int8"), Failure("unsupported", "no kernel")
+    replay = play(taken(1.0), taken(1.0, 0, int8, failure=lacking, scores=None))
+    played(tiny, replay, ONE)
+    engine = Engine(tiny, replay)
+    assert engine.request(worker.operations, ONE) == "live"
+    assert engine.request(worker.operations, int8) == lacking
+
+
 def test_energy_that_nobody_could_measure_stays_unknown(tiny, play):
     [back] = played(tiny, play(taken(2.0)), ONE)
     assert math.isnan(back.energy_j_per_item)

@@ -108,6 +108,8 @@ class Replay:
         elif function in self._answers:
             answer = self._answers[function](key, *others) if key in self._names else worker.UNKNOWN_TASK
             answered.set_result(answer)
+        elif function is worker.operations and (refused := self._refusal(key, *others)):
+            answered.set_result(refused)
         else:
             if key in self._payloads:
                 self._live.submit(worker.learn, key, self._payloads[key])
@@ -144,6 +146,11 @@ class Replay:
 
     def _energy(self, key: str, config: Config) -> float:
         return self._tapes[self._names[key], config].playing.energy_j_per_item
+
+    def _refusal(self, key: str, config: Config) -> Failure | None:
+        """Why the recorded machine could not run `config`: then there are no operations to count here either."""
+        tape = self._tape(key, config) if key in self._names else None
+        return tape.playing.failure if tape else None
 
     def _layers_of(self, key: str, config: Config) -> list[Layer] | Failure:
         return self._layers.get((self._names[key], config.variant), NOT_RECORDED)
