@@ -112,12 +112,12 @@ def sixteen(m: Measurement) -> Measurement:
     return times(m, 1.3 / min(m.config.batch_size, 64) ** 0.33)
 
 
-def few_calls(m: Measurement) -> Measurement:
-    """Ten times as slow, and in the same time a tenth of the calls: many percentiles are not known."""
-    slow = times(m, 10)
+def few_calls(m: Measurement, factor: int = 10) -> Measurement:
+    """`factor` times as slow, and in the same time so many calls fewer: many percentiles are not known."""
+    slow = times(m, factor)
     slices = []
     for one in slow.slices:
-        samples_ns = one.samples_ns[::10]
+        samples_ns = one.samples_ns[::factor]
         spent_ns = int(samples_ns.sum())
         items = len(samples_ns) * m.config.batch_size
         slices.append(replace(one, samples_ns=samples_ns, items=items, busy_ns=spent_ns, wall_ns=spent_ns))
@@ -135,6 +135,7 @@ MACHINES = {
     "overflowing": Machine("AVX2, sums of int8 overflow", overflowing),
     "sixteen-cores": Machine("sixteen cores", sixteen, cores=16),
     "slow": Machine("ten times as slow, and few calls", few_calls),
+    "slower": Machine("thirty times as slow, and fewer calls", lambda m: few_calls(m, 30)),
 }
 
 
