@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
+from scipy.optimize import nnls
 from tradespace.config import Config
-from tradespace.surface.predict import BatchFit, fit_batches, predict, rows_of
+from tradespace.surface.predict import BatchFit, fit_batches, nonnegative, predict, rows_of
 
 POINT = Config("m", threads=1, batch_size=16)
 
@@ -40,6 +41,19 @@ def test_every_point_counts_by_its_relative_error(surface_of):
     terms = np.column_stack([np.ones(3), batches]) / latencies[:, None]
     fixed, each = np.linalg.lstsq(terms, np.ones(3))[0]
     assert predict(surface, POINT).latency_p50_ms == pytest.approx(fixed + 16 * each)
+
+
+TIMED = st.tuples(st.integers(1, 4096), st.floats(1e-3, 1e4))
+
+
+@given(st.lists(TIMED, min_size=2, max_size=9, unique_by=lambda one: one[0]))
+def test_the_closed_form_agrees_with_nonnegative_least_squares(timed):
+    batch, latency = np.array(timed, dtype=float).T
+    parts = np.column_stack([1 / latency, batch / latency])
+    ours, (theirs, error) = nonnegative(parts), nnls(parts, np.ones(len(latency)))
+    assert (ours >= 0).all()
+    assert np.linalg.norm(parts @ ours - 1) == pytest.approx(error, rel=1e-6, abs=1e-9)
+    assert parts @ ours == pytest.approx(parts @ theirs, rel=1e-6, abs=1e-6)
 
 
 @pytest.mark.parametrize("latencies", [(9.0, 5.0, 1.0), (1.0, 100.0, 10_000.0), (1e-6, 1e6, 1e-6)])

@@ -6,7 +6,6 @@ from typing import TypeVar
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import nnls
 
 from tradespace.config import KNOBS, Config
 from tradespace.surface.columns import check_one, plain
@@ -172,11 +171,36 @@ def line(batch: np.ndarray, latency: np.ndarray) -> BatchFit | None:
     if len(np.unique(batch)) < 2:
         return None
     parts = np.column_stack([1 / latency, batch / latency])
-    costs, _ = nnls(parts, np.ones(len(latency)))
+    costs = nonnegative(parts)
     costs[(parts * costs).max(axis=0) < ROUNDING] = 0
     fixed, each = costs.tolist()
     errors = parts @ costs - 1
     return BatchFit(fixed, each, tuple(batch.tolist()), tuple(errors.tolist()))
+
+
+def nonnegative(parts: np.ndarray) -> np.ndarray:
+    """The two costs, neither negative, whose `parts` add up to about 1 in each row: least squares in closed form.
+
+    The squared error is convex. If its minimum has a negative cost, the minimum that is allowed is on the border, where
+    one of the costs is 0. SciPy's `nnls` finds the same for any number of costs; to import it takes a third of a second.
+
+    Parameters
+    ----------
+    parts : ndarray
+        One column per cost, with positive numbers.
+
+    Examples
+    --------
+    >>> nonnegative(np.array([[0.5, 0.5], [1.0, 2.0]])).tolist()
+    [1.2, 0.0]
+    """
+    both = np.linalg.lstsq(parts, np.ones(len(parts)), rcond=None)[0]
+    if (both >= 0).all():
+        return both
+    single = np.diag(parts.sum(axis=0) / (parts**2).sum(axis=0))
+    # A row of `single` for each cost by itself.
+    errors = ((single @ parts.T - 1) ** 2).sum(axis=1)
+    return single[errors.argmin()]
 
 
 def predict(surface: pd.DataFrame, config: Config) -> Prediction | None:
