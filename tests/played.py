@@ -21,7 +21,6 @@ from typing import Any
 # What a lesson imports, here or later. None of it may start a thread, which a fork would lose.
 import matplotlib.pyplot as plt
 import scipy.stats
-import seaborn
 import torch._dynamo
 import tradespace as ts
 from IPython.core.displayhook import DisplayHook
@@ -38,7 +37,7 @@ from tradespace.measuring.archive import read_labels
 from tradespace.recording import FOLDER, machines
 from tradespace.surface import sweep
 
-LOADED = plt, scipy.stats, seaborn, torch._dynamo, *(getattr(ts, name) for name in ts.__all__)
+LOADED = plt, scipy.stats, torch._dynamo, *(getattr(ts, name) for name in ts.__all__)
 SOONER = 1_000
 RECORDINGS = [str(FOLDER / name / "measurements.zip") for name in machines()]
 CODE = ("_esm", "_css", "layout")

@@ -1,4 +1,4 @@
-"""Still charts in axes that are given, as matplotlib's and seaborn's are."""
+"""Still charts in axes that are given, as matplotlib's are."""
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -1,1 +1,1 @@
-"""Tables -> charts -> panels. The only room that imports matplotlib, seaborn, anywidget and ipywidgets."""
+"""Tables -> charts -> panels. The only room that imports matplotlib, anywidget and ipywidgets."""
