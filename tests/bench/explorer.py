@@ -39,10 +39,12 @@ class Numbers:
     late: int = 2_000
 
 
+# As if measured here, whichever machine this is: those of another one are only looked at.
 SETUP = f"""import tradespace as ts
+from tradespace.measuring.machine import machine
 from tradespace.show.explorer import measurer
 task = ts.load_task("fashion")
-surface = ts.load_recorded("fashion").query("pruning == 'none'").head({ROWS})
+surface = ts.load_recorded("fashion").query("pruning == 'none'").head({ROWS}).assign(machine=machine())
 asked, rounds = [], measurer.measure_rounds
 def counted(task, configs, *schedule, **options):
     asked.extend(configs)
@@ -50,9 +52,10 @@ def counted(task, configs, *schedule, **options):
 measurer.measure_rounds = counted"""
 MANY = f"""import pandas as pd
 import tradespace as ts
+from tradespace.measuring.machine import machine
 recorded, task = ts.load_recorded("fashion"), ts.load_task("fashion")
 copies = [recorded.assign(model=recorded["model"] + copy) for copy in ("", " b", " c")]
-surface = pd.concat(copies).head({MANY_ROWS})"""
+surface = pd.concat(copies).head({MANY_ROWS}).assign(machine=machine())"""
 SHOW = "explorer = ts.Explorer(task, surface)\nexplorer"
 INTERACT = """%matplotlib inline
 import ipywidgets as ipw
