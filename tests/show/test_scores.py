@@ -14,7 +14,7 @@ from tradespace.measuring.measurement import Measurement, Slice
 from tradespace.show.attainment.widget import Landscape
 from tradespace.show.common.filling import rows_of_model
 from tradespace.show.common.view import Limits
-from tradespace.show.explorer import explorer as module
+from tradespace.show.explorer import session as module
 from tradespace.show.explorer.moves import in_a_sentence
 from tradespace.show.explorer.settings import even_steps
 from tradespace.show.tradeoff.widget import TradeoffChart
@@ -197,7 +197,7 @@ def test_the_slider_of_the_score_grows_with_what_is_measured(task, monkeypatch):
         found = Measurement(
             "toy", ts.Config(model, threads=1), (one,) * 12, np.full(100, score), score=LABEL, machine=machine()
         )
-        explorer._land(found, True)
+        explorer._session._land(found, True)
         steps = explorer.controls.options("min_accuracy")[1:]
         assert steps[0] <= score <= steps[-1]
     explorer.controls.move(min_accuracy=-2.0)

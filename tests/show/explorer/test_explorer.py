@@ -14,7 +14,7 @@ from tradespace.measuring.machine import machine
 from tradespace.measuring.measurement import Failure, Measurement, Slice
 from tradespace.scale import Scale
 from tradespace.show.controls.widget import Choice
-from tradespace.show.explorer import explorer as module
+from tradespace.show.explorer import session as module
 from tradespace.show.explorer import settings
 from tradespace.show.explorer.measurer import Measurer
 from tradespace.show.explorer.state import GOALS, HERE, RECORDED
@@ -115,7 +115,7 @@ def check_sent(explorer):
 def test_it_opens_on_a_measured_point_and_measures_nothing(explorer):
     assert explorer.selection == ts.Config("small", threads=1, batch_size=1)
     assert explorer.tradeoff.state["current"] == 0
-    assert explorer._measurer.requests == []
+    assert explorer._session.measurer.requests == []
     assert "cancel" in explorer.bar.disabled
     assert "fill_in" not in explorer.bar.disabled
     check_sent(explorer)
@@ -129,7 +129,7 @@ def test_moving_a_slider_looks_the_point_up_everywhere(explorer):
     assert shown(explorer)["latency"]["value"] == "3.7"
     assert explorer.batch_curve.state["batch_size"] == 64
     assert explorer.landscape.state["current"]["row"] == explorer.tradeoff.state["current"] == 5
-    assert explorer._measurer.requests == []
+    assert explorer._session.measurer.requests == []
 
 
 def every_end(controls, end):
@@ -211,12 +211,12 @@ def test_an_unmeasured_point_is_predicted_then_measured_and_kept(explorer):
     assert shown(explorer)["latency"] | {"unit": "", "about": ""} == {
         "label": "latency", "value": "4.2", "unit": "", "interval": "", "origin": "predicted", "about": "",
     }  # fmt: skip
-    assert explorer._measurer.requests == [explorer.selection]
+    assert explorer._session.measurer.requests == [explorer.selection]
     assert "cancel" not in explorer.bar.disabled
-    explorer._measurer.grow(4.0)
+    explorer._session.measurer.grow(4.0)
     assert "10 samples" in explorer.bar.doing
     assert shown(explorer)["latency"]["origin"] == "measured"
-    explorer._measurer.finish(4.5)
+    explorer._session.measurer.finish(4.5)
     assert explorer.surface[["batch_size", "status"]].iloc[-1].tolist() == [32, "ok"]
     assert words(explorer)[0].startswith("small, fp32, eager, batch 32, 1 thread: 4.5 ms")
     assert explorer.bar.doing.startswith("Fill in: ")
@@ -226,9 +226,9 @@ def test_an_unmeasured_point_is_predicted_then_measured_and_kept(explorer):
 
 def test_a_growing_row_keeps_its_place_and_so_do_the_others(explorer):
     explorer.controls.move(batch_size=32)
-    explorer._measurer.grow(4.0)
-    explorer._measurer.grow(5.0, 2)
-    explorer._measurer.finish(3.0, config=ts.Config("small", threads=1, batch_size=8))
+    explorer._session.measurer.grow(4.0)
+    explorer._session.measurer.grow(5.0, 2)
+    explorer._session.measurer.finish(3.0, config=ts.Config("small", threads=1, batch_size=8))
     assert explorer.surface["batch_size"].iloc[1] == 8
     assert explorer.surface["latency_p50_ms"].iloc[[1, -1]].tolist() == pytest.approx([3.0, 5.0])
     assert len(explorer.surface) == 14
@@ -238,18 +238,18 @@ def test_of_many_slices_some_are_drawn_and_all_are_counted(explorer):
     explorer.controls.move(batch_size=32)
     drawn = []
     for slices in range(1, 12):
-        explorer._measurer.grow(4.0, slices)
+        explorer._session.measurer.grow(4.0, slices)
         assert f"{10 * slices} samples" in explorer.bar.doing
         drawn.append(int(explorer.surface["samples"].iloc[-1]))
     assert drawn == [10, 20, 30, 40, 40, 40, 40, 80, 80, 80, 80]
-    explorer._measurer.finish(4.0, slices=11)
+    explorer._session.measurer.finish(4.0, slices=11)
     assert explorer.surface["samples"].iloc[-1] == 110
 
 
 def test_with_no_surface_it_measures_where_it_opens(task, fake):
     explorer = ts.Explorer(task)
-    assert len(explorer._measurer.requests) == 1
-    explorer._measurer.finish()
+    assert len(explorer._session.measurer.requests) == 1
+    explorer._session.measurer.finish()
     assert explorer.surface["status"].tolist() == ["ok"]
     assert explorer.tradeoff.state["current"] == 0
 
@@ -258,9 +258,9 @@ def test_while_a_slider_is_held_nothing_is_asked_for_and_once_released_the_last_
     explorer.controls.held = True
     for batch_size in (2, 4, 16, 32):
         explorer.controls.move(batch_size=batch_size)
-    assert explorer._measurer.requests == []
+    assert explorer._session.measurer.requests == []
     explorer.controls.held = False
-    assert explorer._measurer.requests == [ts.Config("small", threads=1, batch_size=32)]
+    assert explorer._session.measurer.requests == [ts.Config("small", threads=1, batch_size=32)]
 
 
 def test_released_on_a_measured_point_nothing_is_asked_for(explorer):
@@ -268,7 +268,7 @@ def test_released_on_a_measured_point_nothing_is_asked_for(explorer):
     explorer.controls.held = True
     explorer.controls.move(batch_size=64)
     explorer.controls.held = False
-    assert explorer._measurer.wanted is None
+    assert explorer._session.measurer.wanted is None
     assert "cancel" in explorer.bar.disabled
 
 
@@ -277,7 +277,7 @@ def test_rows_that_land_while_a_slider_is_held_are_shown_and_move_nothing(explor
     wanted = explorer.selection
     explorer.controls.held = True
     explorer.controls.move(batch_size=8)
-    explorer._measurer.finish(4.5, config=wanted)
+    explorer._session.measurer.finish(4.5, config=wanted)
     assert explorer.selection.batch_size == 8
     assert len(explorer.tradeoff.data["text"]) == len(explorer.surface) == 14
     assert words(explorer)[0].startswith("small, fp32, eager, batch 8, 1 thread: 1.8 ms")
@@ -286,7 +286,7 @@ def test_rows_that_land_while_a_slider_is_held_are_shown_and_move_nothing(explor
 @pytest.mark.parametrize("status", ["crashed", "timeout", "failed", "out_of_memory"])
 def test_a_failure_is_a_row_with_its_reason(explorer, status):
     explorer.controls.move(batch_size=32)
-    explorer._measurer.finish(failure=Failure(status, f"died of {HOSTILE}"), slices=0)
+    explorer._session.measurer.finish(failure=Failure(status, f"died of {HOSTILE}"), slices=0)
     assert explorer.surface["status"].iloc[-1] == status
     assert words(explorer)[0].endswith(f"{status.replace('_', ' ')}: died of {HOSTILE}")
     assert explorer.bar.doing == f"died of {HOSTILE}"
@@ -294,16 +294,16 @@ def test_a_failure_is_a_row_with_its_reason(explorer, status):
     explorer.controls.move(batch_size=8)
     explorer.controls.move(batch_size=32)
     # What was bad luck is tried again.
-    assert len(explorer._measurer.requests) == 1 + (status in ("crashed", "timeout"))
+    assert len(explorer._session.measurer.requests) == 1 + (status in ("crashed", "timeout"))
     check_sent(explorer)
 
 
 def test_a_measurement_of_few_samples_is_measured_again_when_one_comes_back(explorer):
     explorer.controls.move(batch_size=32)
-    explorer._measurer.finish(4.5, slices=2)
+    explorer._session.measurer.finish(4.5, slices=2)
     explorer.controls.move(batch_size=8)
     explorer.controls.move(batch_size=32)
-    assert len(explorer._measurer.requests) == 2
+    assert len(explorer._session.measurer.requests) == 2
 
 
 def test_cancel_says_so_and_leaves_the_sliders_alive(explorer):
@@ -313,7 +313,7 @@ def test_cancel_says_so_and_leaves_the_sliders_alive(explorer):
     assert "cancel" in explorer.bar.disabled
     assert explorer.bar.doing == "cancelled"
     # What was under way when it was pressed.
-    explorer._measurer.grow(1.0, config=wanted)
+    explorer._session.measurer.grow(1.0, config=wanted)
     assert explorer.bar.doing == "cancelled"
     explorer.controls.move(batch_size=8)
     assert explorer.tradeoff.state["current"] is not None
@@ -321,16 +321,16 @@ def test_cancel_says_so_and_leaves_the_sliders_alive(explorer):
 
 def test_an_interrupt_is_said_and_the_next_point_is_measured(explorer):
     explorer.controls.move(batch_size=32)
-    explorer._measurer.end("interrupted")
+    explorer._session.measurer.end("interrupted")
     assert (explorer.bar.doing, "cancel" in explorer.bar.disabled) == ("interrupted", True)
     explorer.controls.move(batch_size=16)
-    assert explorer._measurer.wanted == explorer.selection
+    assert explorer._session.measurer.wanted == explorer.selection
 
 
 def test_closing_it_ends_the_measuring(explorer):
     explorer.controls.move(batch_size=32)
     explorer.close()
-    assert explorer._measurer.wanted is None
+    assert explorer._session.measurer.wanted is None
 
 
 # Filling in
@@ -340,13 +340,13 @@ def test_filling_in_shows_how_far_it_is_and_ends_by_itself(explorer):
     explorer.fill_in()
     assert explorer.bar.doing.startswith("filling in: ")
     assert ("fill_in" in explorer.bar.disabled, "cancel" in explorer.bar.disabled) == (True, False)
-    asked = explorer._measurer.ask()
+    asked = explorer._session.measurer.ask()
     assert asked
     for config in asked:
-        explorer._measurer.finish(2.0, config=config)
+        explorer._session.measurer.finish(2.0, config=config)
     assert set(asked) <= set(configs_of(explorer.surface))
-    assert not set(asked) & set(explorer._measurer.ask())
-    explorer._measurer.end("filled in")
+    assert not set(asked) & set(explorer._session.measurer.ask())
+    explorer._session.measurer.end("filled in")
     assert explorer.bar.doing == "filled in"
     assert ("fill_in" in explorer.bar.disabled, "cancel" in explorer.bar.disabled) == (False, True)
 
@@ -354,9 +354,9 @@ def test_filling_in_shows_how_far_it_is_and_ends_by_itself(explorer):
 def test_a_request_comes_before_the_filling_in_which_is_then_shown_again(explorer):
     explorer.fill_in()
     explorer.controls.move(batch_size=32)
-    assert explorer._measurer.wanted == explorer.selection
-    assert explorer._measurer.filling
-    explorer._measurer.finish(4.5)
+    assert explorer._session.measurer.wanted == explorer.selection
+    assert explorer._session.measurer.filling
+    explorer._session.measurer.finish(4.5)
     assert explorer.bar.doing.startswith("filling in: ")
     assert "cancel" not in explorer.bar.disabled
 
@@ -364,29 +364,29 @@ def test_a_request_comes_before_the_filling_in_which_is_then_shown_again(explore
 def test_moving_over_measured_points_goes_on_filling_in(explorer):
     explorer.fill_in()
     explorer.controls.move(batch_size=8)
-    assert explorer._measurer.filling
+    assert explorer._session.measurer.filling
     assert explorer.bar.doing.startswith("filling in: ")
 
 
 def test_cancel_ends_the_filling_in(explorer):
     explorer.fill_in()
     explorer.cancel()
-    assert not explorer._measurer.filling
+    assert not explorer._session.measurer.filling
     assert explorer.bar.doing == "cancelled"
 
 
 def test_what_it_fills_in_is_of_the_pruning_and_can_run(explorer):
     explorer.controls.move(pruning="channels-50")
     explorer.fill_in()
-    asked = explorer._measurer.ask()
+    asked = explorer._session.measurer.ask()
     assert {config.pruning for config in asked} == {"channels-50"}
-    assert all(explorer._why[HERE](config) is None for config in asked)
+    assert all(explorer._session.why[HERE](config) is None for config in asked)
 
 
 def test_a_model_that_nothing_was_measured_of_can_be_filled_in(task, fake):
     explorer = ts.Explorer(task)
     explorer.fill_in()
-    assert explorer._measurer.ask()
+    assert explorer._session.measurer.ask()
 
 
 # Sentences
@@ -401,9 +401,9 @@ def test_a_sentence_says_what_the_last_move_did(explorer):
 
 def test_a_sentence_follows_the_numbers_as_they_come(explorer):
     explorer.controls.move(batch_size=32)
-    explorer._measurer.grow(1.1)
+    explorer._session.measurer.grow(1.1)
     assert "at the same latency of a batch (too few samples to be sure)" in sentence(explorer)
-    explorer._measurer.finish(4.4)
+    explorer._session.measurer.finish(4.4)
     assert sentence(explorer).startswith("batch 32 here: 8.0 times the throughput, for 4.0 times the latency")
 
 
@@ -431,7 +431,7 @@ def test_the_same_items_are_compared_in_pairs(explorer):
     wrong[:6] = False
     for precision, correct in (("fp32", right), ("bf16", wrong)):
         explorer.controls.move(precision=precision, batch_size=32)
-        explorer._measurer.finish(2.0, correct=correct)
+        explorer._session.measurer.finish(2.0, correct=correct)
     assert sentence(explorer) == "bf16 here: as fast as before (1 to 1), 6.0 points lost."
 
 
@@ -458,7 +458,7 @@ def test_pins_of_what_was_not_measured_are_kept_until_it_is(explorer):
     explorer.pin()
     assert explorer.tradeoff.state["pins"] == [0, -1]
     assert "nothing to compare" in sentence(explorer)
-    explorer._measurer.finish(4.4)
+    explorer._session.measurer.finish(4.4)
     assert explorer.tradeoff.state["pins"] == [0, 13]
     assert "From pin A to pin B: batch 32 here: 8.0 times the throughput" in sentence(explorer)
 
@@ -513,16 +513,16 @@ def test_over_recorded_rows_nothing_is_measured(task, recorded, fake):
     explorer.fill_in()
     explorer.controls.held = True
     explorer.controls.held = False
-    assert (explorer._measurer.requests, explorer._measurer.filling) == ([], False)
+    assert (explorer._session.measurer.requests, explorer._session.measurer.filling) == ([], False)
     assert words(explorer)[0].endswith("not among the recorded points")
 
 
 def test_recorded_rows_and_those_of_this_machine_are_never_mixed(task, recorded, fake):
     explorer = ts.Explorer(task, recorded)
     explorer.controls.move(data=HERE)
-    assert explorer._measurer.requests == [explorer.selection]
+    assert explorer._session.measurer.requests == [explorer.selection]
     assert explorer.tradeoff.data["text"] == []
-    explorer._measurer.finish(1.0)
+    explorer._session.measurer.finish(1.0)
     assert explorer.surface["machine"].tolist() == [machine()]
     assert len(explorer.tradeoff.data["text"]) == 1
     explorer.controls.move(data=RECORDED)
@@ -535,11 +535,11 @@ def test_looking_at_recorded_rows_ends_what_is_measured(task, recorded, fake):
     explorer = ts.Explorer(task, recorded)
     explorer.controls.move(data=HERE)
     explorer.fill_in()
-    wanted = explorer._measurer.wanted
+    wanted = explorer._session.measurer.wanted
     explorer.controls.move(data=RECORDED)
-    assert (explorer._measurer.wanted, explorer._measurer.filling) == (None, False)
+    assert (explorer._session.measurer.wanted, explorer._session.measurer.filling) == (None, False)
     # What was under way is kept, and not shown among the others.
-    explorer._measurer.grow(1.0, config=wanted)
+    explorer._session.measurer.grow(1.0, config=wanted)
     assert explorer.tradeoff.data["machine"] == ELSEWHERE
     assert ELSEWHERE in explorer.bar.doing
     assert len(explorer.surface) == 1
@@ -551,14 +551,14 @@ def test_a_device_and_threads_that_are_not_here_can_be_looked_at_and_left(task, 
     assert explorer.tradeoff.state["current"] == 0
     assert "threads" not in explorer.controls.disabled
     explorer.controls.move(data=HERE)
-    assert explorer._measurer.requests == []
+    assert explorer._session.measurer.requests == []
     assert explorer.bar.doing.startswith("cannot run here: this machine has ")
     explorer.controls.move(threads=1)
     if not torch.cuda.is_available():
         assert explorer.bar.doing.startswith("cannot run here: torch finds no cuda device")
         assert set(explorer.controls.disabled["device"]) == {str(explorer.controls.options("device").index("cuda"))}
     explorer.controls.move(device="cpu")
-    assert explorer._measurer.requests[-1] == ts.Config("small", threads=1, batch_size=1)
+    assert explorer._session.measurer.requests[-1] == ts.Config("small", threads=1, batch_size=1)
     assert str(explorer.controls.options("threads").index(96)) in explorer.controls.disabled["threads"]
 
 
@@ -573,7 +573,7 @@ def test_the_recorded_surface_that_ships_is_shown_at_first(fashion, fake):
     explorer = ts.Explorer(fashion)
     assert explorer.controls["data"] == RECORDED
     assert len(explorer.tradeoff.data["text"]) == len(ts.load_recorded("fashion"))
-    assert explorer._measurer.requests == []
+    assert explorer._session.measurer.requests == []
     check_sent(explorer)
 
 
@@ -588,7 +588,7 @@ def test_a_task_of_ones_own_is_left_and_come_back_to(task, surface, fashion, fak
     explorer = ts.Explorer(task, surface)
     explorer.controls.move(batch_size=32, max_latency_ms=1.0)
     explorer.pin()
-    own = explorer._measurer
+    own = explorer._session.measurer
     explorer.controls.move(task="fashion")
     assert explorer.selection.model == "resnet4"
     assert explorer.controls["data"] == RECORDED
@@ -610,7 +610,7 @@ def test_a_task_of_ones_own_is_left_and_come_back_to(task, surface, fashion, fak
 def test_after_one_comes_back_the_sliders_reach_recorded_rows_too(task, recorded, fashion, fake):
     explorer = ts.Explorer(task, recorded.assign(batch_size=recorded["batch_size"] + 2))
     explorer.controls.move(data=HERE)
-    explorer._measurer.finish()
+    explorer._session.measurer.finish()
     explorer.controls.move(task="fashion")
     explorer.controls.move(task="toy")
     assert explorer.controls["data"] == HERE
@@ -624,9 +624,9 @@ def test_a_model_without_test_or_calibration_data_has_no_accuracy_and_no_int8(fa
     explorer = ts.Explorer(untested)
     number = str(explorer.controls.options("precision").index("int8"))
     assert "calibration" in explorer.controls.disabled["precision"][number]
-    explorer._measurer.finish()
+    explorer._session.measurer.finish()
     explorer.controls.move(batch_size=16)
-    explorer._measurer.finish(2.0)
+    explorer._session.measurer.finish(2.0)
     explorer.controls.move(batch_size=4)
     assert explorer.tradeoff.state["predicted"]["accuracy"] is None
     assert shown(explorer)["accuracy"]["value"] == "?"
@@ -649,7 +649,7 @@ def test_what_cannot_run_says_why(explorer):
     explorer.controls.move(batch_size=64)
     assert words(explorer)[0].endswith("not measured yet")
     assert explorer.bar.doing.startswith("cannot run here: ")
-    assert explorer._measurer.requests == []
+    assert explorer._session.measurer.requests == []
 
 
 # State
@@ -692,10 +692,10 @@ def test_the_state_of_an_explorer_that_shows_recorded_rows(task, recorded, fake)
     explorer = ts.Explorer(task, recorded)
     assert ts.Explorer(task, recorded, state=explorer.state).state == explorer.state
     explorer.controls.move(data=HERE)
-    explorer._measurer.finish()
+    explorer._session.measurer.finish()
     other = ts.Explorer(task, recorded, state=explorer.state)
     assert other.state == explorer.state
-    assert other._measurer.wanted == other.selection
+    assert other._session.measurer.wanted == other.selection
 
 
 def test_part_of_a_state_moves_that_part(explorer):
@@ -739,7 +739,7 @@ def test_a_state_that_means_nothing_is_refused_and_moves_nothing(explorer, state
     with pytest.raises(ValueError, match=message):
         explorer.state = state
     assert (explorer.controls.chosen, explorer.tradeoff.label) == (before, label)
-    assert explorer._measurer.requests == []
+    assert explorer._session.measurer.requests == []
 
 
 def test_a_bad_state_is_refused_at_once(task, surface, fake):
@@ -778,7 +778,7 @@ def test_it_leaves_the_surface_it_was_given_alone(task, surface, fake):
     before = surface.copy(deep=True)
     explorer = ts.Explorer(task, surface)
     explorer.controls.move(batch_size=32)
-    explorer._measurer.finish()
+    explorer._session.measurer.finish()
     pd.testing.assert_frame_equal(surface, before)
 
 
@@ -852,9 +852,9 @@ def test_two_explorers_have_nothing_in_common(task, surface, fake):
     one, other = ts.Explorer(task, surface), ts.Explorer(task, surface)
     label = other.tradeoff.label
     one.controls.move(batch_size=32)
-    one._measurer.finish()
+    one._session.measurer.finish()
     one.pin()
-    assert (other.tradeoff.label, len(other.surface), other._measurer.requests) == (label, len(surface), [])
+    assert (other.tradeoff.label, len(other.surface), other._session.measurer.requests) == (label, len(surface), [])
 
 
 # Threads
@@ -876,7 +876,7 @@ def test_moves_clicks_and_rows_may_come_from_several_threads_at_once(explorer):
     work = [
         [partial(move, batch_size=b) for b in (1, 2, 64)] + [partial(move, max_latency_ms=None)],
         [partial(move, precision=p) for p in ("fp32", "bf16", "int8")] + [explorer.pin, explorer.unpin],
-        [partial(explorer._measurer.finish, 2.0, config=config) for config in new],
+        [partial(explorer._session.measurer.finish, 2.0, config=config) for config in new],
         [partial(setattr, explorer.tradeoff, "selected", row) for row in (0, 5, 11)] + [explorer.cancel],
     ]
     threads = [threading.Thread(target=run, args=(steps,)) for steps in work]

@@ -35,14 +35,16 @@ Why = Callable[[Config], str | None]
 
 def cannot_run(task: Task) -> Why:
     """A function from a Config to the reason why it cannot run on this machine, or None if it can."""
-    known = cache(lambda config: unsupported(task, config))
+    # What this machine lacks, it lacks for every model and pruning; looking for packages on the disk takes a while.
+    first = Config(task.models[0])
+    known = cache(lambda **knobs: unsupported(task, replace(first, **knobs)))
 
     def why(config: Config) -> str | None:
         if config.model not in task.models:
             return f"the task {task.name} has no model of that name"
         if config.threads > most_threads():
             return f"this machine has {counted(most_threads(), 'thread')}"
-        return known(config.variant)
+        return known(precision=config.precision, runtime=config.runtime, device=config.device)
 
     return why
 
