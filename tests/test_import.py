@@ -42,6 +42,16 @@ print(len(ts.pareto(surface, [ts.minimize("ms"), ts.maximize("accuracy")])),
     assert python(program) == "2 1"
 
 
+def test_an_explorer_and_its_picture_need_no_scipy():
+    program = """
+import sys
+import tradespace as ts
+assert "image/png" in ts.Explorer(ts.load_task("fashion"))._repr_mimebundle_()
+print("scipy" in sys.modules)
+"""
+    assert python(program) == "False"
+
+
 def test_every_public_name_is_there_and_has_a_docstring():
     for name in ts.__all__:
         assert getattr(ts, name).__doc__, name

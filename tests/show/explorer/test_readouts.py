@@ -48,7 +48,7 @@ def test_what_could_not_be_measured_is_not_known(surface):
 
 
 def test_a_prediction_has_no_intervals_and_says_so(surface):
-    (row,) = predicted_rows([Prediction(4.0, 8000.0, 0.8)], Mission(), MEDIAN)
+    row = predicted_rows([Prediction(4.0, 8000.0, 0.8)], Mission(), MEDIAN).iloc[0].to_dict()
     tiles = by_label(tiles_of(row, 1e6, MEDIAN, "predicted", Scale()))
     assert numbers(tiles["latency"]) == ("4", "ms", "", "predicted")
     assert numbers(tiles["throughput"]) == ("8,000", "/s", "", "predicted")
@@ -57,7 +57,7 @@ def test_a_prediction_has_no_intervals_and_says_so(surface):
 
 
 def test_of_a_prediction_the_percentile_and_the_accuracy_may_be_unknown():
-    (row,) = predicted_rows([Prediction(4.0, 8000.0, math.nan)], Mission(), P99)
+    row = predicted_rows([Prediction(4.0, 8000.0, math.nan)], Mission(), P99).iloc[0].to_dict()
     tiles = by_label(tiles_of(row, 1e6, P99, "predicted", Scale()))
     assert (tiles["latency"].value, tiles["latency"].about) == (UNKNOWN, "time for one batch, 99th percentile")
     assert tiles["accuracy"].value == UNKNOWN

@@ -84,7 +84,7 @@ def random_moves(options, surface, number):
 def agree(explorer, path):
     """Save an Explorer, move it and its page about, and compare what they show."""
     explorer.save(path)
-    data, surface = held(path), explorer._rows.surface
+    data, surface = held(path), explorer._session.rows.surface
     moves = random_moves(data["options"], surface, MOVES)
     places = [{name: data["options"][name].index(value) for name, value in move.items()} for move in moves]
     looked_up = look_up(data, places)
@@ -103,7 +103,7 @@ def agree(explorer, path):
         assert {name: page["batch-curve"]["state"][name] for name in curve} == curve
         assert page["landscape"]["state"]["choice"] == live["landscape"]["state"]["choice"]
         assert page["landscape"]["state"]["limits"] == live["landscape"]["state"]["limits"]
-        if explorer._rows.number(explorer.selection) is None:
+        if explorer._session.rows.number(explorer.selection) is None:
             assert "not among the recorded points" in page["tiles"]["here"]
             assert {tile["value"] for tile in page["tiles"]["tiles"]} == {"?"}
             assert page["landscape"]["state"]["current"] is page["tradeoff"]["state"]["predicted"] is None
@@ -122,8 +122,9 @@ def test_what_is_shown_before_the_kernel_answers_is_what_it_answers(name):
     # Every other row: what is between them is predicted.
     explorer = ts.Explorer(ts.load_task(name), recorded[::2], state="price_per_hour=3&items=5e4&watts=250")
     explorer.pin()
-    state, score = explorer._state, explorer._task.score.scale
-    data = json.loads(json.dumps(foretold(explorer._rows, state, explorer._groups, score), allow_nan=False))
+    state, score = explorer._session.state, explorer._session.task.score.scale
+    parts = foretold(explorer._session.rows, state, explorer._session.groups, score)
+    data = json.loads(json.dumps(dict(item for part in parts for item in part.items()), allow_nan=False))
     data["texts"] = explorer.tradeoff.data["text"]
     options = {name: some for name, some in data["options"].items() if name != "latency"}
     moves = random_moves(options, recorded, MOVES)

@@ -26,32 +26,31 @@ async function initialize({ model }) {
     show();
   }
 
-  function show() {
+  function show(names = Object.keys(charts)) {
     if (!ahead) return;
     mine = true;
-    for (const [name, values] of Object.entries(shownOf(ahead))) {
+    for (const name of names) {
       // As if it came from the kernel: it is not sent back.
-      charts[name].set_state(values);
+      charts[name].set_state(valuesOf(name));
     }
     mine = false;
   }
 
-  const shownOf = ({ tradeoff, landscape, tiles, "batch-curve": curve }) => ({
-    tradeoff: { state: alike(charts.tradeoff, tradeoff.state) },
-    "batch-curve": { state: alike(charts["batch-curve"], curve.state) },
-    landscape: { state: alike(charts.landscape, landscape.state) },
-    tiles: { tiles: tiles.tiles, here: tiles.here, flags: tiles.flags },
-  });
-  // With the names that the kernel's state has: then its answer changes nothing, and nothing is drawn again.
-  const alike = (chart, state) =>
-    Object.fromEntries(
-      Object.entries(chart.get("state")).map(([name, value]) => [name, name in state ? state[name] : value]),
-    );
+  function valuesOf(name) {
+    const { state, tiles, here, flags } = ahead[name];
+    if (!state) return { tiles, here, flags };
+    // With the names that the kernel's state has: then its answer changes nothing, and nothing is drawn again.
+    const there = Object.entries(charts[name].get("state"));
+    return { state: Object.fromEntries(there.map(([part, value]) => [part, part in state ? state[part] : value])) };
+  }
 
   controls.on("change:values", look);
   // The answer to an earlier move must not take back a later one. Not before the model has done with that message: else it
   // would take what is in it for a change of the browser's own, and send it back with the next one.
-  for (const chart of Object.values(charts)) chart.on("change", () => mine || queueMicrotask(show));
+  for (const [name, chart] of Object.entries(charts)) {
+    const written = name === "tiles" ? "change:tiles change:here change:flags" : "change:state";
+    chart.on(written, () => mine || queueMicrotask(() => show([name])));
+  }
   model.on("change:table", take);
   model.set("asked", true);
   model.save_changes();

@@ -1,7 +1,8 @@
 """A table of what is measured, from which the browser shows a move before the kernel has answered."""
 
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import anywidget
@@ -9,8 +10,11 @@ import traitlets
 
 from tradespace.show.common.assets import assets
 
-# So long must the rows rest: gathering a table of 2,000 of them takes a second of a core.
-REST_S = 0.5
+# So long must rows and controls rest: gathering takes a tenth of a second of a core for 500 rows, which keeps every
+# answer of the kernel waiting.
+REST_S = 0.1
+
+Make = Callable[[], Iterable[Mapping[str, Any]]]
 
 
 class Ahead(anywidget.AnyWidget):
@@ -26,7 +30,7 @@ class Ahead(anywidget.AnyWidget):
     Examples
     --------
     >>> ahead = Ahead({})
-    >>> ahead.keep("first", lambda: {"rows": 1})
+    >>> ahead.keep("first", lambda: [{"rows": 1}, {"tiles": []}])
     >>> ahead.table is None
     True
     """
@@ -40,12 +44,17 @@ class Ahead(anywidget.AnyWidget):
         super().__init__(widgets={name: widget.model_id for name, widget in widgets.items()})
         self._lock, self._busy = threading.Lock(), busy
         self._key: Any = None
-        self._make: Callable[[], dict[str, Any]] | None = None
+        self._make: Make | None = None
+        self._moved_s = 0.0
         self._timer: threading.Timer | None = None
         self.observe(lambda _: self._wait(), "asked")
 
-    def keep(self, key: Any, make: Callable[[], dict[str, Any]] | None) -> None:
-        """Show by the table that `make` gathers, once `key` has not changed for a while; by none until then."""
+    def keep(self, key: Any, make: Make | None) -> None:
+        """Show by the table whose parts `make` gathers, once `key` has not changed for a while; by none until then.
+
+        To be called at every move: while they come one after the other, gathering waits.
+        """
+        self._moved_s = time.monotonic()
         with self._lock:
             if key == self._key:
                 return
@@ -73,11 +82,17 @@ class Ahead(anywidget.AnyWidget):
         if self._timer is not None:
             self._timer.cancel()
 
-    def _gather(self, key: Any, make: Callable[[], dict[str, Any]]) -> None:
+    def _gather(self, key: Any, make: Make) -> None:
         if self._busy():
             self._wait()
             return
-        table = make()
+        table: dict[str, Any] = {}
+        for part in make():
+            table |= part
+            while (rest_s := self._moved_s + REST_S - time.monotonic()) > 0:
+                time.sleep(rest_s)
+            if key != self._key:
+                return
         with self._lock:
             if key == self._key:
                 self.table = table

@@ -1,8 +1,8 @@
 """What a browser needs to look numbers up: it computes no statistics, and makes no words of its own."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,15 +20,14 @@ from tradespace.show.common.words import FLAGS
 from tradespace.show.controls.widget import Choice, Group, Number
 from tradespace.show.explorer import settings
 from tradespace.show.explorer.mission import Mission
-from tradespace.show.explorer.readouts import predicted_rows, tiles_of
+from tradespace.show.explorer.readouts import OF_LATENCY, Column, predicted_rows, tiles_of_rows
 from tradespace.show.explorer.rows import Rows
 from tradespace.show.explorer.shown import not_known, sentence
 from tradespace.show.explorer.state import GOALS, RECORDED, State
-from tradespace.show.tiles.widget import Tile
 from tradespace.surface.columns import configs_of
 from tradespace.surface.margin import gains
 from tradespace.surface.objectives import measured, numbers
-from tradespace.surface.predict import BatchFit, fitted, is_ok
+from tradespace.surface.predict import BatchFit, is_ok, line
 
 # In the order in which they are said.
 LIMITS = ("max_latency_ms", "min_accuracy", "min_throughput_per_s", "max_cost")
@@ -56,26 +55,34 @@ def saved(rows: Rows, state: State, groups: Sequence[Group], score: Scale) -> di
     known = {name for some in goals.values() for name, goal in some.items() if goal["lacks"] is None}
     kept = {"latency": goals, "objective": [name for name in GOALS if name in known or name == state.objective]}
     groups = _narrowed(groups, kept)
-    return {
+    page = {
         "title": f"tradespace: {state.task}",
         "doing": _doing(state.mission),
         "whose": _whose(rows.surface),
         "groups": [group.sent for group in groups],
-        **_table(rows, state, groups, score, goals, _fits(rows.surface)),
     }
+    for part in _parts(rows, state, groups, score, goals, _fits(rows.surface)):
+        page |= part
+    return page
 
 
-def foretold(rows: Rows, state: State, groups: Sequence[Group], score: Scale) -> dict[str, Any]:
-    """What a browser looks moves up in that need not wait for its kernel: as a page, and what is predicted."""
-    fits, unknown = _fits(rows.surface), not_known(state.data)
-    table = _table(rows, state, groups, score, _goals(rows, state, score), fits)
-    predicted = _predicted(rows, state, fits, table["options"]["batch_size"], score)
-    return table | {"predicted": predicted | {"unknown": unknown}}
+def foretold(rows: Rows, state: State, groups: Sequence[Group], score: Scale) -> Iterator[dict[str, Any]]:
+    """What a browser looks moves up in that need not wait for its kernel: as a page, and what is predicted.
+
+    It comes in parts of one dictionary, some of them again with more in them, so that moves need not wait for all.
+    """
+    fits = _fits(rows.surface)
+    yield {}
+    goals = _goals(rows, state, score)
+    yield {}
+    yield from _parts(rows, state, groups, score, goals, fits)
+    sizes = next(one.options for group in groups for one in group.controls if one.name == "batch_size")
+    yield {"predicted": _predicted(rows, state, fits, sizes, score) | {"unknown": not_known(state.data)}}
 
 
-def _table(
+def _parts(
     rows: Rows, state: State, groups: Sequence[Group], score: Scale, goals: Mapping[str, Any], fits: Fits
-) -> dict[str, Any]:
+) -> Iterator[dict[str, Any]]:
     """The rows as columns, and what the controls show of them, in words, ranks and row numbers.
 
     Price, power and distances are those of `state`.
@@ -85,10 +92,8 @@ def _table(
     groups, now = _choices(groups), dict(**state.values)
     controls = {control.name: control for group in groups for control in group.controls}
     options = {name: control.options for name, control in controls.items()}
-    tiles = {latency: _tiles(rows, one, origin, score) for latency, one in over.items()}
-    common = tiles[state.latency]
     priced = with_rates(rows.priced(state.mission, state.latency).surface)
-    return {
+    yield {
         "origin": origin,
         "surface": {name: packed(column(surface[name])) for name in surface},
         "derived": {name: packed(column(priced[name])) for name in DERIVED},
@@ -97,19 +102,24 @@ def _table(
         "failed": _failed(surface),
         "fits": [[fit_state(fit), *_of(config, CURVE)] for fit, config, _ in fits],
         "flags": FLAGS,
-        "tiles": common,
         "pins": [-1 if row is None else row for row in map(rows.number, state.pins)],
         "pinned": sentence(rows, state),
-        "latencies": {
-            latency: {
-                "limits": [limit for name in LIMITS for limit in _limit(rows, one, name, options[name], score)],
-                "goals": goals[latency],
-                "landscape": stairs(surface, latency),
-                "tiles": {i: tile for i, tile in enumerate(tiles[latency]) if tile != common[i]},
-            }
-            for latency, one in over.items()
-        },
     }
+    tiles: list[dict[str, Any]] = []
+    latencies: dict[str, dict[str, Any]] = {}
+    for tile in _tiles(rows, state, origin, score):
+        tiles.append(_packed(tile()))
+        yield {"tiles": tiles}
+    for latency, one in over.items():
+        limits = [limit for name in LIMITS for limit in _limit(rows, one, name, options[name], score)]
+        own = [] if latency == state.latency else _tiles(rows, one, origin, score)
+        latencies[latency] = {
+            "limits": limits,
+            "goals": goals[latency],
+            "landscape": stairs(surface, latency),
+            "tiles": {i: _packed(own[i]()) for i in OF_LATENCY if own},
+        }
+        yield {"latencies": latencies}
 
 
 def _over(rows: Rows, state: State) -> dict[str, State]:
@@ -165,7 +175,7 @@ def _goals_over(rows: Rows, state: State, score: Scale) -> dict[str, Any]:
 
 def _limit(rows: Rows, state: State, name: str, options: Sequence[Any], score: Scale) -> list[dict[str, Any]]:
     """The number and the words of a limit for each option; nothing if there is nothing to limit."""
-    states = [state.with_values(dict.fromkeys(LIMITS) | {name: option}) for option in options]
+    states = [replace(state, **(dict.fromkeys(LIMITS) | {name: option})) for option in options]
     alone = [replace(one.limits, score=str(score)) for one in states]
     constraints = [next(iter(limits.constraints), None) for limits in alone]
     some = next(filter(None, constraints), None)
@@ -185,16 +195,16 @@ def _limit(rows: Rows, state: State, name: str, options: Sequence[Any], score: S
     ]
 
 
-def _tiles(rows: Rows, state: State, origin: str, score: Scale) -> list[dict[str, Any]]:
-    """For each tile its parts, as columns: a value for each row, and one for a selection without a row."""
-    priced: list[Any] = rows.priced(state.mission, state.latency).surface.to_dict("records")
-    return _columns([tiles_of(row, state.mission.items, state.latency, origin, score) for row in (*priced, None)])
+def _tiles(rows: Rows, state: State, origin: str, score: Scale) -> list[Callable[[], Column]]:
+    """For each tile the function of its columns: a value for each row, and one for a selection without a row."""
+    priced = rows.priced(state.mission, state.latency).surface
+    several = priced.reset_index(drop=True).reindex(range(len(priced) + 1))
+    several["wh_is"] = several["wh_is"].fillna("")
+    return tiles_of_rows(several, len(several), state.mission.items, state.latency, origin, score)
 
 
-def _columns(tiles: Sequence[Sequence[Tile]]) -> list[dict[str, Any]]:
-    """The parts of each tile as columns."""
-    parts = [one.name for one in fields(Tile)]
-    return [{part: packed([getattr(one, part) for one in tile]) for part in parts} for tile in zip(*tiles, strict=True)]
+def _packed(tile: Column) -> dict[str, Any]:
+    return {part: packed(values) for part, values in tile.items()}
 
 
 def _failed(surface: pd.DataFrame) -> list[list[Any]]:
@@ -207,10 +217,15 @@ def _failed(surface: pd.DataFrame) -> list[list[Any]]:
 def _fits(surface: pd.DataFrame) -> Fits:
     """The lines over batch size, each with its other knobs and the sizes that have a row."""
     # Both in the order of their first rows.
-    configs, curves = configs_of(surface.drop_duplicates(CURVE)), surface.groupby(CURVE, sort=False)
-    pairs = list(zip(configs, (curve for _, curve in curves), strict=True))
-    fits = [(fitted(curve, config), config, set(curve["batch_size"])) for config, curve in pairs]
-    return [(fit, config, there) for fit, config, there in fits if fit]
+    configs, curves = configs_of(surface.drop_duplicates(CURVE)), surface.groupby(CURVE, sort=False).ngroup().to_numpy()
+    batch, latency = (surface[name].to_numpy() for name in ("batch_size", "latency_p50_ms"))
+    timed = is_ok(surface) & ~np.isnan(latency)
+    found: Fits = []
+    for number_of_it, config in enumerate(configs):
+        mine = curves == number_of_it
+        if fit := line(batch[mine & timed], latency[mine & timed]):
+            found.append((fit, config, set(batch[mine].tolist())))
+    return found
 
 
 def _predicted(rows: Rows, state: State, fits: Fits, sizes: Sequence[int], score: Scale) -> dict[str, Any]:
@@ -224,12 +239,11 @@ def _predicted(rows: Rows, state: State, fits: Fits, sizes: Sequence[int], score
         for size in sizes
         if size not in there
     ]
-    rows_of_them = predicted_rows([one for one, _ in found], state.mission, state.latency)
+    foretold = predicted_rows([one for one, _ in found], state.mission, state.latency)
+    tiles = tiles_of_rows(foretold, len(foretold), state.mission.items, state.latency, "predicted", score)
     return {
         "points": [[{name: number(value) for name, value in vars(one).items()}, *_of(to, KNOBS)] for one, to in found],
-        "tiles": _columns(
-            [tiles_of(row, state.mission.items, state.latency, "predicted", score) for row in rows_of_them]
-        ),
+        "tiles": [_packed(tile()) for tile in tiles],
     }
 
 

@@ -57,7 +57,7 @@ def shown(rows: Rows, state: State, score: Scale) -> Shown:
     row = row_of(priced.surface, rows.number(state.config))
     origin = "recorded" if state.data == RECORDED or recording() else "measured"
     if row is None and seen.predicted is not None:
-        (row,), origin = predicted_rows([seen.predicted], state.mission, state.latency), "predicted"
+        row, origin = row_of(predicted_rows([seen.predicted], state.mission, state.latency), 0), "predicted"
     return Shown(
         view=seen,
         limits=limits,
