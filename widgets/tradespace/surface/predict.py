@@ -182,7 +182,7 @@ def nonnegative(parts: np.ndarray) -> np.ndarray:
     """The two costs, neither negative, whose `parts` add up to about 1 in each row: least squares in closed form.
 
     The squared error is convex. If its minimum has a negative cost, the minimum that is allowed is on the border, where
-    one of the costs is 0. SciPy's `nnls` finds the same for any number of costs; to import it takes a third of a second.
+    one of the costs is 0. SciPy's `nnls` finds the same for any number of costs, at a third of a second to import.
 
     Parameters
     ----------
