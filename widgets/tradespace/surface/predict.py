@@ -194,13 +194,14 @@ def nonnegative(parts: np.ndarray) -> np.ndarray:
     >>> nonnegative(np.array([[0.5, 0.5], [1.0, 2.0]])).tolist()
     [1.2, 0.0]
     """
-    both = np.linalg.lstsq(parts, np.ones(len(parts)), rcond=None)[0]
+    both: np.ndarray = np.linalg.lstsq(parts, np.ones(len(parts)), rcond=None)[0]
     if (both >= 0).all():
         return both
     single = np.diag(parts.sum(axis=0) / (parts**2).sum(axis=0))
     # A row of `single` for each cost by itself.
     errors = ((single @ parts.T - 1) ** 2).sum(axis=1)
-    return single[errors.argmin()]
+    best: np.ndarray = single[errors.argmin()]
+    return best
 
 
 def predict(surface: pd.DataFrame, config: Config) -> Prediction | None:

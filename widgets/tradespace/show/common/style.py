@@ -48,7 +48,7 @@ TICKS: dict[str, Any] = {
 }
 # Seaborn's axes_style("whitegrid") and plotting_context("notebook", font_scale=1.25). Importing seaborn, which imports
 # the statistics of SciPy, would take longer than drawing a figure.
-STYLE: dict[str, Any] = {
+STYLE: dict[Any, Any] = {
     "figure.facecolor": "white",
     "axes.facecolor": "white",
     "axes.edgecolor": ".8",

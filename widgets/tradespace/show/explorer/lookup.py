@@ -175,7 +175,8 @@ def _goals_over(rows: Rows, state: State, score: Scale) -> dict[str, Any]:
 
 def _limit(rows: Rows, state: State, name: str, options: Sequence[Any], score: Scale) -> list[dict[str, Any]]:
     """The number and the words of a limit for each option; nothing if there is nothing to limit."""
-    states = [replace(state, **(dict.fromkeys(LIMITS) | {name: option})) for option in options]
+    none: dict[str, Any] = dict.fromkeys(LIMITS)
+    states = [replace(state, **none | {name: option}) for option in options]
     alone = [replace(one.limits, score=str(score)) for one in states]
     constraints = [next(iter(limits.constraints), None) for limits in alone]
     some = next(filter(None, constraints), None)

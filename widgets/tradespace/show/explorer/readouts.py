@@ -92,7 +92,8 @@ def tiles_of_rows(
         }
 
     def column(label: str, about: str | list[str], unit: str, name: str, scale: float = 1.0, ends: str = "") -> Column:
-        return tile(label, about, unit, values(name, scale), *(values(ends.format(end), scale) for end in ("lo", "hi")))
+        low, high = (values(ends.format(end), scale) for end in ("lo", "hi"))
+        return tile(label, about, unit, values(name, scale), low, high)
 
     median, low, high = (values(f"latency_p50_{part}ms") for part in ("", "lo_", "hi_"))
     rate, speed, share = values("throughput_per_s"), values("safe_speed_m_s"), items / MILLION
