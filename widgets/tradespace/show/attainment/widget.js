@@ -9,7 +9,7 @@
 import { bisectRight, least } from "d3-array";
 import { scaleLinear, scaleLog } from "d3-scale";
 import { select } from "d3-selection";
-import { eachFrame, emOf, listen, tallness, unseen } from "../common/frame.js";
+import { eachFrame, emOf, listen, sizeOf, tallness, unseen } from "../common/frame.js";
 import { choose } from "../common/hover.js";
 import { addEntry, addRings, addStar } from "../common/legend.js";
 import { camera, cut, HEIGHT, inSight } from "../common/pure/camera.js";
@@ -324,7 +324,7 @@ function render({ model, el }) {
   const schedule = eachFrame(draw);
 
   function draw() {
-    const width = root.node().clientWidth;
+    const { width } = sizeOf(root);
     if (!scene || !width) return;
     const style = getComputedStyle(root.node()),
       em = emOf(root);

@@ -14,7 +14,7 @@ import { addEntry, addRings } from "../common/legend.js";
 import { alike, known, plain, within } from "../common/pure/numbers.js";
 import { symbolPath, uprightBar } from "../common/pure/symbols.js";
 import { apart, decades, roundTicks, spaced } from "../common/pure/ticks.js";
-import { addLine, addRect, addText, sayLines, stretch } from "../common/shapes.js";
+import { addLine, addRect, addText, ruler, sayLines, stretch } from "../common/shapes.js";
 
 const latencyOf = (fit, size) => fit.fixed_ms + fit.each_ms * size;
 const PANELS = [
@@ -174,18 +174,25 @@ function render({ model, el }) {
       .attr("class", "current")
       .attr("r", 11 * type);
     const kneeNote = addText(g, "note knee-note", 0, top - 7 * type, "").attr("text-anchor", "middle");
+    const widthOf = ruler(kneeNote);
     // Beside the title, where no data lie.
     const ceilingNote = addText(g, "note ceiling", width - 8 * type, 22 * type, "").attr("text-anchor", "end");
     const limitNote = addText(g, "note limit", width - 8 * type, 22 * type, "").attr("text-anchor", "end");
     const names = g.append("g").attr("class", "names");
     const area = addRect(g, "hover", left, top, right - left, bottom - top);
     const empty = addText(g, "empty", (left + right) / 2, (top + bottom) / 2, "");
-    let rows = [];
+    let rows = [],
+      drawn = "",
+      drawnOf = [];
     const place = (row) => [x(at(X, row)), y(at(spec.y, row))];
 
-    function scales(state) {
-      const sizes = [...new Set(rows.map((row) => at(X, row)))];
-      if (known(state.batch_size)) sizes.push(state.batch_size);
+    // All batch sizes that have a place: those that were measured, and the selected one.
+    const sizesOf = (state) =>
+      [...new Set([...rows.map((row) => at(X, row)), state.batch_size].filter(known))].sort(
+        (one, other) => one - other,
+      );
+
+    function scales(sizes, state) {
       x.domain(sizes.length ? [Math.min(...sizes) / ROOM, Math.max(...sizes) * ROOM] : [1, 64]);
       const values = rows.flatMap((row) => [at(spec.y, row), at(spec.low, row), at(spec.high, row)]).filter(known);
       if (state.fit) values.push(...extent(sizes).map((size) => spec.fitted(state.fit, size)));
@@ -195,9 +202,13 @@ function render({ model, el }) {
           peak = state.fit?.peak_per_s;
         y.domain([0, 1.1 * (known(peak) && peak <= HEADROOM * high ? Math.max(peak, high) : high)]);
       }
-      const ticks = spaced(new Set(sizes), x, 32 * type),
+    }
+
+    function axes(sizes, state) {
+      const ticks = spaced(sizes, x, 32 * type),
         round = spec.scale === scaleLog ? roundTicks(y, 8) : y.ticks(6);
-      const levels = values.length === 0 ? [] : round.length > 1 ? round : scaleLinear(y.domain(), [0, 1]).ticks(5);
+      const levels =
+        !rows.length && !state.fit ? [] : round.length > 1 ? round : scaleLinear(y.domain(), [0, 1]).ticks(5);
       xAxis.call(ticked(axisBottom(x), ticks, plain, 8, top - bottom));
       yAxis.call(ticked(axisLeft(y), levels, alike(levels), 8, left - right));
     }
@@ -238,10 +249,10 @@ function render({ model, el }) {
       const inView = there && fit.knee >= from && fit.knee <= to,
         across = inView ? x(fit.knee) : 0;
       stretch(knee, across, top, across, bottom).attr("display", inView ? null : "none");
-      const words = there ? `knee a/b = ${fit.knee_text}` : "";
-      kneeNote.text(inView || !there ? words : fit.knee < from ? `← ${words}` : `${words} →`);
-      const half = (kneeNote.node().getComputedTextLength?.() ?? 0) / 2;
-      kneeNote.attr("x", within(there ? x(fit.knee) : left, [left + half, right - half]));
+      const name = there ? `knee a/b = ${fit.knee_text}` : "",
+        words = inView || !there ? name : fit.knee < from ? `← ${name}` : `${name} →`;
+      const half = widthOf(words) / 2;
+      kneeNote.text(words).attr("x", within(there ? x(fit.knee) : left, [left + half, right - half]));
       if (spec.scale === scaleLog) return;
       const peak = fit?.peak_per_s,
         high = known(peak) && peak <= y.domain()[1],
@@ -294,13 +305,10 @@ function render({ model, el }) {
         .text((words) => words);
     }
 
-    return (drawn, state) => {
-      rows = drawn.flatMap((curve) => curve.rows);
-      sayLines(empty, rows.length ? [] : NOTHING);
-      scales(state);
+    function drawCurves(curves) {
       lines
         .selectAll("g")
-        .data(drawn, (curve) => curve.name)
+        .data(curves, (curve) => curve.name)
         .join((enter) => {
           const group = enter.append("g");
           group.append("path").attr("class", "joined");
@@ -309,8 +317,23 @@ function render({ model, el }) {
         })
         .order()
         .each(drawCurve);
-      drawNames(drawn);
-      drawFit(state);
+      drawNames(curves);
+    }
+
+    return (curves, state) => {
+      rows = curves.flatMap((curve) => curve.rows);
+      const sizes = sizesOf(state),
+        parts = [model.get("data"), model.get("marks")];
+      scales(sizes, state);
+      const wanted = JSON.stringify([curves, state.fit, sizes, x.domain(), y.domain()]);
+      // While the ring moves along the curves, they stay.
+      if (wanted !== drawn || parts.some((part, i) => part !== drawnOf[i])) {
+        [drawn, drawnOf] = [wanted, parts];
+        sayLines(empty, rows.length ? [] : NOTHING);
+        axes(sizes, state);
+        drawCurves(curves);
+        drawFit(state);
+      }
       drawLimit(state);
       drawCurrent(state);
     };

@@ -11,11 +11,17 @@ export const emOf = (root) => parseFloat(getComputedStyle(root.node()).fontSize)
 /** Whether a chart is part of an Explorer, which gives it a box of a fixed size. */
 const boxed = (root) => root.node().closest(".tradespace-chart") !== null;
 
+// As they were when the page was laid out: whoever asks in between, while charts are being drawn, has it laid out anew.
+const sizes = new WeakMap();
+
+/** How wide and tall a chart is to which `listen` was called; 0 while it is not on the page. */
+export const sizeOf = (root) => sizes.get(root.node()) ?? { width: 0, height: 0 };
+
 /** How tall a chart is: as its box if it has one, else as it likes. */
-export const tallness = (root, liked) => (boxed(root) ? root.node().clientHeight : liked);
+export const tallness = (root, liked) => (boxed(root) ? sizeOf(root).height : liked);
 
 /** Whether nobody sees a chart, since its tab is behind another or it is not on the page yet. */
-export const unseen = (root) => root.node().clientWidth === 0;
+export const unseen = (root) => sizeOf(root).width === 0;
 
 /** A function that has `draw` called in the next frame, once, however often it was asked for. */
 export function eachFrame(draw) {
@@ -34,7 +40,11 @@ export function eachFrame(draw) {
 export function listen(model, handlers, root, resized) {
   for (const [event, handler] of Object.entries(handlers)) model.on(event, handler);
   // Its first call comes once the chart has a place and a width.
-  const resize = new ResizeObserver(resized);
+  const resize = new ResizeObserver(() => {
+    const { clientWidth: width, clientHeight: height } = root.node();
+    sizes.set(root.node(), { width, height });
+    resized();
+  });
   resize.observe(root.node());
   return () => {
     resize.disconnect();
@@ -68,7 +78,7 @@ export function addClipped(parent, id, { left, right, top, bottom }) {
 /** Two panels side by side, or stacked where there is no room: their sizes, that of the type, and where the i-th lies. */
 export function twoPanels(root, heightAtType) {
   const type = emOf(root) / TYPE,
-    width = root.node().clientWidth || 1100,
+    width = sizeOf(root).width || 1100,
     liked = heightAtType * type,
     tall = tallness(root, null);
   const stacked = width < (tall ?? STACK_BELOW * type),

@@ -33,6 +33,17 @@ export function addText(parent, name, x, y, words) {
   return parent.append("text").attr("class", name).attr("x", x).attr("y", y).text(words);
 }
 
+const pen = document.createElement("canvas").getContext("2d");
+
+/** A function from words to how wide they are in the type of a text. It lays nothing out, as asking the text itself does. */
+export function ruler(text) {
+  const { fontSize, fontFamily } = getComputedStyle(text.node());
+  return (words) => {
+    pen.font = `${fontSize} ${fontFamily}`;
+    return pen.measureText(words).width;
+  };
+}
+
 /** Puts lines of words, one below the other, into a text that has a place. */
 export function sayLines(text, lines) {
   text

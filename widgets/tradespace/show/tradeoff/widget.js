@@ -14,6 +14,7 @@ import {
   eachFrame,
   labelAxes,
   listen,
+  sizeOf,
   tallness,
   ticked,
   twoPanels,
@@ -151,9 +152,8 @@ function render({ model, el }) {
   // The words below grow and shrink with each move: what is drawn depends on width and type alone.
   function fit() {
     if (unseen(root)) return;
-    const { clientWidth: width } = root.node(),
-      { fontSize } = getComputedStyle(root.node());
-    const size = [width, tallness(root, null), fontSize, window.devicePixelRatio].join();
+    const { fontSize } = getComputedStyle(root.node());
+    const size = [sizeOf(root).width, tallness(root, null), fontSize, window.devicePixelRatio].join();
     if (size !== drawnAt || stale) layout();
     drawnAt = size;
     stale = false;
