@@ -287,6 +287,7 @@ function render({ model, el }) {
     named = null,
     drag = null,
     soon = null,
+    builtFor = "",
     stale = false;
   const keyOf = ({ point }) => point.row ?? "predicted";
   const namedTarget = () => targets.find((target) => keyOf(target) === named);
@@ -298,13 +299,14 @@ function render({ model, el }) {
       { current, limits } = model.get("state"),
       stops = model.get("colours");
     scene = data.grid && build(data, limits ?? [], stops);
+    builtFor = String(limits);
     for (const part of [legend, canvas, help, note]) part.attr("hidden", scene ? null : true);
     root.classed("empty", !scene);
     if (scene) {
       const over = "over latency and throughput, in three dimensions";
       canvas.attr("aria-label", `Best ${data.score.name} ${over}. ${HELP}`);
       drawLegend(legend, data.grid, stops, model.get("marks"), data.score);
-      note.text(whereabouts(current));
+      say(note, whereabouts(current));
     } else {
       tip.attr("hidden", true);
     }
@@ -501,7 +503,13 @@ function render({ model, el }) {
   function rebuildSoon() {
     soon ??= setTimeout(() => {
       soon = null;
-      rebuild();
+      const { current, limits } = model.get("state");
+      if (!scene || stale || String(limits) !== builtFor) rebuild();
+      else {
+        // Only the ring and the star have moved.
+        say(note, whereabouts(current));
+        schedule();
+      }
     }, SOON_MS);
   }
   // Behind another tab nothing is drawn until it comes to the front.
