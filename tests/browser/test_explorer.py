@@ -235,9 +235,11 @@ def test_hovering_names_a_point_and_a_click_selects_it(explorer):
 def test_what_the_browser_looks_up_is_shown_at_once_and_not_sent_back(workbook, explorer):
     explorer.page.evaluate(SENDS, workbook.panel)
     for _ in range(600):
-        if workbook.execute("print(_._ahead.table is not None)").strip() == "True":
+        if workbook.execute("print(_._screen.ahead.table is not None)").strip() == "True":
             break
         explorer.page.wait_for_timeout(100)
+    else:
+        pytest.fail("no table after a minute")
     # A kernel that does nothing else for a while.
     explorer.page.evaluate(BUSY, workbook.panel)
     explorer.press("batch size", "ArrowRight", "ArrowRight")
