@@ -56,7 +56,7 @@ const MEDIAN = "latency_p50_ms",
   X_HIGH = "latency_p50_hi_ms",
   X_LIMIT = "max_latency_ms";
 // In pixels at a type size of 15: all of it grows with the type.
-// A point at an end of its axis, such as an accuracy of 100 %, is drawn whole, with its ring or star.
+// A point at an end of an axis, such as an accuracy of 100 %, is drawn whole, with its ring or star.
 const ROOM = 15;
 const MARGIN = { top: 34, right: 16, bottom: 54, left: 66 },
   HEIGHT = 420;
@@ -215,7 +215,7 @@ function render({ model, el }) {
       top = MARGIN.top * type,
       bottom = height - MARGIN.bottom * type;
     const edges = { left, right, top, bottom };
-    const x = scaleLog().range([left, right]),
+    const x = scaleLog().range([left + ROOM, right - ROOM]),
       y = spec.scale().range([bottom - ROOM, top + ROOM]);
     addText(g, "title", left, 22 * type, spec.title ?? score().title);
     const xAxis = addAxis(g, 0, bottom),
