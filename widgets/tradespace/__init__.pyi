@@ -10,6 +10,11 @@ from .measuring.describe import describe
 from .measuring.engine import measure, waiting
 from .measuring.measurement import Measurement
 from .measuring.peaks import Peaks, peaks
+from .serving import arrivals, theory
+from .serving.batcher import Batcher
+from .serving.served import Served
+from .serving.service import ServiceTimes
+from .serving.simulate import simulate
 from .show.attainment.figure import plot_attainment
 from .show.attainment.staircase import plot_attainment_3d
 from .show.batch_curve.figure import plot_batch_curve
@@ -53,6 +58,7 @@ __version__: str
 __all__ = [
     "BatchCurve",
     "BatchFit",
+    "Batcher",
     "Config",
     "Constraint",
     "Explorer",
@@ -66,10 +72,13 @@ __all__ = [
     "QuantizationLens",
     "Roofline",
     "Score",
+    "Served",
+    "ServiceTimes",
     "Store",
     "Task",
     "Verdict",
     "accuracy_by_class",
+    "arrivals",
     "at_least",
     "at_most",
     "attainment",
@@ -113,9 +122,11 @@ __all__ = [
     "safe_speed_m_s",
     "save_surface",
     "scores",
+    "simulate",
     "solve",
     "speedup",
     "sweep",
+    "theory",
     "waiting",
     "with_cost",
     "with_products",

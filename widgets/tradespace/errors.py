@@ -80,6 +80,25 @@ def positive(argument: str, value: object) -> float:
     return number
 
 
+def not_negative(argument: str, value: object) -> float:
+    """Return `value` as a float if it is a number, at least zero; it may be infinite.
+
+    Examples
+    --------
+    >>> not_negative("max_wait_ms", -1)
+    Traceback (most recent call last):
+    ...
+    ValueError: max_wait_ms: wanted a number, at least 0; got -1
+    """
+    try:
+        number = float(value)  # type: ignore[arg-type]  # a value that float() refuses is refused below
+    except (TypeError, ValueError, OverflowError):
+        number = -1.0
+    if isinstance(value, str | bytes | bool) or not number >= 0:
+        raise ValueError(f"{argument}: wanted a number, at least 0; got {value!r}")
+    return number
+
+
 def renamed(**names: str) -> Callable[[Callable[Given, Result]], Callable[Given, Result]]:
     """Refuse arguments by their old names, with an error that gives the new ones.
 

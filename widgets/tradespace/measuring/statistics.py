@@ -16,13 +16,7 @@ PERCENTILE_FLOORS = {90: 64, 99: 662}
 
 
 def median_interval(slices: Sequence[np.ndarray]) -> tuple[float, float]:
-    """95 % confidence interval of the median of all samples, taken in slices; its ends are samples.
-
-    Samples of one slice resemble each other, so slices are counted, not samples. The share of each slice below the
-    median scatters around one half. A t interval of the mean share, converted back to quantiles of all samples, is the
-    interval of the median (Woodruff, 1952, for samples in clusters); it is no wider than the range of the slice
-    medians. No shape of distribution is assumed. Slices that resemble their predecessors count for fewer than they are
-    (`effective_number`). With fewer than six slices, both ends are NaN.
+    """95 % confidence interval of the median of all samples, taken in slices (`quantile_interval`).
 
     Examples
     --------
@@ -33,23 +27,42 @@ def median_interval(slices: Sequence[np.ndarray]) -> tuple[float, float]:
     >>> median_interval([np.array([1.0])] * 5)
     (nan, nan)
     """
+    return quantile_interval(slices, 0.5)
+
+
+def quantile_interval(slices: Sequence[np.ndarray], fraction: float) -> tuple[float, float]:
+    """95 % confidence interval of a quantile of all samples, taken in slices; its ends are samples.
+
+    Samples of one slice resemble each other, so slices are counted, not samples. The share of each slice below the
+    quantile scatters around `fraction`. A t interval of the mean share, converted back to quantiles of all samples, is
+    the interval of the quantile (Woodruff, 1952, for samples in clusters); it is no wider than the range of the
+    quantiles of the slices. No shape of distribution is assumed. Slices that resemble their predecessors count for
+    fewer than they are (`effective_number`). With fewer than six slices, both ends are NaN.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> low, high = quantile_interval([rng.uniform(size=1000) for _ in range(20)], 0.9)
+    >>> 0.89 < low < 0.9 < high < 0.91
+    True
+    """
     from scipy import stats
 
     k = len(slices)
     if k < FEWEST_SLICES:
         return math.nan, math.nan
     samples = np.sort(np.concatenate(slices))
-    median = np.median(samples)
-    shares = np.array([np.mean(one < median) + np.mean(one == median) / 2 for one in slices])
+    quantile = np.quantile(samples, fraction)
+    shares = np.array([np.mean(one < quantile) + fraction * np.mean(one == quantile) for one in slices])
     effective = effective_number(shares)
     half = (
         float(stats.t.ppf((1 + CONFIDENCE) / 2, effective - 1)) * float(np.std(shares, ddof=1)) / math.sqrt(effective)
     )
     last = len(samples) - 1
-    low = samples[max(math.floor((0.5 - half) * last), 0)]
-    high = samples[min(math.ceil((0.5 + half) * last), last)]
-    medians = [np.median(one) for one in slices]
-    return float(max(low, min(*medians, median))), float(min(high, max(*medians, median)))
+    low = samples[max(math.floor((fraction - half) * last), 0)]
+    high = samples[min(math.ceil((fraction + half) * last), last)]
+    own = [np.quantile(one, fraction) for one in slices]
+    return float(max(low, min(*own, quantile))), float(min(high, max(*own, quantile)))
 
 
 def effective_number(values: np.ndarray) -> float:
@@ -124,10 +137,11 @@ def proportion_interval(successes: int, n: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def mean_interval(values: np.ndarray) -> tuple[float, float]:
+def mean_interval(values: np.ndarray, effective: float | None = None) -> tuple[float, float]:
     """95 % confidence interval of a mean (Student, 1908); NaN of fewer than two values.
 
-    It is approximate where values are skewed and few.
+    It is approximate where values are skewed and few. `effective` is the number of independent values that they are
+    worth (`effective_number`), by default all of them.
 
     Examples
     --------
@@ -137,7 +151,7 @@ def mean_interval(values: np.ndarray) -> tuple[float, float]:
     """
     from scipy import stats
 
-    n = len(values)
+    n = len(values) if effective is None else effective
     if n < 2:
         return math.nan, math.nan
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * float(np.std(values, ddof=1)) / math.sqrt(n)

@@ -1,0 +1,117 @@
+"""How long a server takes for a batch of any size: measured samples, and what lies between the measured sizes."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+
+from tradespace.config import Config
+from tradespace.measuring.measurement import Measurement
+from tradespace.surface.predict import BatchFit, line
+
+MS_PER_NS = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class ServiceTimes:
+    """Samples of the time that a batch takes, for some batch sizes.
+
+    A time for a size in between is drawn as the same quantile of its two neighbours, on the line between them; a server
+    that runs the measured sizes only fills such a batch up to the next of them.
+
+    Parameters
+    ----------
+    samples_ms : mapping of int to ndarray
+        Batch size -> milliseconds that single calls took.
+    padded : bool
+        Whether batches of other sizes are filled up to the next measured one, since the runtime compiles for a size.
+    config : Config, optional
+        What was measured; its batch size means nothing.
+    task, machine, flags : str
+
+    Raises
+    ------
+    ValueError
+        If there are no samples, a batch size is no whole number above 0, or a time is no finite number above 0.
+
+    Examples
+    --------
+    >>> service = ServiceTimes({1: np.array([1.0, 1.2]), 4: np.array([2.2, 2.4])})
+    >>> service.sizes, round(service.mean_ms(2), 6), round(service.capacity_per_s(4))
+    ((1, 4), 1.5, 1739)
+    >>> ServiceTimes(service.samples_ms, padded=True).mean_ms(2)
+    2.3
+    """
+
+    samples_ms: Mapping[int, np.ndarray]
+    padded: bool = False
+    config: Config | None = None
+    task: str = ""
+    machine: str = ""
+    flags: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.samples_ms:
+            raise ValueError("samples_ms: wanted times of at least one batch size; got none")
+        for size, samples in self.samples_ms.items():
+            if not isinstance(size, int | np.integer) or size < 1:
+                raise ValueError(f"samples_ms: wanted batch sizes, at least 1; got {size!r}")
+            if not len(samples) or not (np.isfinite(samples).all() and (samples > 0).all()):
+                raise ValueError(f"samples_ms: wanted finite times above 0 for batch size {size}; got {samples}")
+
+    @classmethod
+    def of(cls, measurements: Iterable[Measurement], padded: bool = False) -> Self:
+        """Those of Measurements that differ in batch size only; slices that other work disturbed are left out."""
+        timed = sorted((m for m in measurements if m.samples), key=lambda m: m.config.batch_size)
+        samples = {m.config.batch_size: np.concatenate([s.samples_ns for s in m.kept]) * MS_PER_NS for m in timed}
+        if not samples:
+            return cls(samples)
+        flags = dict.fromkeys(flag for m in timed for flag in m.flags.split())
+        first = timed[0]
+        return cls(samples, padded, first.config, first.task, first.machine, " ".join(flags))
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """The measured batch sizes, ascending."""
+        return tuple(sorted(int(size) for size in self.samples_ms))
+
+    @property
+    def largest(self) -> int:
+        """The largest measured batch size."""
+        return self.sizes[-1]
+
+    @cached_property
+    def fit(self) -> BatchFit | None:
+        """The line t(B) = a + b B through the means; None if a single batch size was measured."""
+        return line(np.array(self.sizes), np.array([self.samples_ms[size].mean() for size in self.sizes]))
+
+    def mean_ms(self, batch_size: int) -> float:
+        """Mean time of a batch of `batch_size` requests; NaN beyond the measured sizes."""
+        low, high, share = self._around(batch_size)
+        if high is None:
+            return math.nan
+        ends = [float(self.samples_ms[size].mean()) for size in (low, high)]
+        return ends[0] + share * (ends[1] - ends[0])
+
+    def capacity_per_s(self, max_batch: int) -> float:
+        """Requests a second that full batches of `max_batch` serve, one after another."""
+        return 1e3 * max_batch / self.mean_ms(max_batch)
+
+    def quantiles_ms(self, batch_size: int, number: int) -> np.ndarray:
+        """`number` equally likely times of a batch of `batch_size` requests, ascending."""
+        low, high, share = self._around(batch_size)
+        at = (np.arange(number) + 0.5) / number
+        ends = [np.quantile(self.samples_ms[size], at) for size in dict.fromkeys((low, high or low))]
+        times_ms: np.ndarray = ends[0] + share * (ends[-1] - ends[0])
+        return times_ms
+
+    def _around(self, batch_size: int) -> tuple[int, int | None, float]:
+        """The measured sizes around `batch_size`, and how far it is from the lower to the upper one."""
+        above = next((size for size in self.sizes if size >= batch_size), None)
+        if above is None or self.padded or above == batch_size:
+            return above or 0, above, 0.0
+        below = max((size for size in self.sizes if size < batch_size), default=above)
+        return below, above, (batch_size - below) / (above - below) if below < above else 0.0

@@ -1,0 +1,144 @@
+"""Serve requests in a simulation: an event loop over batches, fed with measured times."""
+
+import math
+from bisect import bisect_right
+from dataclasses import replace
+
+import numpy as np
+
+from tradespace.errors import positive, whole_number
+from tradespace.measuring.measurement import Failure
+from tradespace.serving.arrivals import Arrivals
+from tradespace.serving.batcher import Batcher
+from tradespace.serving.served import Batches, Served
+from tradespace.serving.service import ServiceTimes
+from tradespace.text import figures, rate
+
+# Quantiles that stand for the samples of a batch size.
+QUANTILES = 4096
+
+
+def simulate(
+    service: ServiceTimes,
+    arrivals: Arrivals,
+    batcher: Batcher | None = None,
+    *,
+    requests: int = 50_000,
+    deadline_ms: float = math.inf,
+    seed: int = 0,
+) -> Served:
+    """Serve `requests` in a simulation, in some hundredths of a second.
+
+    Each batch takes a time that is drawn from the measured ones, independently of the others. So a phase in which the
+    machine is slow is not imitated, nor is a server that wakes up cold after a pause.
+
+    Parameters
+    ----------
+    service : ServiceTimes
+        From `service_times`.
+    arrivals : Poisson, Bursty, Constant or Trace
+    batcher : Batcher, optional
+        By default, one request at a time.
+    requests : int
+        How many; a `Trace` may have fewer.
+    deadline_ms : float
+        A response that takes longer is late.
+    seed : int
+        The same seed gives the same result.
+
+    Returns
+    -------
+    Served
+        Past saturation, it has no numbers, but a `reason`: the queue would grow for as long as requests arrive.
+
+    Raises
+    ------
+    ValueError
+        If batches may become larger than those that were measured, or a request may wait for a batch longer than the
+        deadline.
+
+    Examples
+    --------
+    >>> service = ServiceTimes({1: np.array([2.0]), 8: np.array([4.0])})
+    >>> from tradespace.serving.arrivals import Poisson
+    >>> served = simulate(service, Poisson(1000), Batcher(8), deadline_ms=10)
+    >>> served.status, round(served.response_at_ms(50), 1), round(served.mean_batch, 1)
+    ('ok', 3.9, 2.5)
+    >>> simulate(service, Poisson(3000), Batcher(8)).reason
+    '3,000 requests/s arrive, and full batches of 8 serve 2,000/s: the queue would grow forever'
+    """
+    batcher = batcher or Batcher()
+    deadline_ms = checked(service, batcher, deadline_ms)
+    served = Served(
+        arrivals,
+        batcher,
+        deadline_ms=deadline_ms,
+        config=service.config,
+        task=service.task,
+        machine=service.machine,
+    )
+    if reason := saturated(service, arrivals, batcher):
+        return replace(served, failure=Failure("saturated", reason))
+    arrived_s = arrivals.times_s(whole_number("requests", requests, least=1), seed)
+    times_s = [service.quantiles_ms(size, QUANTILES) / 1e3 for size in range(1, batcher.max_batch + 1)]
+    drawn = np.random.default_rng([seed, 1]).integers(QUANTILES, size=len(arrived_s))
+    return replace(served, arrived_s=arrived_s, batches=_run(arrived_s, batcher, times_s, drawn))
+
+
+def checked(service: ServiceTimes, batcher: Batcher, deadline_ms: float) -> float:
+    """The deadline in milliseconds, if all goes together."""
+    if batcher.max_batch > service.largest:
+        raise ValueError(
+            f"batcher: wanted batches of at most {service.largest}, the largest that was measured; got max_batch="
+            f"{batcher.max_batch}"
+        )
+    deadline_ms = deadline_ms if deadline_ms == math.inf else positive("deadline_ms", deadline_ms)
+    if batcher.max_batch > 1 and batcher.max_wait_ms >= deadline_ms:
+        raise ValueError(
+            f"batcher: wanted max_wait_ms below the deadline of {figures(deadline_ms)} ms, or requests are late before "
+            f"they are served; got {figures(batcher.max_wait_ms)}"
+        )
+    return deadline_ms
+
+
+def saturated(service: ServiceTimes, arrivals: Arrivals, batcher: Batcher) -> str:
+    """Why a queue would grow without end; empty if it does not."""
+    most = service.capacity_per_s(batcher.max_batch)
+    if arrivals.rate_per_s < most:
+        return ""
+    serve = "one at a time serve" if batcher.max_batch == 1 else f"full batches of {batcher.max_batch} serve"
+    return f"{rate(arrivals.rate_per_s)} requests/s arrive, and {serve} {rate(most)}/s: the queue would grow forever"
+
+
+def _run(arrived_s: np.ndarray, batcher: Batcher, times_s: list[np.ndarray], drawn: np.ndarray) -> Batches:
+    """Serve all requests with one server.
+
+    Parameters
+    ----------
+    times_s : list of ndarray
+        For each batch size from 1 on, times that a batch may take.
+    drawn : ndarray of int
+        Which of these the first batch takes, the second, ...
+    """
+    # Numbers of Python's own are several times as fast here as those of numpy.
+    arrived, times, turns = arrived_s.tolist(), [one.tolist() for one in times_s], drawn.tolist()
+    most, wait_s, number = batcher.max_batch, batcher.max_wait_ms / 1e3, len(arrived)
+    sizes: list[int] = []
+    ready: list[float] = []
+    start: list[float] = []
+    end: list[float] = []
+    free_s, at = 0.0, 0
+    while at < number:
+        full_s = arrived[at + most - 1] if at + most <= number else math.inf
+        ready_s = min(arrived[at] + wait_s, full_s)
+        if ready_s == math.inf:
+            ready_s = arrived[-1]  # nobody comes any more
+        start_s = ready_s if ready_s > free_s else free_s
+        size = bisect_right(arrived, start_s, at, min(at + most, number)) - at
+        free_s = start_s + times[size - 1][turns[len(sizes)]]
+        sizes.append(size)
+        ready.append(ready_s)
+        start.append(start_s)
+        end.append(free_s)
+        at += size
+    return Batches(np.array(sizes), np.array(ready), np.array(start), np.array(end))
