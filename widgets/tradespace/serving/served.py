@@ -187,7 +187,8 @@ class Served:
     @property
     def in_time(self) -> float:
         """Share of all requests that were served within the deadline: one that was not served is late, too."""
-        return float((self.response_ms <= self.deadline_ms).sum()) / len(self.arrived_s) if len(self) else math.nan
+        in_time = float((self.response_ms <= self.deadline_ms).sum())
+        return in_time / len(self.arrived_s) if len(self.arrived_s) else math.nan
 
     @property
     def goodput_per_s(self) -> float:

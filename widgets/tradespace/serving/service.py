@@ -1,8 +1,7 @@
 """How long a server takes for a batch of any size: measured samples, and what lies between the measured sizes."""
 
-import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
@@ -13,6 +12,8 @@ from tradespace.measuring.measurement import Measurement
 from tradespace.surface.predict import BatchFit, line
 
 MS_PER_NS = 1e-6
+# Runtimes that compile a model for one batch size.
+ONE_SIZE = ("compile", "openvino")
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +21,8 @@ class ServiceTimes:
     """Samples of the time that a batch takes, for some batch sizes.
 
     A time for a size in between is drawn as the same quantile of its two neighbours, on the line between them; a server
-    that runs the measured sizes only fills such a batch up to the next of them.
+    that runs the measured sizes only fills such a batch up to the next of them. Below the least measured size, a batch
+    takes as long as one of that size.
 
     Parameters
     ----------
@@ -63,14 +65,24 @@ class ServiceTimes:
                 raise ValueError(f"samples_ms: wanted finite times above 0 for batch size {size}; got {samples}")
 
     @classmethod
-    def of(cls, measurements: Iterable[Measurement], padded: bool = False) -> Self:
-        """Those of Measurements that differ in batch size only; slices that other work disturbed are left out."""
+    def of(cls, measurements: Iterable[Measurement], padded: bool | None = None) -> Self:
+        """Those of Measurements that differ in batch size only; slices that other work disturbed are left out.
+
+        By default, `padded` is true of the runtimes that compile a model for one batch size.
+        """
         timed = sorted((m for m in measurements if m.samples), key=lambda m: m.config.batch_size)
+        alike = list(dict.fromkeys((m.task, m.machine, replace(m.config, batch_size=1)) for m in timed))
+        if len(alike) > 1:
+            raise ValueError(
+                f"measurements: wanted some that differ in batch size only; got {alike[0][-1]} and {alike[1][-1]}, of "
+                f"tasks {alike[0][0]!r} and {alike[1][0]!r}, on {alike[0][1]!r} and {alike[1][1]!r}"
+            )
         samples = {m.config.batch_size: np.concatenate([s.samples_ns for s in m.kept]) * MS_PER_NS for m in timed}
         if not samples:
             return cls(samples)
         flags = dict.fromkeys(flag for m in timed for flag in m.flags.split())
         first = timed[0]
+        padded = first.config.runtime in ONE_SIZE if padded is None else padded
         return cls(samples, padded, first.config, first.task, first.machine, " ".join(flags))
 
     @cached_property
@@ -89,10 +101,8 @@ class ServiceTimes:
         return line(np.array(self.sizes), np.array([self.samples_ms[size].mean() for size in self.sizes]))
 
     def mean_ms(self, batch_size: int) -> float:
-        """Mean time of a batch of `batch_size` requests; NaN beyond the measured sizes."""
-        low, high, share = self._around(batch_size)
-        if high is None:
-            return math.nan
+        """Mean time of a batch of `batch_size` requests, at most the largest measured size."""
+        low, high, share = self.around(batch_size)
         ends = [float(self.samples_ms[size].mean()) for size in (low, high)]
         return ends[0] + share * (ends[1] - ends[0])
 
@@ -100,18 +110,37 @@ class ServiceTimes:
         """Requests a second that full batches of `max_batch` serve, one after another."""
         return 1e3 * max_batch / self.mean_ms(max_batch)
 
-    def quantiles_ms(self, batch_size: int, number: int) -> np.ndarray:
-        """`number` equally likely times of a batch of `batch_size` requests, ascending."""
-        low, high, share = self._around(batch_size)
-        at = (np.arange(number) + 0.5) / number
-        ends = [np.quantile(self.samples_ms[size], at) for size in dict.fromkeys((low, high or low))]
-        times_ms: np.ndarray = ends[0] + share * (ends[-1] - ends[0])
+    def drawn_ms(self, batch_size: int, shares: np.ndarray) -> np.ndarray:
+        """For each share from 0 to 1, the measured time of `batch_size` that this share of its samples is below.
+
+        Random shares draw from the samples. The batch size is a measured one.
+        """
+        times_ms: np.ndarray = self._sorted[batch_size][(shares * len(self._sorted[batch_size])).astype(int)]
         return times_ms
 
-    def _around(self, batch_size: int) -> tuple[int, int | None, float]:
-        """The measured sizes around `batch_size`, and how far it is from the lower to the upper one."""
-        above = next((size for size in self.sizes if size >= batch_size), None)
-        if above is None or self.padded or above == batch_size:
-            return above or 0, above, 0.0
-        below = max((size for size in self.sizes if size < batch_size), default=above)
-        return below, above, (batch_size - below) / (above - below) if below < above else 0.0
+    @cached_property
+    def _sorted(self) -> dict[int, np.ndarray]:
+        return {int(size): np.sort(samples) for size, samples in self.samples_ms.items()}
+
+    def around(self, batch_size: int) -> tuple[int, int, float]:
+        """The measured sizes between which `batch_size` is, and how far it is from the lower to the upper one.
+
+        They are one and the same if it was measured, if it is padded, and below the least measured one.
+
+        Raises
+        ------
+        ValueError
+            If it is beyond the measured sizes.
+
+        Examples
+        --------
+        >>> ServiceTimes({2: np.array([1.0]), 8: np.array([2.0])}).around(5)
+        (2, 8, 0.5)
+        """
+        if batch_size > self.largest:
+            raise ValueError(f"batch_size: wanted at most {self.largest}, the largest measured one; got {batch_size}")
+        above = min(size for size in self.sizes if size >= batch_size)
+        below = max((size for size in self.sizes if size <= batch_size), default=above)
+        if self.padded or below == above:
+            return above, above, 0.0
+        return below, above, (batch_size - below) / (above - below)

@@ -3,6 +3,7 @@
 import math
 from bisect import bisect_right
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -13,9 +14,6 @@ from tradespace.serving.batcher import Batcher
 from tradespace.serving.served import Batches, Served
 from tradespace.serving.service import ServiceTimes
 from tradespace.text import figures, rate
-
-# Quantiles that stand for the samples of a batch size.
-QUANTILES = 4096
 
 
 def simulate(
@@ -80,9 +78,8 @@ def simulate(
     if reason := saturated(service, arrivals, batcher):
         return replace(served, failure=Failure("saturated", reason))
     arrived_s = arrivals.times_s(whole_number("requests", requests, least=1), seed)
-    times_s = [service.quantiles_ms(size, QUANTILES) / 1e3 for size in range(1, batcher.max_batch + 1)]
-    drawn = np.random.default_rng([seed, 1]).integers(QUANTILES, size=len(arrived_s))
-    return replace(served, arrived_s=arrived_s, batches=_run(arrived_s, batcher, times_s, drawn))
+    shares = np.random.default_rng([seed, 1]).random(len(arrived_s))
+    return replace(served, arrived_s=arrived_s, batches=_run(arrived_s, batcher, _times(service, batcher, shares)))
 
 
 def checked(service: ServiceTimes, batcher: Batcher, deadline_ms: float) -> float:
@@ -93,7 +90,7 @@ def checked(service: ServiceTimes, batcher: Batcher, deadline_ms: float) -> floa
             f"{batcher.max_batch}"
         )
     deadline_ms = deadline_ms if deadline_ms == math.inf else positive("deadline_ms", deadline_ms)
-    if batcher.max_batch > 1 and batcher.max_wait_ms >= deadline_ms:
+    if batcher.max_batch > 1 and deadline_ms <= batcher.max_wait_ms and deadline_ms < math.inf:
         raise ValueError(
             f"batcher: wanted max_wait_ms below the deadline of {figures(deadline_ms)} ms, or requests are late before "
             f"they are served; got {figures(batcher.max_wait_ms)}"
@@ -110,19 +107,23 @@ def saturated(service: ServiceTimes, arrivals: Arrivals, batcher: Batcher) -> st
     return f"{rate(arrivals.rate_per_s)} requests/s arrive, and {serve} {rate(most)}/s: the queue would grow forever"
 
 
-def _run(arrived_s: np.ndarray, batcher: Batcher, times_s: list[np.ndarray], drawn: np.ndarray) -> Batches:
-    """Serve all requests with one server.
+# For a batch size, the seconds that each batch would take at the measured sizes below and above it, and how far it is
+# from the one to the other.
+Times: TypeAlias = tuple[list[float], list[float], float]
 
-    Parameters
-    ----------
-    times_s : list of ndarray
-        For each batch size from 1 on, times that a batch may take.
-    drawn : ndarray of int
-        Which of these the first batch takes, the second, ...
-    """
+
+def _times(service: ServiceTimes, batcher: Batcher, shares: np.ndarray) -> list[Times]:
+    """The times of batches of 1, 2, ... requests; of two sizes, the same share of the samples is below them."""
+    around = [service.around(size) for size in range(1, batcher.max_batch + 1)]
+    sizes = {size for low, high, _ in around for size in (low, high)}
+    drawn = {size: (service.drawn_ms(size, shares) / 1e3).tolist() for size in sizes}
+    return [(drawn[low], drawn[high], share) for low, high, share in around]
+
+
+def _run(arrived_s: np.ndarray, batcher: Batcher, times: list[Times]) -> Batches:
+    """Serve all requests with one server."""
     # Numbers of Python's own are several times as fast here as those of numpy.
-    arrived, times, turns = arrived_s.tolist(), [one.tolist() for one in times_s], drawn.tolist()
-    most, wait_s, number = batcher.max_batch, batcher.max_wait_ms / 1e3, len(arrived)
+    arrived, most, wait_s, number = arrived_s.tolist(), batcher.max_batch, batcher.max_wait_ms / 1e3, len(arrived_s)
     sizes: list[int] = []
     ready: list[float] = []
     start: list[float] = []
@@ -135,7 +136,9 @@ def _run(arrived_s: np.ndarray, batcher: Batcher, times_s: list[np.ndarray], dra
             ready_s = arrived[-1]  # nobody comes any more
         start_s = ready_s if ready_s > free_s else free_s
         size = bisect_right(arrived, start_s, at, min(at + most, number)) - at
-        free_s = start_s + times[size - 1][turns[len(sizes)]]
+        low, high, share = times[size - 1]
+        low_s = low[len(sizes)]
+        free_s = start_s + low_s + share * (high[len(sizes)] - low_s)
         sizes.append(size)
         ready.append(ready_s)
         start.append(start_s)

@@ -12,6 +12,8 @@ from tradespace.surface.predict import BatchFit
 
 # A probability that is left out where a distribution is cut.
 NEGLIGIBLE = 1e-12
+# Nearer to saturation, a chain that is long enough takes more than a second to solve.
+MOST_LOAD = 0.99
 
 
 def load(rate_per_s: float, service_ms: float) -> float:
@@ -97,7 +99,7 @@ def batch_response_ms(fit: BatchFit, rate_per_s: float, max_batch: int) -> float
     Raises
     ------
     ValueError
-        If more requests arrive than full batches serve.
+        If more than 99 % of the requests that full batches could serve arrive: then the chain is too long.
 
     Examples
     --------
@@ -109,10 +111,15 @@ def batch_response_ms(fit: BatchFit, rate_per_s: float, max_batch: int) -> float
 
     max_batch = whole_number("max_batch", max_batch, least=1)
     share = load(rate_per_s, fit.latency_ms(max_batch) / max_batch)
+    if share > MOST_LOAD:
+        most = MOST_LOAD * fit.throughput_per_s(max_batch)
+        raise ValueError(
+            f"rate_per_s: wanted at most {most:g}, which is {MOST_LOAD:.0%} of saturation; got {rate_per_s:g}"
+        )
     rate_per_ms = rate_per_s / 1e3
     most_arrive = stats.poisson.isf(NEGLIGIBLE, rate_per_ms * fit.latency_ms(max_batch))
-    # What is left behind falls off geometrically, the slower the higher the load.
-    states = int(max_batch + most_arrive + 30 * max_batch / (1 - share))
+    # What is left behind falls off geometrically, by z with ln z = share (z - 1), which is at least e^(2 (1 - share)).
+    states = int(max_batch + most_arrive - math.log(NEGLIGIBLE) / (2 * (1 - share)))
     left = np.arange(states)
     there: np.ndarray = np.maximum(left, 1)
     batch = np.minimum(there, max_batch)
