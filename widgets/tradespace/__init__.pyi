@@ -12,6 +12,8 @@ from .measuring.measurement import Measurement
 from .measuring.peaks import Peaks, peaks
 from .serving import arrivals, theory
 from .serving.batcher import Batcher
+from .serving.liars import liars
+from .serving.live import serve, service_times
 from .serving.served import Served
 from .serving.service import ServiceTimes
 from .serving.simulate import simulate
@@ -91,6 +93,7 @@ __all__ = [
     "frontier_confidence",
     "grid",
     "hypervolume",
+    "liars",
     "list_recorded",
     "list_tasks",
     "load_recorded",
@@ -122,6 +125,8 @@ __all__ = [
     "safe_speed_m_s",
     "save_surface",
     "scores",
+    "serve",
+    "service_times",
     "simulate",
     "solve",
     "speedup",

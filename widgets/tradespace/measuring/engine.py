@@ -146,13 +146,24 @@ class Engine:
         self._executor = executor or PROCESS
         self._limit_s = limit_s
 
-    def request(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Return `function(task key, *args)` from the measuring process, or a `Failure` if that dies or hangs."""
+    def request(
+        self,
+        function: Callable[..., Any],
+        *args: Any,
+        limit_s: float | None = None,
+        stop: Callable[[], object] | None = None,
+    ) -> Any:
+        """Return `function(task key, *args)` from the measuring process, or a `Failure` if that dies or hangs.
+
+        Of a request that may take longer than others, `limit_s` says how long. An interrupt of the kernel calls `stop`,
+        if it is given: that is to end the request early, whose answer is then returned.
+        """
+        limit_s = self._limit_s if limit_s is None else limit_s
         try:
-            answer = self._run(function, self._key, *args)
+            answer = self._run(limit_s, stop, function, self._key, *args)
             if isinstance(answer, Failure) and answer == worker.UNKNOWN_TASK:
-                self._run(worker.learn, self._key, self._payload)
-                answer = self._run(function, self._key, *args)
+                self._run(self._limit_s, None, worker.learn, self._key, self._payload)
+                answer = self._run(limit_s, stop, function, self._key, *args)
             return answer
         except BrokenProcessPool as error:
             codes = re.findall(r"\w+\(-\d+\)|EXIT\(\d+\)", str(error))
@@ -162,10 +173,17 @@ class Engine:
         except TimeoutError:
             if self._executor is PROCESS:
                 PROCESS.kill()
-            return Failure("timeout", f"no answer within {self._limit_s:g} s; the measuring process was stopped")
+            return Failure("timeout", f"no answer within {limit_s:g} s; the measuring process was stopped")
 
-    def _run(self, function: Callable[..., Any], *args: Any) -> Any:
-        return self._executor.submit(function, *args).result(self._limit_s)
+    def _run(self, limit_s: float, stop: Callable[[], object] | None, function: Callable[..., Any], *args: Any) -> Any:
+        answer = self._executor.submit(function, *args)
+        try:
+            return answer.result(limit_s)
+        except KeyboardInterrupt:
+            if stop is None:
+                raise
+            stop()
+            return answer.result(limit_s)
 
 
 def machine_of(executor: Executor | None) -> str:

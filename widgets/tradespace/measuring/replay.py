@@ -20,6 +20,7 @@ from tradespace.prepare import Layer
 from tradespace.tasks.parcel import unpack
 
 FASTER = 10
+NO_SERVER = Failure("unsupported", "recorded mode: no server was recorded; ts.simulate serves from the times that were")
 NOT_RECORDED = Failure("unsupported", "recorded mode: this was not measured on the machine that was recorded")
 
 
@@ -96,6 +97,7 @@ class Replay:
             worker.layers: self._layers_of,
             worker.finish: self._finish,
             worker.forget: self._forget,
+            worker.serve: lambda *_: NO_SERVER,
         }
 
     def submit(self, function: Callable[..., Any], *args: Any) -> "Future[Any]":

@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import wraps
-from itertools import count
+from itertools import count, cycle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from tradespace.measuring.device import device
 from tradespace.measuring.energy import energy_j_per_item, find_counter
 from tradespace.measuring.loop import LONG_CALL_S, WARM_UP_CAP_S, time_slice, warm_up
 from tradespace.measuring.measurement import Facts, Failure, Slice
+from tradespace.measuring.open_loop import Load, Ran, open_loop, session_sizes
 from tradespace.prepare import Layer, Prepared, Session, Source, prepare, unsupported
 from tradespace.prepare.operations import Operation, mean_of, operations_of
 from tradespace.prepare.quiet import Log, quiet
@@ -295,6 +297,21 @@ def run_slice(key: str, config: Config, seconds: float) -> Slice | Failure:
 
 
 @_failing_softly
+def serve(key: str, config: Config, load: Load, stop: Path) -> Ran | Failure:
+    """Serve requests as they arrive, each batch in the smallest session that takes it; end early once `stop` exists."""
+    where = device(config.device)
+    try:
+        runs = _runs(key, config, load.max_batch)
+        different = dict.fromkeys(runs)
+        for run in different:
+            warm_up(run, where, cap_s=WARM_UP_CAP_S / len(different))
+        return open_loop(lambda size: runs[size - 1](size), where, load, stop.exists)
+    finally:
+        for size in range(1, load.max_batch + 1):
+            finish(key, replace(config, batch_size=size))
+
+
+@_failing_softly
 def energy(key: str, config: Config) -> float | Failure:
     """Joules per item of `config`; NaN if no counter can be read."""
     counter = find_counter(config.device)
@@ -402,6 +419,33 @@ def _caller(key: str, config: Config) -> Callable[[int], object]:
     if sum(tensor.nbytes for batch in batches for tensor in batch) <= KEPT_BATCHES_BYTES:
         running.batches = batches
     return lambda _: call(*batches[next(turns) % len(batches)])
+
+
+def _runs(key: str, config: Config, max_batch: int) -> list[Callable[[int], object]]:
+    """For 1, 2, ... and `max_batch` items, a function that runs such a batch, with inputs that are ready and rotate."""
+    torch.set_num_threads(config.threads)
+    largest = _batches(_tasks[key], replace(config, batch_size=max_batch))
+    runs: list[Callable[[int], object]] = []
+    for size in session_sizes(config, max_batch):
+        one = replace(config, batch_size=size)
+        run = _rotating(_session(key, one).session.call, _smaller(_tasks[key], one, largest))
+        runs += [run] * (size - len(runs))
+    return runs
+
+
+def _smaller(task: Task, config: Config, largest: list[tuple[torch.Tensor, ...]]) -> list[tuple[torch.Tensor, ...]]:
+    """Different batches of the size of `config`: the first items of the largest ones, unless items differ in length."""
+    if task.trim is not whole:
+        return _batches(task, config)
+    return [
+        tuple(tensor.narrow(task.batch_axis, 0, config.batch_size).contiguous() for tensor in batch)
+        for batch in largest
+    ]
+
+
+def _rotating(call: Call, batches: list[tuple[torch.Tensor, ...]]) -> Callable[[int], object]:
+    turns = cycle(batches)
+    return lambda _: call(*next(turns))
 
 
 def _batches(task: Task, config: Config) -> list[tuple[torch.Tensor, ...]]:

@@ -1,6 +1,6 @@
 """A model and a Config -> something callable. One file per runtime, and one registry."""
 
-from tradespace.prepare.registry import Prepared, precisions, prepare, unsupported, untimed, versions
+from tradespace.prepare.registry import Prepared, any_size, precisions, prepare, unsupported, untimed, versions
 from tradespace.prepare.session import Layer, Session
 from tradespace.prepare.source import Source, load
 
@@ -9,6 +9,7 @@ __all__ = [
     "Prepared",
     "Session",
     "Source",
+    "any_size",
     "load",
     "precisions",
     "prepare",

@@ -97,4 +97,4 @@ def _has_compiler() -> bool:
     return shutil.which(os.environ.get("CXX", usual)) is not None
 
 
-RUNTIME = Runtime(PRECISIONS, unsupported, convert, begin=begin, preparing_s=(15.0, 10.0))
+RUNTIME = Runtime(PRECISIONS, unsupported, convert, begin=begin, any_size=False, preparing_s=(15.0, 10.0))

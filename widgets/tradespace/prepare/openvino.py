@@ -178,6 +178,7 @@ RUNTIME = Runtime(
     convert,
     ("onnx", "onnxruntime", "onnxscript", "openvino"),
     begin,
+    any_size=False,
     exports=True,
     preparing_s=(0.5, 0.2),
 )

@@ -60,6 +60,11 @@ def unsupported(task: Task, config: Config) -> str | None:
     return runtime.unsupported(config, task.calibration is not None)
 
 
+def any_size(config: Config) -> bool:
+    """Whether one session of the runtime takes batches of any size."""
+    return RUNTIMES[config.runtime].any_size
+
+
 def untimed(config: Config) -> str | None:
     """Why `config` can be scored but not timed, as a sentence; None if it can be timed too."""
     return eager.untimed(config) if config.runtime == "eager" else None

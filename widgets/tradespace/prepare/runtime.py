@@ -24,6 +24,8 @@ class Runtime:
         Packages that it needs besides PyTorch.
     begin : callable
         (Config) -> None. Work that a process does once before it converts, so no model's `prepare_s` includes it.
+    any_size : bool
+        Whether one session takes batches of any size; otherwise a session is compiled for one size.
     exports : bool
         Whether it uses the model's ONNX export, which runtimes share.
     preparing_s : tuple of float
@@ -35,5 +37,6 @@ class Runtime:
     convert: Callable[[Source, Config], Converted]
     packages: tuple[str, ...] = ()
     begin: Callable[[Config], object] = lambda config: None
+    any_size: bool = True
     exports: bool = False
     preparing_s: tuple[float, float] = (0.5, 0.1)

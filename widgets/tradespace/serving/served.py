@@ -66,6 +66,8 @@ class Served:
         Those that ran. Requests beyond them were not served.
     failure : Failure, optional
         Why there are no numbers.
+    contended, stopped : bool
+        Whether other work took the server's cores, and whether the run was ended early; of a measured one.
     config : Config, optional
     task, machine, measured_at : str
 
@@ -88,6 +90,8 @@ class Served:
     arrived_s: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)
     batches: Batches = field(default=NONE, repr=False)
     failure: Failure | None = None
+    contended: bool = False
+    stopped: bool = False
     config: Config | None = None
     task: str = ""
     machine: str = ""
@@ -130,6 +134,18 @@ class Served:
     def response_ms(self) -> np.ndarray:
         """From the intended arrival of each request to the end of its batch."""
         taken_ms: np.ndarray = (self.batches.end_s[self._batch] - self._served_s) * 1e3
+        return taken_ms
+
+    @cached_property
+    def uncorrected_ms(self) -> np.ndarray:
+        """What a closed loop would have reported as the response of each request.
+
+        It sends a request only once the one before is done, and starts its clock then: while the server is slow, it
+        asks for nothing, and nobody is seen waiting. This is called coordinated omission. (Tene, "How not to measure
+        latency", 2015; the load generator wrk2 reports both and calls this one uncorrected.)
+        """
+        free_s = np.concatenate([[0.0], self.batches.end_s[:-1]])[self._batch]
+        taken_ms: np.ndarray = (self.batches.end_s[self._batch] - np.maximum(self._served_s, free_s)) * 1e3
         return taken_ms
 
     @property
@@ -245,7 +261,8 @@ class Served:
 
         `few_requests`: the 99th percentile is not known. `late_start`: the server's own loop delayed one batch in a
         hundred by more than a millisecond. `not_steady`: Little's law does not hold to 5 %, so the queue grew or
-        shrank.
+        shrank. `contended`: other work kept the server's threads off their cores for more than 5 % of the time in which
+        it ran batches. `stopped`: the run was ended early.
         """
         if self.failure or not len(self):
             return ""
@@ -253,6 +270,8 @@ class Served:
             "few_requests": math.isnan(self.response_at_ms(99)),
             "late_start": self.late_p99_ms > LATE_ABOVE_MS,
             "not_steady": abs(self.little) > LITTLE_ABOVE,
+            "contended": self.contended,
+            "stopped": self.stopped,
         }
         return " ".join(word for word, is_raised in raised.items() if is_raised)
 

@@ -89,6 +89,11 @@ def checked(service: ServiceTimes, batcher: Batcher, deadline_ms: float) -> floa
             f"batcher: wanted batches of at most {service.largest}, the largest that was measured; got max_batch="
             f"{batcher.max_batch}"
         )
+    return deadline_for(batcher, deadline_ms)
+
+
+def deadline_for(batcher: Batcher, deadline_ms: float) -> float:
+    """The deadline in milliseconds, if waiting for a batch does not miss it already."""
     deadline_ms = deadline_ms if deadline_ms == math.inf else positive("deadline_ms", deadline_ms)
     if batcher.max_batch > 1 and deadline_ms <= batcher.max_wait_ms and deadline_ms < math.inf:
         raise ValueError(
