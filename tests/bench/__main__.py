@@ -21,6 +21,7 @@ import own_models
 import resume
 import robustness
 import search
+import serving
 from report import Finding, print_findings
 from tradespace.measuring.machine import machine
 
@@ -38,6 +39,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "cost": cost.run,
     "eta": eta.run,
     "resume": resume.run,
+    "serving": serving.run,
     "accuracy": accuracy_table.run,
     "int8_truth": int8_truth.run,
     "own_models": own_models.run,

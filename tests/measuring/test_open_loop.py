@@ -120,18 +120,18 @@ def test_work_that_was_queued_is_waited_for():
 def test_it_sleeps_for_most_of_a_wait_and_spins_at_the_end():
     server = FakeServer()
     ran = server.serve([50])
-    assert sum(server.slept) == pytest.approx(0.048, abs=1e-4)
+    assert sum(server.slept) == pytest.approx(0.0495, abs=1e-4)
     assert in_ms(ran.start_ns) == [50]
 
 
 def test_a_sleep_that_is_too_long_by_less_than_it_spins_delays_nothing():
-    assert in_ms(FakeServer(oversleeps=MS).serve([50]).start_ns) == [50]
+    assert in_ms(FakeServer(oversleeps=MS // 3).serve([50]).start_ns) == [50]
     late = FakeServer(oversleeps=10 * MS).serve([50])
-    assert (in_ms(late.start_ns), in_ms(late.ready_ns)) == ([58], [50])
+    assert (in_ms(late.start_ns), in_ms(late.ready_ns)) == ([59.5], [50])
 
 
 def test_a_batch_that_starts_late_takes_those_along_that_have_arrived_by_then():
-    ran = FakeServer(oversleeps=10 * MS).serve([50, 57, 59], max_batch=4)
+    ran = FakeServer(oversleeps=10 * MS).serve([50, 57, 62], max_batch=4)
     assert ran.sizes.tolist() == [2, 1]
 
 

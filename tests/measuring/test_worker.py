@@ -416,3 +416,23 @@ def test_models_that_take_too_much_memory_are_forgotten_unless_they_are_in_use(k
         worker.finish(key, config)
     worker.make_ready(key, bf16)
     assert {config.precision for _, config in worker._prepared} == {"fp32", "bf16"}
+
+
+class Queueing:
+    """A device that is told what to do and does it later."""
+
+    asynchronous = True
+
+    def __init__(self):
+        self.waited = 0
+
+    def synchronize(self):
+        self.waited += 1
+
+
+@pytest.mark.parametrize(("synchronised", "waits"), [(True, 7), (False, 2)])
+def test_calls_are_timed_with_and_without_waiting_for_them(key, monkeypatch, synchronised, waits):
+    device = Queueing()
+    monkeypatch.setattr(worker, "device", lambda name: device)
+    samples_ns = worker.time_calls(key, ts.Config("model", threads=1), 5, synchronised)
+    assert (len(samples_ns), (samples_ns > 0).all(), device.waited) == (5, True, waits)

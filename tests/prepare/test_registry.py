@@ -7,7 +7,18 @@ import pytest
 import torch
 from torch import nn
 from tradespace.config import DEVICES, PRECISIONS, RUNTIMES, Config
-from tradespace.prepare import Source, export, openvino, precisions, prepare, registry, unsupported, untimed, versions
+from tradespace.prepare import (
+    Source,
+    any_size,
+    export,
+    openvino,
+    precisions,
+    prepare,
+    registry,
+    unsupported,
+    untimed,
+    versions,
+)
 from tradespace.prepare import compile as compiled
 from tradespace.prepare import source as source_module
 from tradespace.tasks import Task
@@ -70,6 +81,22 @@ def test_a_precision_is_supported_on_the_cpu_exactly_where_a_runtime_has_it(tiny
 def test_what_cannot_be_timed_is_what_eager_pytorch_rounds_the_weights_of(runtime, precision):
     reason = untimed(Config("narrow", precision=precision, runtime=runtime))
     assert (reason is not None) == (runtime == "eager" and precision.startswith("w"))
+
+
+@pytest.mark.parametrize("runtime", ["eager", "fused", "onnxruntime"])
+def test_one_session_of_a_runtime_that_takes_any_size_does(tiny, runtime):
+    if runtime == "onnxruntime":
+        pytest.importorskip(runtime)
+    config = Config("narrow", runtime=runtime, threads=1)
+    assert any_size(config)
+    session = prepared(tiny, config).session(1, 4)
+    with torch.inference_mode():
+        assert [len(session.call(torch.rand(size, 1, 8, 8))) for size in (1, 3, 4, 9)] == [1, 3, 4, 9]
+
+
+@pytest.mark.parametrize("runtime", ["compile", "openvino"])
+def test_others_are_compiled_for_one_size(runtime):
+    assert not any_size(Config("narrow", runtime=runtime, threads=1))
 
 
 @pytest.mark.parametrize(("runtime", "packages"), [

@@ -98,6 +98,19 @@ PROCESS: Process = Replay(_RECORDED / "measurements.zip", MeasuringProcess()) if
 
 
 @contextmanager
+def new_process() -> Iterator[Process]:
+    """A measuring process in which nothing has run, killed after the block; in recorded mode, what plays back."""
+    if not isinstance(PROCESS, MeasuringProcess):
+        yield PROCESS
+        return
+    process = MeasuringProcess()
+    try:
+        yield process
+    finally:
+        process.kill()
+
+
+@contextmanager
 def waiting(way: str) -> Iterator[None]:
     """In this block, measure in a new process whose threads wait for each other in this way.
 
@@ -140,7 +153,7 @@ class Engine:
     `concurrent.futures.Executor` with one worker can take the place of this machine's process.
     """
 
-    def __init__(self, task: Task, executor: Executor | None = None, limit_s: float = LIMIT_S) -> None:
+    def __init__(self, task: Task, executor: Executor | Process | None = None, limit_s: float = LIMIT_S) -> None:
         self._payload = pack(task, "task")
         self._key = hashlib.sha256(self._payload).hexdigest()
         self._executor = executor or PROCESS

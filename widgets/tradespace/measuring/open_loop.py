@@ -16,8 +16,9 @@ from tradespace.measuring.measurement import DISTURBED_ABOVE
 from tradespace.measuring.system import usage
 from tradespace.prepare import any_size
 
-# A wait begins with sleeping and ends with spinning for so long: who wakes up is late, and then slow for a while.
-SPIN_NS = 2_000_000
+# A wait begins with sleeping and ends with spinning for so long, since a thread that sleeps wakes up a tenth of a
+# millisecond late. One that spins for longer uses up its turn: if others want the core, it loses it in its next batch.
+SPIN_NS = 500_000
 # How often it looks whether it is to stop, also while it sleeps.
 TURN_NS = 100_000_000
 # A queue is judged once a request has waited for the server for so long, and so many full batches were timed.

@@ -98,6 +98,7 @@ class Replay:
             worker.finish: self._finish,
             worker.forget: self._forget,
             worker.serve: lambda *_: NO_SERVER,
+            worker.time_calls: lambda *_: NOT_RECORDED,
         }
 
     def submit(self, function: Callable[..., Any], *args: Any) -> "Future[Any]":

@@ -312,6 +312,22 @@ def serve(key: str, config: Config, load: Load, stop: Path) -> Ran | Failure:
 
 
 @_failing_softly
+def time_calls(key: str, config: Config, calls: int, synchronised: bool) -> np.ndarray | Failure:
+    """The nanoseconds that the next calls of `config` take, not warmed up; or until they return, done or not."""
+    call, where = _caller(key, config), device(config.device)
+    samples_ns = []
+    where.synchronize()
+    for number in range(calls):
+        start = time.perf_counter_ns()
+        call(number)
+        if synchronised:
+            where.synchronize()
+        samples_ns.append(time.perf_counter_ns() - start)
+    where.synchronize()
+    return np.array(samples_ns)
+
+
+@_failing_softly
 def energy(key: str, config: Config) -> float | Failure:
     """Joules per item of `config`; NaN if no counter can be read."""
     counter = find_counter(config.device)

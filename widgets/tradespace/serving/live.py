@@ -160,7 +160,7 @@ mode: no server was recorded; ts.simulate serves from the times that were
     batcher = Batcher() if batcher is None else batcher
     if not isinstance(batcher, Batcher):
         raise ValueError(f"batcher: wanted a ts.Batcher; got {batcher!r}")
-    seconds = _seconds(seconds)
+    seconds = run_seconds(seconds)
     served = Served(
         arrivals,
         batcher,
@@ -230,7 +230,8 @@ def _with(served: Served, ran: Ran, arrived_ns: np.ndarray) -> Served:
     )
 
 
-def _seconds(seconds: float) -> float:
+def run_seconds(seconds: float) -> float:
+    """The seconds of a run, if there may be so many."""
     if positive("seconds", seconds) > MOST_S:
         raise ValueError(f"seconds: wanted at most {MOST_S:g}; got {seconds!r}. The nearest valid choice is {MOST_S:g}")
     return float(seconds)
