@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Iterator
 
+import numpy as np
 import tradespace as ts
 from report import Finding, print_table
 from tradespace.serving.served import Served
@@ -18,7 +19,7 @@ LOADS = (0.3, 0.6, 0.85)
 # How far the simulation may be off, by percentile.
 WITHIN = {50: 0.10, 99: 0.20}
 LATE_RATE_PER_S, LATE_BELOW_MS = 1_000.0, 1.0
-# A run in which other work took the cores is run again, so often at most. The times that it took decide nothing.
+# A run in which other work took the core is run again, so often at most. The times that it took decide nothing.
 TRIES = 3
 
 
@@ -31,7 +32,7 @@ def run(quick: bool) -> list[Finding]:
         for name, model in MODELS.items():
             task = untested(load_task(name))
             for runtime in RUNTIMES:
-                config = ts.Config(model, runtime=runtime)
+                config = ts.Config(model, runtime=runtime, threads=1)
                 for load, simulated, real in compared(task, config, seconds, budget_s, seed=turn):
                     for q in WITHIN:
                         ratio = simulated.response_at_ms(q) / real.response_at_ms(q)
@@ -52,14 +53,14 @@ def compared(
     pooled = both(before, after)
     rows = []
     for load, real in reals.items():
-        simulated = ts.simulate(pooled, rates[load], BATCHER, requests=max(len(real), 1), seed=seed)
-        rows.append((f"{load:.0%}", *described(real), *described(simulated), real.flags, real.reason))
-        if real.status == "ok" and simulated.status == "ok":
-            yield load, simulated, real
-    print(
-        f"{config}: full batches serve {capacity:,.0f}/s before, {after.capacity_per_s(BATCHER.max_batch):,.0f} after"
-    )
-    print_table(("load", *(f"{how} {x}" for how in ("real", "simulated") for x in COLUMNS), "flags", "reason"), rows)
+        if real.status != "ok":
+            rows.append((f"{load:.0%}", *[""] * 2 * len(COLUMNS), real.flags, f"{real.status}: {real.reason}"))
+            continue
+        simulated = ts.simulate(pooled, rates[load], BATCHER, requests=len(real), seed=seed)
+        rows.append((f"{load:.0%}", *described(real), *described(simulated), real.flags, ""))
+        yield load, simulated, real
+    print(f"{config}: full batches serve {capacity:,.0f}/s, and {after.capacity_per_s(BATCHER.max_batch):,.0f} after")
+    print_table(("load", *(f"{how} {x}" for how in ("real", "simulated") for x in COLUMNS), "flags", "status"), rows)
 
 
 COLUMNS = ("p50, ms", "p99, ms", "busy", "batch")
@@ -74,7 +75,7 @@ def served(task: Task, config: ts.Config, arrivals: ts.arrivals.Poisson, seconds
     """A real run, and another one if other work disturbed it."""
     for _ in range(TRIES):
         real = ts.serve(task, config, arrivals, BATCHER, seconds=seconds, seed=seed)
-        if not real.contended:
+        if real.status == "ok" and not real.contended:
             break
     return real
 
@@ -84,13 +85,13 @@ def both(one: ServiceTimes, other: ServiceTimes) -> ServiceTimes:
     pooled = {}
     for size in one.sizes:
         number = min(len(one.samples_ms[size]), len(other.samples_ms[size]))
-        pooled[size] = [*one.samples_ms[size][:number], *other.samples_ms[size][:number]]
+        pooled[size] = np.concatenate([one.samples_ms[size][:number], other.samples_ms[size][:number]])
     return ServiceTimes(pooled, one.padded, one.config, one.task, one.machine)
 
 
 def lateness_ms(seconds: float, seed: int) -> float:
     task = untested(load_task("fashion"))
-    config = ts.Config("resnet8", runtime="onnxruntime")
+    config = ts.Config("resnet8", runtime="onnxruntime", threads=1)
     return served(task, config, ts.arrivals.Poisson(LATE_RATE_PER_S), seconds, seed).late_p99_ms
 
 

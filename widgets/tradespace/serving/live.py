@@ -150,9 +150,9 @@ def serve(
     --------
     >>> import tradespace as ts
     >>> task, config = ts.load_task("fashion"), ts.Config("resnet8")
-    >>> ts.serve(task, config, ts.arrivals.Poisson(100), ts.Batcher(8, max_wait_ms=5))  # in recorded mode
-    100 requests/s at random (Poisson), batches of at most 8, waiting at most 5 ms for more: unsupported: recorded \
-mode: no server was recorded; ts.simulate serves from the times that were
+    >>> served = ts.serve(task, config, ts.arrivals.Poisson(100), ts.Batcher(8, max_wait_ms=5), deadline_ms=20)
+    >>> served.status, served.reason  # these examples are played back
+    ('unsupported', 'recorded mode: no server was recorded; ts.simulate serves from the times that were')
     """
     check(task, [config])
     if not isinstance(arrivals, Arrivals):
