@@ -15,10 +15,11 @@ import pytest
 import torch
 import tradespace as ts
 from tradespace.measuring import worker
+from tradespace.measuring.archive import write_measurements
 from tradespace.measuring.engine import PROCESS
-from tradespace.measuring.measurement import Facts, Failure, Slice
+from tradespace.measuring.measurement import Facts, Failure, Measurement, Slice
 from tradespace.measuring.open_loop import Ran
-from tradespace.measuring.replay import NO_SERVER
+from tradespace.measuring.replay import NO_SERVER, NOT_RECORDED, Replay
 from tradespace.measuring.stop import Stop
 from tradespace.serving import live
 
@@ -192,6 +193,31 @@ def test_a_model_that_cannot_run_is_refused_with_its_reason(tiny, inline):
         ts.service_times(tiny, config, max_batch=4, executor=inline)
 
 
+def played(batch_size):
+    timed = Slice(np.full(50, batch_size * MS), 50 * batch_size, 50 * batch_size * MS, wall_ns=50 * batch_size * MS)
+    return Measurement("tiny", replace(NARROW, batch_size=batch_size), (timed,) * 8, machine="another")
+
+
+@pytest.fixture
+def replay(tmp_path):
+    write_measurements(tmp_path / "some.zip", [played(1), played(4)])
+    return Replay(tmp_path / "some.zip", PROCESS, faster=1e9)
+
+
+def test_in_recorded_mode_service_times_are_those_of_the_batches_that_were_recorded(tiny, replay):
+    service = ts.service_times(tiny, NARROW, max_batch=8, executor=replay)
+    assert (service.sizes, service.mean_ms(4)) == ((1, 4), 4.0)
+    with pytest.raises(ValueError, match="wanted batches of at most 4, the largest that was measured"):
+        ts.simulate(service, SLOWLY, ts.Batcher(8))
+    with pytest.raises(ValueError, match=r"config: wanted one that can run here; got .* was not measured"):
+        ts.service_times(tiny, replace(NARROW, model="wide"), max_batch=8, executor=replay)
+
+
+def test_in_recorded_mode_nothing_is_served(tiny, replay):
+    assert ts.serve(tiny, NARROW, SLOWLY, ts.Batcher(4), executor=replay).failure == NO_SERVER
+    assert ts.serve(tiny, NARROW, SLOWLY, ts.Batcher(8), executor=replay).failure == NOT_RECORDED
+
+
 # What becomes of a run
 
 
@@ -278,6 +304,13 @@ def test_what_fails_is_a_status_and_a_reason(tiny, name, failure):
     served = ts.serve(tiny, NARROW, SLOWLY, executor=Server(failing={name: failure}))
     assert (served.failure, len(served)) == (failure, 0)
     assert failure.reason in str(served)
+
+
+def test_what_has_no_kernel_to_time_is_not_served(tiny, inline):
+    served = ts.serve(tiny, replace(NARROW, precision="w4"), SLOWLY, executor=inline)
+    assert (served.status, "no w4 kernel to time" in served.reason, inline.requests) == ("unsupported", True, [])
+    with pytest.raises(ValueError, match=r"config: wanted one that can run here; got .* no w4 kernel to time"):
+        ts.service_times(tiny, replace(NARROW, precision="w4"), max_batch=2, executor=inline)
 
 
 def test_if_nobody_comes_nobody_is_served(tiny):

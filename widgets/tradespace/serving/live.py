@@ -13,9 +13,10 @@ from tradespace.measuring.engine import LIMIT_S, Engine, machine_of, measure_rou
 from tradespace.measuring.machine import now
 from tradespace.measuring.measurement import Failure, Measurement, Scored
 from tradespace.measuring.open_loop import Load, Ran, ladder
+from tradespace.measuring.replay import NOT_RECORDED
 from tradespace.measuring.schedule import Schedule
 from tradespace.measuring.stop import Stop
-from tradespace.prepare import any_size
+from tradespace.prepare import any_size, untimed
 from tradespace.serving.arrivals import Arrivals, until_s
 from tradespace.serving.batcher import Batcher
 from tradespace.serving.served import Batches, Served
@@ -87,14 +88,14 @@ def service_times(
 
 
 def _check_measured(measured: list[Measurement]) -> None:
-    """Refuse a batch size that cannot run, unless larger ones can."""
-    last = measured[-1]
-    if last.failure is None:
-        return
-    ran = [m.config.batch_size for m in measured if m.failure is None]
+    """Refuse what cannot run: the model, or the largest batch. In recorded mode, some batches may be missing."""
+    last, ran = measured[-1], [m.config.batch_size for m in measured if m.failure is None]
     if not ran:
         raise ValueError(f"config: wanted one that can run here; got {measured[0]}")
-    raise ValueError(f"max_batch: wanted batches that can run here; got {last}. The nearest valid choice is {ran[-1]}")
+    if last.failure not in (None, NOT_RECORDED):
+        raise ValueError(
+            f"max_batch: wanted batches that can run here; got {last}. The nearest valid choice is {ran[-1]}"
+        )
 
 
 def serve(
@@ -170,17 +171,17 @@ def serve(
         task=task.name,
         machine=machine_of(executor),
     )
-    return replace(_served(Engine(task, executor), served, seconds, seed, stop or Stop()), measured_at=now())
+    served = _served(Engine(task, executor), config, served, seconds, seed, stop or Stop())
+    return replace(served, measured_at=now())
 
 
-def _served(engine: Engine, served: Served, seconds: float, seed: int, stop: Stop) -> Served:
-    assert served.config is not None
-    batcher, full = served.batcher, replace(served.config, batch_size=served.batcher.max_batch)
-    if failure := _refused(engine, full, served):
+def _served(engine: Engine, config: Config, served: Served, seconds: float, seed: int, stop: Stop) -> Served:
+    batcher = served.batcher
+    if failure := _refused(engine, replace(config, batch_size=batcher.max_batch), served):
         return replace(served, failure=failure)
     arrived_ns = np.rint(until_s(served.arrivals, seconds, seed) * NS_PER_S).astype(np.int64)
     load = Load(arrived_ns, served.arrivals.rate_per_s, batcher.max_batch, batcher.max_wait_ms / MS_PER_NS)
-    ran = engine.request(worker.serve, served.config, load, stop.path, limit_s=2 * seconds + LIMIT_S, stop=stop)
+    ran = engine.request(worker.serve, config, load, stop.path, limit_s=2 * seconds + LIMIT_S, stop=stop)
     if isinstance(ran, Failure):
         return replace(served, failure=ran)
     if ran.ended == "saturated":
@@ -192,6 +193,8 @@ def _served(engine: Engine, served: Served, seconds: float, seed: int, stop: Sto
 
 def _refused(engine: Engine, full: Config, served: Served) -> Failure | None:
     """Why full batches cannot run here, or not as fast as requests arrive."""
+    if reason := untimed(full):
+        return Failure("unsupported", reason)
     answer = engine.request(worker.make_ready, full)
     if isinstance(answer, Failure):
         return answer
