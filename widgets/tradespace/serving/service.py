@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 
 from tradespace.config import Config
+from tradespace.errors import whole_number
 from tradespace.measuring.measurement import Measurement
 from tradespace.surface.predict import BatchFit, line
 
@@ -27,7 +28,7 @@ class ServiceTimes:
     Parameters
     ----------
     samples_ms : mapping of int to ndarray
-        Batch size -> milliseconds that single calls took.
+        Batch size -> milliseconds that single calls took, one after the other.
     padded : bool
         Whether batches of other sizes are filled up to the next measured one, since the runtime compiles for a size.
     config : Config, optional
@@ -58,17 +59,23 @@ class ServiceTimes:
     def __post_init__(self) -> None:
         if not self.samples_ms:
             raise ValueError("samples_ms: wanted times of at least one batch size; got none")
-        for size, samples in self.samples_ms.items():
-            if not isinstance(size, int | np.integer) or size < 1:
-                raise ValueError(f"samples_ms: wanted batch sizes, at least 1; got {size!r}")
-            if not len(samples) or not (np.isfinite(samples).all() and (samples > 0).all()):
-                raise ValueError(f"samples_ms: wanted finite times above 0 for batch size {size}; got {samples}")
+        read = {whole_number("samples_ms: batch size", size, least=1): times for size, times in self.samples_ms.items()}
+        for size, times in read.items():
+            read[size] = np.asarray(times, dtype=float)
+            if not read[size].size or not (np.isfinite(read[size]) & (read[size] > 0)).all():
+                raise ValueError(f"samples_ms: wanted finite times above 0 for batch size {size}; got {times!r}")
+        object.__setattr__(self, "samples_ms", read)
 
     @classmethod
     def of(cls, measurements: Iterable[Measurement], padded: bool | None = None) -> Self:
         """Those of Measurements that differ in batch size only; slices that other work disturbed are left out.
 
         By default, `padded` is true of the runtimes that compile a model for one batch size.
+
+        Raises
+        ------
+        ValueError
+            If none was timed, or they differ in more than their batch size.
         """
         timed = sorted((m for m in measurements if m.samples), key=lambda m: m.config.batch_size)
         alike = list(dict.fromkeys((m.task, m.machine, replace(m.config, batch_size=1)) for m in timed))
@@ -88,7 +95,7 @@ class ServiceTimes:
     @cached_property
     def sizes(self) -> tuple[int, ...]:
         """The measured batch sizes, ascending."""
-        return tuple(sorted(int(size) for size in self.samples_ms))
+        return tuple(sorted(self.samples_ms))
 
     @property
     def largest(self) -> int:
@@ -120,7 +127,7 @@ class ServiceTimes:
 
     @cached_property
     def _sorted(self) -> dict[int, np.ndarray]:
-        return {int(size): np.sort(samples) for size, samples in self.samples_ms.items()}
+        return {size: np.sort(times) for size, times in self.samples_ms.items()}
 
     def around(self, batch_size: int) -> tuple[int, int, float]:
         """The measured sizes between which `batch_size` is, and how far it is from the lower to the upper one.
