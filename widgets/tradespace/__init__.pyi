@@ -10,10 +10,13 @@ from .measuring.describe import describe
 from .measuring.engine import measure, waiting
 from .measuring.measurement import Measurement
 from .measuring.peaks import Peaks, peaks
-from .serving import arrivals, theory
+from .serving import arrivals, scenarios, theory
 from .serving.batcher import Batcher
 from .serving.liars import liars
 from .serving.live import serve, service_times
+from .serving.loaded import with_max_rate
+from .serving.max_rate import MaxRate, max_rate_of
+from .serving.scenarios import early_stopping
 from .serving.served import Served
 from .serving.service import ServiceTimes
 from .serving.simulate import simulate
@@ -66,6 +69,7 @@ __all__ = [
     "Explorer",
     "LatencyMeter",
     "Ledger",
+    "MaxRate",
     "Measurement",
     "Objective",
     "Peaks",
@@ -88,6 +92,7 @@ __all__ = [
     "compare",
     "compare_accuracy",
     "describe",
+    "early_stopping",
     "explain",
     "fit_batches",
     "frontier_confidence",
@@ -99,6 +104,7 @@ __all__ = [
     "load_recorded",
     "load_surface",
     "load_task",
+    "max_rate_of",
     "maximize",
     "measure",
     "minimize",
@@ -124,6 +130,7 @@ __all__ = [
     "roofline",
     "safe_speed_m_s",
     "save_surface",
+    "scenarios",
     "scores",
     "serve",
     "service_times",
@@ -134,6 +141,7 @@ __all__ = [
     "theory",
     "waiting",
     "with_cost",
+    "with_max_rate",
     "with_products",
     "with_safe_speed",
     "worth_measuring",

@@ -66,6 +66,9 @@ def with_cost(
 ) -> pd.DataFrame:
     """`surface` with the cost of a million items on this machine, in money and in watt-hours.
 
+    Where `with_max_rate` has added the rate that meets a deadline, a million served requests get their cost, too. It is
+    higher: to meet a deadline, a server has to be idle at times, or run batches that are not full.
+
     Parameters
     ----------
     price_per_hour : float
@@ -81,7 +84,9 @@ def with_cost(
         With `cost_per_million` and `wh_per_million`, each with `_lo` and `_hi`, and `wh_is`: `measured`, `assumed`, or
         empty if the energy is unknown. The intervals follow from the 95 % interval of latency, since the cost of a call
         is proportional to its time. Measured energy is that of the items only, whatever the utilisation; assumed watts
-        are drawn for all of the paid time.
+        are drawn for all of the paid time. With `cost_per_million_served`, `_lo` and `_hi` if there is a column
+        `max_rate_per_s`: requests arrive at that rate for all of the paid time, whatever the utilisation. That cost is
+        infinite if no rate meets the deadline.
 
     Raises
     ------
@@ -97,6 +102,9 @@ def with_cost(
     [[1.0, 1.2, 13.89]]
     >>> priced["wh_is"].tolist()
     ['assumed']
+    >>> loaded = pd.DataFrame(row).assign(max_rate_per_s=500.0, max_rate_per_s_lo=400.0, max_rate_per_s_hi=600.0)
+    >>> with_cost(loaded, price_per_hour=3.6)[["cost_per_million", "cost_per_million_served"]].round(2).values.tolist()
+    [[1.0, 2.0]]
     """
     price_per_hour, utilisation = positive("price_per_hour", price_per_hour), positive("utilisation", utilisation)
     if utilisation > 1:
@@ -122,7 +130,20 @@ def with_cost(
         wh_per_million_lo=energy * low,
         wh_per_million_hi=energy * high,
         wh_is=known,
+        **_served_cost(surface, price_per_hour),
     )
+
+
+def _served_cost(surface: pd.DataFrame, price_per_hour: float) -> dict[str, pd.Series]:
+    """The cost of a million requests that arrive at `max_rate_per_s`; nothing if that is not known."""
+    ends = {"": "", "_lo": "_hi", "_hi": "_lo"}  # the dearest is the slowest
+    if "max_rate_per_s" not in surface:
+        return {}
+    rates = _in_floats(surface, [f"max_rate_per_s{end}" for end in ends])
+    return {
+        f"cost_per_million_served{end}": price_per_hour * ITEMS / 3600 / rates[f"max_rate_per_s{other}"]
+        for end, other in ends.items()
+    }
 
 
 def safe_speed_m_s(latency_ms: float, *, sensing_range_m: float, braking_m_s2: float) -> float:

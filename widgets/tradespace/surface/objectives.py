@@ -65,7 +65,7 @@ def maximize(column: str) -> Objective:
 
 
 # Doubling the speed is the same gain at 1 ms as at 100 ms: times and rates count in powers of ten.
-LOGARITHMIC = ("_ms", "_per_s", "_s", "_mb", "_per_million", "power", "energy_j_per_item", "energy_delay")
+LOGARITHMIC = ("_ms", "_per_s", "_s", "_mb", "_per_million", "_served", "power", "energy_j_per_item", "energy_delay")
 # The three axes on which a deployed network is judged.
 OBJECTIVES = (minimize("latency_p50_ms"), maximize("throughput_per_s"), maximize("accuracy"))
 
