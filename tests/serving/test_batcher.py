@@ -21,7 +21,9 @@ def test_a_batcher_says_what_it_does(batcher, words):
 
 @pytest.mark.parametrize("value", [0, -1, 2.5, "8", None, True])
 def test_a_batch_holds_at_least_one_request(value):
-    with pytest.raises(ValueError, match=rf"^max_batch: wanted a whole number, at least 1; got {re.escape(repr(value))}"):
+    with pytest.raises(
+        ValueError, match=rf"^max_batch: wanted a whole number, at least 1; got {re.escape(repr(value))}"
+    ):
         Batcher(value)
 
 

@@ -18,9 +18,7 @@ PERCENTILES = st.sampled_from([50, 90, 95, 97, 99, 99.9])
 CONFIDENCES = st.sampled_from([0.9, 0.95, 0.99])
 
 
-@pytest.mark.parametrize(
-    ("percentile", "least"), [(99, (459, 662, 838, 2010, 12571)), (90, (44, 64, 81, 197, 1246))]
-)
+@pytest.mark.parametrize(("percentile", "least"), [(99, (459, 662, 838, 2010, 12571)), (90, (44, 64, 81, 197, 1246))])
 def test_the_least_number_of_queries_is_that_of_mlperf(percentile, least):
     assert tuple(early_stopping(over, percentile) for over in (0, 1, 2, 10, 100)) == least
 

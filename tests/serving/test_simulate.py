@@ -243,7 +243,10 @@ def test_past_saturation_it_says_so_instead_of_a_percentile(arrivals, batcher, w
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"batcher": Batcher(9)}, "batcher: wanted batches of at most 8, the largest that was measured; got max_batch=9"),
+        (
+            {"batcher": Batcher(9)},
+            "batcher: wanted batches of at most 8, the largest that was measured; got max_batch=9",
+        ),
         (
             {"batcher": Batcher(8, 20), "deadline_ms": 20},
             "batcher: wanted max_wait_ms below the deadline of 20 ms, or requests are late before they are served; "

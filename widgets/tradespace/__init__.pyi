@@ -15,7 +15,7 @@ from .serving.batcher import Batcher
 from .serving.liars import liars
 from .serving.live import serve, service_times
 from .serving.loaded import with_max_rate
-from .serving.max_rate import MaxRate, max_rate_of
+from .serving.max_rate import MaxRate, max_rate, max_rate_of
 from .serving.scenarios import early_stopping
 from .serving.served import Served
 from .serving.service import ServiceTimes
@@ -104,6 +104,7 @@ __all__ = [
     "load_recorded",
     "load_surface",
     "load_task",
+    "max_rate",
     "max_rate_of",
     "maximize",
     "measure",

@@ -26,7 +26,7 @@ def with_max_rate(
     p99_ms: float,
     batcher: Batcher | None = None,
     arrivals: Arrivals = AT_RANDOM,
-    requests: int = 50_000,
+    requests: int = 200_000,
 ) -> pd.DataFrame:
     """One row of `surface` per server, with the highest rate of arrivals at which 99 in 100 responses meet a deadline.
 

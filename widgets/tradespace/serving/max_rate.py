@@ -2,26 +2,33 @@
 
 import math
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 
+from tradespace.config import Config
 from tradespace.errors import positive
+from tradespace.measuring.statistics import PERCENTILE_FLOORS
 from tradespace.serving.arrivals import Arrivals, Poisson
 from tradespace.serving.batcher import Batcher
-from tradespace.serving.served import Served
+from tradespace.serving.live import serve, service_times
+from tradespace.serving.served import Served, fewest_effective
 from tradespace.serving.service import ServiceTimes
-from tradespace.serving.simulate import checked, simulate
+from tradespace.serving.simulate import checked, deadline_for, simulate
+from tradespace.tasks.task import Task
 from tradespace.text import between, figures, rate, sentence
 
 AT_RANDOM = Poisson(1.0)
 # Shares of the rate that full batches serve. Nearer to it, a simulation is over before the queue is as long as it gets.
-LOADS = (0.98, 0.9, 0.8, 0.65, 0.5, 0.35, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
-# A rate is found to a fifth of a per cent.
-PRECISION = 0.002
+LOADS = (0.97, 0.94, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
+# A rate is found to half a per cent.
+PRECISION = 0.005
 # Shares of the simulated rate that are run for real, one after the other, until one meets the deadline.
 STEPS = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
+# A real run has twice the requests that the simulation needs to know the percentile, within these limits.
+MARGIN, LEAST_S, MOST_S = 2, 2.0, 60.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,13 +75,82 @@ class MaxRate:
         return f"{what}; a real run had a p99 of {_p99(self.confirmed)}.{why}"
 
 
+def max_rate(
+    task: Task,
+    config: Config,
+    *,
+    p99_ms: float,
+    batcher: Batcher | None = None,
+    arrivals: Arrivals = AT_RANDOM,
+    seconds: float | None = None,
+    seed: int = 0,
+    executor: Executor | None = None,
+) -> MaxRate:
+    """Find the highest rate of arrivals at which the 99th percentile of the response meets a deadline on this machine.
+
+    Service times are measured, the rate is simulated (`max_rate_of`), and requests are served for real at that rate. If
+    that run misses the deadline, slower ones follow, at 95, 90, 80, 70 and 50 % of the rate, until one meets it. A run
+    meets it if its 99th percentile does; that has an interval, too.
+
+    Parameters
+    ----------
+    task : Task
+    config : Config
+        Its batch size is ignored.
+    p99_ms : float
+        The deadline, in milliseconds.
+    batcher : Batcher, optional
+        By default, one request at a time.
+    arrivals : Poisson, Bursty, Constant or Trace
+        What arrives, at any rate: by default, Poisson arrivals.
+    seconds : float, optional
+        How long each real run lasts; there are at most six. By default, twice as long as the simulation says that it
+        takes to know the percentile, but at most a minute.
+    seed : int
+    executor : concurrent.futures.Executor, optional
+        Where to measure and serve; by default, a separate process on this machine.
+
+    Returns
+    -------
+    MaxRate
+        With a `reason` if no rate meets the deadline, if a real run missed it, or if there was none.
+
+    Raises
+    ------
+    ValueError
+        Before any work, if the deadline is not above 0, or a request may wait for a batch longer; later, if the model
+        cannot run here in such batches.
+
+    Examples
+    --------
+    >>> import tradespace as ts
+    >>> ts.max_rate(ts.load_task("fashion"), ts.Config("resnet8"), p99_ms=20, batcher=ts.Batcher(8)).reason
+    'not confirmed by a real run: recorded mode: no server was recorded; ts.simulate serves from the times that were'
+    """
+    batcher = batcher or Batcher()
+    p99_ms = deadline_for(batcher, positive("p99_ms", p99_ms))
+    if seconds is not None:
+        seconds = positive("seconds", seconds)
+    service = service_times(task, config, max_batch=batcher.max_batch, executor=executor)
+    found = max_rate_of(service, batcher, p99_ms=p99_ms, arrivals=arrivals, seed=seed)
+    if not found.rate_per_s:
+        return found
+    lasts_s = seconds or min(max(_needed_s(found), LEAST_S), MOST_S)
+
+    def run(rate_per_s: float) -> Served:
+        wanted = arrivals.at(rate_per_s)
+        return serve(task, config, wanted, batcher, seconds=lasts_s, deadline_ms=p99_ms, seed=seed, executor=executor)
+
+    return _confirmed(found, run)
+
+
 def max_rate_of(
     service: ServiceTimes,
     batcher: Batcher | None = None,
     *,
     p99_ms: float,
     arrivals: Arrivals = AT_RANDOM,
-    requests: int = 50_000,
+    requests: int = 200_000,
     seed: int = 0,
 ) -> MaxRate:
     """Simulate the highest rate of arrivals at which the 99th percentile of the response meets a deadline.
@@ -110,42 +186,112 @@ def max_rate_of(
     --------
     >>> service = ServiceTimes({1: np.array([2.0]), 8: np.array([4.0])})
     >>> max_rate_of(service, Batcher(8), p99_ms=10)
-    1,574 requests/s (1,440 to 1,624) meet a p99 of 10 ms with batches of at most 8, in a simulation.
+    1,567 requests/s (1,547 to 1,587) meet a p99 of 10 ms with batches of at most 8, in a simulation.
     >>> max_rate_of(service, p99_ms=1)
     No rate meets a p99 of 1 ms with one request at a time. A single request takes 2 ms by itself.
     """
     batcher = batcher or Batcher()
     p99_ms = checked(service, batcher, positive("p99_ms", p99_ms))
     capacity = service.capacity_per_s(batcher.max_batch)
-    rates = [share * capacity for share in LOADS]
+    # If no batch size meets it by itself, no mixture of them does.
+    hopeless = min(np.percentile(times_ms, 99) for times_ms in service.samples_ms.values()) > p99_ms
+    rates = [share * capacity for share in (LOADS[-1:] if hopeless else LOADS)]
 
-    @cache
     def run(rate_per_s: float) -> Served:
         return simulate(service, arrivals.at(rate_per_s), batcher, requests=requests, deadline_ms=p99_ms, seed=seed)
 
-    best = _highest(lambda rate_per_s: run(rate_per_s).response_at_ms(99) <= p99_ms, rates)
+    @cache  # of a few numbers: a run has hundreds of thousands
+    def judged(rate_per_s: float) -> tuple[tuple[float, float, float], bool]:
+        """The interval of the percentile, with itself in the middle; and whether it misses the deadline for sure."""
+        served = run(rate_per_s)
+        low, high = served.response_interval_ms(99)
+        return (low, served.response_at_ms(99), high), _misses(served)
+
+    surely, _ = _highest(lambda rate_per_s: judged(rate_per_s)[0][2] <= p99_ms, rates)
+    best, above = _highest(lambda rate_per_s: judged(rate_per_s)[0][1] <= p99_ms, rates)
+    perhaps, beyond = _highest(lambda rate_per_s: judged(rate_per_s)[0][0] <= p99_ms, rates)
     if not best:
-        lowest = run(rates[-1])
-        return MaxRate(0.0, 0.0, 0.0, p99_ms, batcher, lowest, reason=_why_none(service, lowest))
-    surely = _highest(lambda rate_per_s: run(rate_per_s).response_interval_ms(99)[1] <= p99_ms, rates)
-    perhaps = _highest(lambda rate_per_s: run(rate_per_s).response_interval_ms(99)[0] <= p99_ms, rates)
+        return MaxRate(0.0, 0.0, 0.0, p99_ms, batcher, run(rates[-1]), reason=_why_none(service, run(rates[-1])))
     found = MaxRate(best, min(surely, best), max(perhaps, best), p99_ms, batcher, run(best))
-    if best < rates[0]:
-        return found
-    reason = f"nothing nearer than {LOADS[0]:.0%} to the {rate(capacity)} requests/s that can be served is simulated"
-    return replace(found, hi=capacity, reason=reason)
+    if not above or not judged(above)[1]:
+        few = f"{requests:,} requests are too few to know p99"
+        few = f"nearer to the {rate(capacity)} requests/s that can be served, {few}"
+        return replace(found, hi=capacity, reason=few)
+    return found if beyond and judged(beyond)[1] else replace(found, hi=capacity)
 
 
-def _highest(meets: Callable[[float], bool], rates: list[float]) -> float:
-    """The highest rate that meets, up to the one before the first of `rates`, descending, that does; 0 if none does."""
+def _highest(meets: Callable[[float], bool], rates: list[float]) -> tuple[float, float]:
+    """The highest rate that meets, up to the one before the first of `rates`, descending, that does, and the next one.
+
+    They are 0 if no rate meets, or there is no next one.
+    """
     at = next((i for i, rate_per_s in enumerate(rates) if meets(rate_per_s)), None)
     if not at:
-        return 0.0 if at is None else rates[0]
+        return (0.0, rates[-1]) if at is None else (rates[0], 0.0)
     low, high = rates[at], rates[at - 1]
     while high > low * (1 + PRECISION):
         middle = math.sqrt(low * high)
         low, high = (middle, high) if meets(middle) else (low, middle)
-    return low
+    return low, high
+
+
+def _misses(served: Served) -> bool:
+    """Whether the 99th percentile is known to be over the deadline, or the 90th one is, which takes fewer requests."""
+    return any(served.response_at_ms(q) > served.deadline_ms for q in (99, 90))
+
+
+def _needed_s(found: MaxRate) -> float:
+    """Seconds in which the 99th percentile is known at this rate, with a margin."""
+    needed = fewest_effective(99) / found.simulated.effective * len(found.simulated)
+    return MARGIN * max(needed, PERCENTILE_FLOORS[99]) / found.rate_per_s
+
+
+def _confirmed(found: MaxRate, run: Callable[[float], Served]) -> MaxRate:
+    """What remains of a simulated rate once requests are served for real, from that rate downwards."""
+    missed: list[tuple[float, str]] = []
+    for share in STEPS:
+        rate_per_s = share * found.rate_per_s
+        served = run(rate_per_s)
+        if why := _unknown(served, found):
+            return _unconfirmed(_stepped_down(found, missed, math.nan), why)
+        if served.response_at_ms(99) <= found.p99_ms:
+            return _stepped_down(replace(found, confirmed=served), missed, rate_per_s)
+        missed.append((rate_per_s, _missed(served)))
+    return _stepped_down(found, missed, math.nan)
+
+
+def _unknown(served: Served, found: MaxRate) -> str:
+    """Why a real run says nothing about the deadline; empty if it does."""
+    if served.stopped:
+        return "it was stopped"
+    if served.failure:
+        return "" if served.status == "saturated" else served.reason
+    if not math.isnan(served.response_at_ms(99)) or _misses(served):
+        return ""
+    return f"{len(served):,} requests are too few to know p99; {math.ceil(_needed_s(found)):,} s may do"
+
+
+def _missed(served: Served) -> str:
+    if served.failure:
+        return "saturation"
+    q = 90 if math.isnan(served.response_at_ms(99)) else 99
+    return f"p{q} {figures(served.response_at_ms(q))} ms{between(*served.response_interval_ms(q))}"
+
+
+def _stepped_down(found: MaxRate, missed: list[tuple[float, str]], met: float) -> MaxRate:
+    """`found` if no real run missed the deadline; otherwise at the rate that one `met`, or at none."""
+    if not missed:
+        return found
+    runs = "; ".join(f"{what} at {rate(rate_per_s)}/s" for rate_per_s, what in missed)
+    simulated = f"{rate(found.rate_per_s)} requests/s{between(found.lo, found.hi, rate)}"
+    reason = f"the simulation says {simulated}, but real runs missed the deadline: {runs}"
+    low = 0.0 if math.isnan(met) else met
+    return replace(found, rate_per_s=met, lo=low, hi=missed[-1][0], reason=reason)
+
+
+def _unconfirmed(found: MaxRate, why: str) -> MaxRate:
+    reasons = [found.reason] * bool(found.reason) + [f"not confirmed by a real run: {why}"]
+    return replace(found, reason="; ".join(reasons))
 
 
 def _why_none(service: ServiceTimes, lowest: Served) -> str:

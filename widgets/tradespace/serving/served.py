@@ -15,6 +15,8 @@ from tradespace.serving.batcher import Batcher
 from tradespace.text import between, figures, rate
 
 BLOCKS = 20
+# Independent responses beyond a percentile without which it is not known.
+BEYOND = 2
 # Little's law is tested between a tenth of the time after the start and a tenth before the end.
 EDGE = 0.1
 LITTLE_ABOVE = 0.05
@@ -169,15 +171,25 @@ class Served:
 
     @cached_property
     def effective(self) -> float:
-        """How many independent requests would determine the mean response as well as these do, at most."""
-        means = np.array([block.mean() for block in self.blocks])
-        return len(self) * effective_number(means) / len(means) if len(means) == BLOCKS else 0.0
+        """How many independent responses would determine their mean as well as these do.
+
+        It is the variance of a response over that of the mean, which the means of blocks tell. (Batch means: Law and
+        Kelton, "Simulation Modeling and Analysis".) The nearer to saturation, the fewer they are: those that queue
+        behind each other tell the same story.
+        """
+        if len(self.blocks) < BLOCKS:
+            return 0.0
+        responses_ms = self.response_ms.round(6)  # clocks count nanoseconds: what is finer is rounding
+        spread = np.var([block.mean() for block in np.array_split(responses_ms, BLOCKS)], ddof=1)
+        return min(BLOCKS * float(responses_ms.var() / spread), len(self)) if spread else float(len(self))
 
     def response_at_ms(self, q: int) -> float:
-        """The q-th percentile of the response, 50, 90 or 99; NaN if too few requests were served to know it."""
-        if not len(self) or self.effective < PERCENTILE_FLOORS.get(q, 0):
-            return math.nan
-        return float(np.percentile(self.response_ms, q))
+        """The q-th percentile of the response, 50, 90 or 99; NaN if too few requests were served to know it.
+
+        The number has to be that of the rest of the workbook, and two independent responses are to be beyond it.
+        """
+        too_few = q in PERCENTILE_FLOORS and (len(self) < PERCENTILE_FLOORS[q] or self.effective < fewest_effective(q))
+        return math.nan if too_few or not len(self) else float(np.percentile(self.response_ms, q))
 
     def response_interval_ms(self, q: int) -> tuple[float, float]:
         """95 % interval of the q-th percentile of the response, over blocks of requests; NaN if that is not known."""
@@ -311,6 +323,19 @@ class Served:
         good = "" if math.isinf(self.deadline_ms) else f"goodput {rate(self.goodput_per_s)}/s, "
         said = f"{good}busy {self.busy:.0%} of the time, {figures(self.mean_batch)} requests a batch"
         return f"{self.how.capitalize()}, {len(self):,} requests: {said}{f' ({self.flags})' if self.flags else ''}."
+
+
+def fewest_effective(q: int) -> float:
+    """How many independent responses are needed for two to be beyond the q-th percentile.
+
+    With fewer, the interval of the percentile misses the truth more often than it says.
+
+    Examples
+    --------
+    >>> round(fewest_effective(99)), round(fewest_effective(90))
+    (200, 20)
+    """
+    return BEYOND / (1 - q / 100)
 
 
 def little(arrived_s: np.ndarray, left_s: np.ndarray, responses_s: np.ndarray) -> float:

@@ -13,8 +13,6 @@ from tradespace.measuring.measurement import Measurement
 from tradespace.surface.predict import BatchFit, line
 
 MS_PER_NS = 1e-6
-# Runtimes that compile a model for one batch size.
-ONE_SIZE = ("compile", "openvino")
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,13 +68,15 @@ class ServiceTimes:
     def of(cls, measurements: Iterable[Measurement], padded: bool | None = None) -> Self:
         """Those of Measurements that differ in batch size only; slices that other work disturbed are left out.
 
-        By default, `padded` is true of the runtimes that compile a model for one batch size.
+        By default, `padded` is true of the runtimes that prepare a model for one batch size.
 
         Raises
         ------
         ValueError
             If none was timed, or they differ in more than their batch size.
         """
+        from tradespace.prepare import any_size  # which imports torch: a simulation needs none
+
         timed = sorted((m for m in measurements if m.samples), key=lambda m: m.config.batch_size)
         alike = list(dict.fromkeys((m.task, m.machine, replace(m.config, batch_size=1)) for m in timed))
         if len(alike) > 1:
@@ -89,7 +89,7 @@ class ServiceTimes:
             return cls(samples)
         flags = dict.fromkeys(flag for m in timed for flag in m.flags.split())
         first = timed[0]
-        padded = first.config.runtime in ONE_SIZE if padded is None else padded
+        padded = not any_size(first.config) if padded is None else padded
         return cls(samples, padded, first.config, first.task, first.machine, " ".join(flags))
 
     @cached_property
