@@ -186,6 +186,36 @@ def test_the_cost_may_be_an_objective_and_a_constraint(machine_room):
     assert solve(priced(dear), minimize("cost_per_million"), [at_most("cost_per_million", 1.01)]).index.tolist() == [0]
 
 
+SERVED = ["cost_per_million_served_lo", "cost_per_million_served", "cost_per_million_served_hi"]
+
+
+def test_a_million_served_requests_cost_the_time_in_which_they_arrive(machine_room):
+    rates = {"max_rate_per_s": [500.0, 0.0, math.nan], "max_rate_per_s_lo": [400.0, 0.0, math.nan]}
+    loaded = machine_room.assign(**rates, max_rate_per_s_hi=[625.0, 0.0, math.nan])
+    # 2,000 s at 3.6 an hour; the server that meets no deadline has no price.
+    found = priced(loaded)
+    np.testing.assert_allclose(found[SERVED], [[1.6, 2, 2.5], [math.inf] * 3, [math.nan] * 3])
+    np.testing.assert_allclose(found["cost_per_million"], [1, 1, math.nan])
+    # Time in which the server is idle is paid for already.
+    np.testing.assert_allclose(priced(loaded, utilisation=0.5)[SERVED], found[SERVED])
+
+
+def test_without_a_rate_there_is_no_cost_of_served_requests(machine_room):
+    assert not set(SERVED) & set(priced(machine_room))
+
+
+def test_the_cheapest_server_may_be_chosen(machine_room):
+    loaded = machine_room.assign(max_rate_per_s=[500.0, 600.0, math.nan])
+    loaded = loaded.assign(max_rate_per_s_lo=loaded["max_rate_per_s"], max_rate_per_s_hi=loaded["max_rate_per_s"])
+    choice = solve(priced(loaded), minimize("cost_per_million_served"), [at_least("max_rate_per_s", 300)])
+    assert choice.index.tolist() == [1]
+    tied = solve(
+        priced(loaded), [minimize("cost_per_million_served"), minimize("latency_p50_ms")],
+        margin={"cost_per_million_served": 0.25},
+    )  # fmt: skip
+    assert tied.index.tolist() == [1]
+
+
 @pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, "3", None, True])
 @pytest.mark.parametrize("argument", ["price_per_hour", "watts", "utilisation"])
 def test_a_price_that_is_not_above_zero_is_refused(machine_room, argument, value):

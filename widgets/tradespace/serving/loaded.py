@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 
 from tradespace.config import KNOBS, Config
+from tradespace.errors import positive
 from tradespace.measuring.measurement import Measurement
 from tradespace.serving.arrivals import Arrivals
 from tradespace.serving.batcher import Batcher
 from tradespace.serving.max_rate import AT_RANDOM, max_rate_of
 from tradespace.serving.service import ServiceTimes
+from tradespace.serving.simulate import deadline_for
 from tradespace.surface.columns import check_one, configs_of
 from tradespace.surface.objectives import check_one_machine, measured
 from tradespace.text import figures
@@ -26,12 +28,12 @@ def with_max_rate(
     p99_ms: float,
     batcher: Batcher | None = None,
     arrivals: Arrivals = AT_RANDOM,
-    requests: int = 200_000,
+    requests: int = 50_000,
 ) -> pd.DataFrame:
     """One row of `surface` per server, with the highest rate of arrivals at which 99 in 100 responses meet a deadline.
 
     A server is a setting of all knobs but the batch size, which its batcher chooses. It gets the row of its least
-    measured batch size.
+    measured batch size. The rates are simulated: `max_rate` confirms that of a choice by a real run.
 
     Parameters
     ----------
@@ -40,7 +42,7 @@ def with_max_rate(
     services : iterable of ServiceTimes or Measurement
         Their times of single calls; for instance `Store.measurements`, which a sweep filled.
     p99_ms, batcher, arrivals, requests
-        As in `max_rate_of`, which simulates each server.
+        As in `max_rate_of`, which simulates each server, here more briefly.
 
     Returns
     -------
@@ -66,13 +68,14 @@ def with_max_rate(
     >>> surface = pd.DataFrame([row | knobs | {"batch_size": 1, "status": "ok"} for row in rows])
     >>> services = [ServiceTimes({1: [1.0]}, config=Config("small", threads=1)),
     ...             ServiceTimes({1: [4.0]}, config=Config("large", threads=1))]
-    >>> loaded = with_max_rate(surface, services, p99_ms=10)
+    >>> loaded = with_max_rate(surface, services, p99_ms=10, requests=5_000)
     >>> loaded["max_rate_at"].iloc[0]
     'p99 of 10 ms, Poisson arrivals, one request at a time'
     >>> solve(loaded, maximize("accuracy"), [at_least("max_rate_per_s", 400)])["model"].tolist()
     ['small']
     """
     batcher = batcher or Batcher()
+    p99_ms = deadline_for(batcher, positive("p99_ms", p99_ms))
     check_one_machine(surface)
     if "task" in surface:
         check_one(surface, "task")

@@ -200,24 +200,24 @@ def max_rate_of(
     def run(rate_per_s: float) -> Served:
         return simulate(service, arrivals.at(rate_per_s), batcher, requests=requests, deadline_ms=p99_ms, seed=seed)
 
-    @cache  # of a few numbers: a run has hundreds of thousands
-    def judged(rate_per_s: float) -> tuple[tuple[float, float, float], bool]:
-        """The interval of the percentile, with itself in the middle; and whether it misses the deadline for sure."""
+    @cache  # of four numbers, since a run has hundreds of thousands
+    def judged(rate_per_s: float) -> tuple[float, float, float, bool]:
+        """The percentile, between the ends of its interval, and whether it misses the deadline for sure."""
         served = run(rate_per_s)
         low, high = served.response_interval_ms(99)
-        return (low, served.response_at_ms(99), high), _misses(served)
+        return low, served.response_at_ms(99), high, _misses(served)
 
-    surely, _ = _highest(lambda rate_per_s: judged(rate_per_s)[0][2] <= p99_ms, rates)
-    best, above = _highest(lambda rate_per_s: judged(rate_per_s)[0][1] <= p99_ms, rates)
-    perhaps, beyond = _highest(lambda rate_per_s: judged(rate_per_s)[0][0] <= p99_ms, rates)
+    surely, _ = _highest(lambda rate_per_s: judged(rate_per_s)[2] <= p99_ms, rates)
+    best, above = _highest(lambda rate_per_s: judged(rate_per_s)[1] <= p99_ms, rates)
+    perhaps, beyond = _highest(lambda rate_per_s: judged(rate_per_s)[0] <= p99_ms, rates)
+    simulated = run(best or rates[-1])
     if not best:
-        return MaxRate(0.0, 0.0, 0.0, p99_ms, batcher, run(rates[-1]), reason=_why_none(service, run(rates[-1])))
-    found = MaxRate(best, min(surely, best), max(perhaps, best), p99_ms, batcher, run(best))
-    if not above or not judged(above)[1]:
-        few = f"{requests:,} requests are too few to know p99"
-        few = f"nearer to the {rate(capacity)} requests/s that can be served, {few}"
-        return replace(found, hi=capacity, reason=few)
-    return found if beyond and judged(beyond)[1] else replace(found, hi=capacity)
+        return MaxRate(0.0, 0.0, 0.0, p99_ms, batcher, simulated, reason=_why_none(service, simulated))
+    known, known_beyond = (bool(one) and judged(one)[3] for one in (above, beyond))
+    few = f"{requests:,} requests are too few to know p99"
+    reason = "" if known else f"nearer to the {rate(capacity)} requests/s that can be served, {few}"
+    highest = max(perhaps, best) if known and known_beyond else capacity
+    return MaxRate(best, min(surely, best), highest, p99_ms, batcher, simulated, reason=reason)
 
 
 def _highest(meets: Callable[[float], bool], rates: list[float]) -> tuple[float, float]:

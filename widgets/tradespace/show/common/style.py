@@ -31,6 +31,8 @@ LABELS = {
     "memory_mb": "memory, MB",
     "energy_j_per_item": "energy per item, J",
     "cost_per_million": "cost per million items",
+    "cost_per_million_served": "cost per million served requests",
+    "max_rate_per_s": "highest rate that meets the deadline, requests/s",
     "wh_per_million": "energy per million items, Wh",
     "safe_speed_m_s": "safe speed, m/s",
     "power": "power: throughput over latency, items/s²",
