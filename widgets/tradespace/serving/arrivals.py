@@ -13,8 +13,10 @@ import numpy as np
 from tradespace.errors import positive, whole_number
 from tradespace.text import counted, figures, rate
 
-# Windows in which the arrivals of a trace are counted, and the fewest that say anything about its bursts.
+# Windows in which the arrivals of a trace are counted.
 WINDOWS = 50
+# Nearer to 1, there are far more bursts than requests.
+LEAST_DISPERSION = 1.1
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,8 @@ class Bursty:
     rate_per_s : float
         Requests a second, on average over times on and off.
     dispersion : float
-        The index of dispersion: of the number of arrivals in a long time, the variance over the mean. Above 1, which
-        is that of Poisson arrivals.
+        The index of dispersion: of the number of arrivals in a long time, the variance over the mean. At least 1.1;
+        that of Poisson arrivals is 1.
     share_on : float
         Share of the time in which requests arrive, above 0 and below 1.
 
@@ -104,8 +106,11 @@ class Bursty:
     def __post_init__(self) -> None:
         for name in ("rate_per_s", "dispersion", "share_on"):
             object.__setattr__(self, name, positive(name, getattr(self, name)))
-        if self.dispersion <= 1:
-            raise ValueError(f"dispersion: wanted a number above 1, or Poisson arrivals; got {self.dispersion:g}")
+        if self.dispersion < LEAST_DISPERSION:
+            raise ValueError(
+                f"dispersion: wanted at least {LEAST_DISPERSION:g}, or Poisson arrivals, whose is 1; got "
+                f"{self.dispersion:g}"
+            )
         if self.share_on >= 1:
             raise ValueError(f"share_on: wanted a share of the time, below 1; got {self.share_on:g}")
 
