@@ -272,10 +272,11 @@ def _unknown(served: Served, found: MaxRate) -> str:
 
 
 def _missed(served: Served) -> str:
+    contended = " while other work took the server's cores" if served.contended else ""
     if served.failure:
-        return "saturation"
+        return f"saturation{contended}"
     q = 90 if math.isnan(served.response_at_ms(99)) else 99
-    return f"p{q} {figures(served.response_at_ms(q))} ms{between(*served.response_interval_ms(q))}"
+    return f"p{q} {figures(served.response_at_ms(q))} ms{between(*served.response_interval_ms(q))}{contended}"
 
 
 def _stepped_down(found: MaxRate, missed: list[tuple[float, str]], met: float) -> MaxRate:
