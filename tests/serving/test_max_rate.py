@@ -97,13 +97,14 @@ def test_a_trace_too_short_for_a_percentile_has_no_rate():
 
 
 def test_a_deadline_that_nearly_every_rate_meets_is_not_taken_to_saturation():
-    found = max_rate.max_rate_of(SERVICE, Batcher(8), p99_ms=2_000)
-    assert (found.rate_per_s, found.hi) == (pytest.approx(0.97 * 2000, rel=0.02), pytest.approx(2000))
+    found = max_rate.max_rate_of(SERVICE, Batcher(8), p99_ms=2_000, requests=50_000)
+    assert 0.85 * 2000 < found.rate_per_s < 0.97 * 2000
+    assert found.hi == pytest.approx(2000)
     assert found.reason == (
-        "nearer to the 2,000 requests/s that can be served, 200,000 requests are too few to know p99"
+        "nearer to the 2,000 requests/s that can be served, 50,000 requests are too few to know p99"
     )
     fewer = max_rate.max_rate_of(SERVICE, Batcher(8), p99_ms=2_000, requests=5_000)
-    assert fewer.rate_per_s < 0.9 * found.rate_per_s
+    assert fewer.rate_per_s < 0.95 * found.rate_per_s
     assert fewer.hi == found.hi
 
 

@@ -27,8 +27,9 @@ LOADS = (0.97, 0.94, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.
 PRECISION = 0.005
 # Shares of the simulated rate that are run for real, one after the other, until one meets the deadline.
 STEPS = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
-# A real run has twice the requests that the simulation needs to know the percentile, within these limits.
-MARGIN, LEAST_S, MOST_S = 2, 2.0, 60.0
+# A real run has three times the requests that a simulation needs to know the percentile, within these limits: its
+# times are not independent of each other.
+MARGIN, LEAST_S, MOST_S = 3, 5.0, 60.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +105,8 @@ def max_rate(
     arrivals : Poisson, Bursty, Constant or Trace
         What arrives, at any rate: by default, Poisson arrivals.
     seconds : float, optional
-        How long each real run lasts; there are at most six. By default, twice as long as the simulation says that it
-        takes to know the percentile, but at most a minute.
+        How long each real run lasts; there are at most six. By default, three times as long as the simulation needs
+        to know the percentile, but at least five seconds and at most a minute.
     seed : int
     executor : concurrent.futures.Executor, optional
         Where to measure and serve; by default, a separate process on this machine.
@@ -135,7 +136,7 @@ def max_rate(
     found = max_rate_of(service, batcher, p99_ms=p99_ms, arrivals=arrivals, seed=seed)
     if not found.rate_per_s:
         return found
-    lasts_s = seconds or min(max(_needed_s(found), LEAST_S), MOST_S)
+    lasts_s = seconds or min(max(_needed_s(found.simulated), LEAST_S), MOST_S)
 
     def run(rate_per_s: float) -> Served:
         wanted = arrivals.at(rate_per_s)
@@ -185,8 +186,8 @@ def max_rate_of(
     Examples
     --------
     >>> service = ServiceTimes({1: np.array([2.0]), 8: np.array([4.0])})
-    >>> max_rate_of(service, Batcher(8), p99_ms=10)
-    1,567 requests/s (1,547 to 1,587) meet a p99 of 10 ms with batches of at most 8, in a simulation.
+    >>> max_rate_of(service, Batcher(8), p99_ms=10, requests=50_000)
+    1,567 requests/s (1,497 to 1,618) meet a p99 of 10 ms with batches of at most 8, in a simulation.
     >>> max_rate_of(service, p99_ms=1)
     No rate meets a p99 of 1 ms with one request at a time. A single request takes 2 ms by itself.
     """
@@ -240,10 +241,10 @@ def _misses(served: Served) -> bool:
     return any(served.response_at_ms(q) > served.deadline_ms for q in (99, 90))
 
 
-def _needed_s(found: MaxRate) -> float:
-    """Seconds in which the 99th percentile is known at this rate, with a margin."""
-    needed = fewest_effective(99) / found.simulated.effective * len(found.simulated)
-    return MARGIN * max(needed, PERCENTILE_FLOORS[99]) / found.rate_per_s
+def _needed_s(served: Served) -> float:
+    """Seconds in which the 99th percentile is known of requests like these, with a margin."""
+    share = fewest_effective(99) / max(served.effective, 1.0)
+    return MARGIN * max(share * len(served), PERCENTILE_FLOORS[99]) / served.arrivals.rate_per_s
 
 
 def _confirmed(found: MaxRate, run: Callable[[float], Served]) -> MaxRate:
@@ -252,7 +253,7 @@ def _confirmed(found: MaxRate, run: Callable[[float], Served]) -> MaxRate:
     for share in STEPS:
         rate_per_s = share * found.rate_per_s
         served = run(rate_per_s)
-        if why := _unknown(served, found):
+        if why := _unknown(served):
             return _unconfirmed(_stepped_down(found, missed, math.nan), why)
         if served.response_at_ms(99) <= found.p99_ms:
             return _stepped_down(replace(found, confirmed=served), missed, rate_per_s)
@@ -260,7 +261,7 @@ def _confirmed(found: MaxRate, run: Callable[[float], Served]) -> MaxRate:
     return _stepped_down(found, missed, math.nan)
 
 
-def _unknown(served: Served, found: MaxRate) -> str:
+def _unknown(served: Served) -> str:
     """Why a real run says nothing about the deadline; empty if it does."""
     if served.stopped:
         return "it was stopped"
@@ -268,7 +269,7 @@ def _unknown(served: Served, found: MaxRate) -> str:
         return "" if served.status == "saturated" else served.reason
     if not math.isnan(served.response_at_ms(99)) or _misses(served):
         return ""
-    return f"{len(served):,} requests are too few to know p99; {math.ceil(_needed_s(found)):,} s may do"
+    return f"{len(served):,} requests are too few to know p99; {math.ceil(_needed_s(served)):,} s may do"
 
 
 def _missed(served: Served) -> str:
