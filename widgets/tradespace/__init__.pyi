@@ -27,10 +27,13 @@ from .show.batch_curve.widget import BatchCurve
 from .show.explorer.explorer import Explorer
 from .show.latency.figure import plot_latency
 from .show.latency.widget import LatencyMeter
+from .show.load.figure import plot_load
 from .show.pruning.figure import plot_pruning
 from .show.pruning.widget import PruningLens
 from .show.quantization.figure import plot_quantization
 from .show.quantization.widget import QuantizationLens
+from .show.response.figure import plot_response
+from .show.serving.explorer import ServingExplorer
 from .show.stills.by_class import plot_by_class
 from .show.stills.confidence import plot_confidence
 from .show.stills.parallel import plot_parallel
@@ -80,6 +83,7 @@ __all__ = [
     "Score",
     "Served",
     "ServiceTimes",
+    "ServingExplorer",
     "Store",
     "Task",
     "Verdict",
@@ -117,10 +121,12 @@ __all__ = [
     "plot_by_class",
     "plot_confidence",
     "plot_latency",
+    "plot_load",
     "plot_parallel",
     "plot_predicted",
     "plot_pruning",
     "plot_quantization",
+    "plot_response",
     "plot_roofline",
     "plot_search",
     "plot_surface",

@@ -1,10 +1,13 @@
 // A panel that lists the keys.
 
-// Keys that parts of the Explorer listen to by themselves.
+// Keys that parts of the Explorer listen to by themselves, and those where there is a landscape.
 const ELSEWHERE = [
   ["Tab", "From control to control, and to the charts"],
-  ["← →", "On a control: one step. On the landscape: turn it"],
+  ["← →", "On a control: one step"],
   ["Home, End", "On a control: to its ends"],
+];
+const LANDSCAPE = [
+  ["← →", "On the landscape: turn it"],
   ["[ ]", "On the landscape: from point to point; Enter goes there"],
 ];
 
@@ -12,8 +15,9 @@ const ELSEWHERE = [
  * Adds the panel, hidden, to `root`.
  * @param {any} root
  * @param {() => string[][]} keys Each key, and what it does.
+ * @param {boolean} landscape Whether there is one.
  */
-export function addHelp(root, keys) {
+export function addHelp(root, keys, landscape) {
   const panel = root.append("div").attr("class", "help").attr("role", "dialog").attr("aria-label", "Keys");
   panel.attr("hidden", true).attr("tabindex", -1);
   let startTour = () => {};
@@ -23,7 +27,7 @@ export function addHelp(root, keys) {
     const rows = panel
       .append("dl")
       .selectAll("div")
-      .data([...keys(), ...ELSEWHERE])
+      .data([...keys(), ...ELSEWHERE, ...(landscape ? LANDSCAPE : [])])
       .join("div");
     rows
       .append("dt")

@@ -1,6 +1,7 @@
 // A tour of three steps for the first minute. It can be left at any step, and comes by itself only once.
 
 const SEEN = "tradespace-tour";
+// That of the Explorer.
 const STEPS = [
   {
     place: "controls",
@@ -31,8 +32,11 @@ const SAVED =
  * @param {any} root
  * @param {(place: string) => void} point
  * @param {boolean} saved Whether the Explorer is a page that was saved.
+ * @param {{ name: string, steps: { place: string, words: string }[] } | undefined} own Another tour.
  */
-export function addTour(root, point, saved) {
+export function addTour(root, point, saved, own) {
+  const steps = own?.steps ?? STEPS,
+    key = own ? `${SEEN}-${own.name}` : SEEN;
   const box = root.append("div").attr("class", "tour").attr("role", "dialog").attr("aria-label", "A short tour");
   box.attr("hidden", true);
   const words = box.append("p").attr("aria-live", "polite");
@@ -44,16 +48,16 @@ export function addTour(root, point, saved) {
   let at = -1;
 
   function step(to) {
-    if (to >= STEPS.length) {
+    if (to >= steps.length) {
       end();
       return;
     }
     at = to;
-    box.attr("hidden", null).attr("data-place", STEPS[at].place);
-    words.text(saved && at === STEPS.length - 1 ? SAVED : STEPS[at].words);
-    count.text(`${at + 1} of ${STEPS.length}`);
-    next.text(at + 1 < STEPS.length ? "Next" : "Done");
-    point(STEPS[at].place);
+    box.attr("hidden", null).attr("data-place", steps[at].place);
+    words.text(saved && at === steps.length - 1 ? SAVED : steps[at].words);
+    count.text(`${at + 1} of ${steps.length}`);
+    next.text(at + 1 < steps.length ? "Next" : "Done");
+    point(steps[at].place);
   }
 
   /** @returns {boolean} Whether it was under way. */
@@ -62,7 +66,7 @@ export function addTour(root, point, saved) {
     at = -1;
     box.attr("hidden", true);
     point("");
-    remember();
+    remember(key);
     return true;
   }
 
@@ -71,25 +75,25 @@ export function addTour(root, point, saved) {
     end,
     /** Starts it, unless this browser has seen it. */
     offer: () => {
-      if (seen()) return;
-      remember();
+      if (seen(key)) return;
+      remember(key);
       step(0);
     },
   };
 }
 
 // A page may not be allowed to remember anything: then it is as if it had been seen.
-function seen() {
+function seen(key) {
   try {
-    return localStorage.getItem(SEEN) !== null;
+    return localStorage.getItem(key) !== null;
   } catch {
     return true;
   }
 }
 
-function remember() {
+function remember(key) {
   try {
-    localStorage.setItem(SEEN, "seen");
+    localStorage.setItem(key, "seen");
   } catch {
     // Then it is offered again.
   }

@@ -3,11 +3,12 @@
 // It also lays the Explorer out, since it alone knows how much room the page has. The kernel sends `actions` (once),
 // `disabled`, `doing` and `share` (what is under way, and how much of it is done), `marks` and `large`. The browser sends
 // back which action was pressed. Which chart is in front, full screen, help and the tour never leave the browser. A page
-// that was saved says so by `saved`.
+// that was saved says so by `saved`. What is not the Explorer of a surface sends `views`, `entries` of the legend and a
+// `tour` of its own.
 import { select } from "d3-selection";
 import { addEntry, addRings, addStar, drawMarks } from "../common/legend.js";
 import { shapeOf } from "../common/pure/shape.js";
-import { addHatch, addRect, say } from "../common/shapes.js";
+import { addHatch, addLine, addRect, say } from "../common/shapes.js";
 import { addHelp } from "./help.js";
 import { addTour } from "./tour.js";
 
@@ -21,6 +22,8 @@ const SCROLLS = ".jp-WindowedPanel-outer, .jp-Notebook",
   CELL_PX = 24;
 
 function render({ model, el }) {
+  const views = model.get("views") ?? VIEWS,
+    entries = model.get("entries");
   const root = select(el).append("div").attr("class", "tradespace tradespace-bar");
   const top = root.append("div").attr("class", "top");
   const buttons = top.append("div").attr("class", "buttons").attr("role", "toolbar").attr("aria-label", "Explorer");
@@ -28,24 +31,25 @@ function render({ model, el }) {
   const words = doing.append("span").attr("role", "status");
   const done = doing.append("span").attr("class", "done").attr("aria-hidden", true);
   const head = root.append("div").attr("class", "head");
-  const tabs = head.append("div").attr("class", "tabs").attr("role", "tablist").attr("aria-label", "Charts");
+  const tabs = head.append("div").attr("class", "tabs");
+  if (views.length) tabs.attr("role", "tablist").attr("aria-label", "Charts");
   const legend = head.append("div").attr("class", "legend");
   const hatch = `hatch-${Math.random().toString(36).slice(2)}`;
   let stage = null,
     drawnIn = "";
 
-  const help = addHelp(root, () => keys.map(({ key, tooltip }) => [key, tooltip]));
+  const help = addHelp(root, () => keys.map(({ key, tooltip }) => [key, tooltip]), views.length > 0);
   const pointTo = (place) => {
     if (stage) stage.dataset.tour = place;
   };
-  const tour = addTour(root, pointTo, model.get("saved"));
+  const tour = addTour(root, pointTo, model.get("saved"), model.get("tour"));
 
   function press(name) {
     model.send({ press: name });
   }
 
   function show(view) {
-    if (!stage) return;
+    if (!stage || !view) return;
     stage.dataset.view = view;
     tabs
       .selectAll("button")
@@ -72,7 +76,7 @@ function render({ model, el }) {
   const actions = [...model.get("actions").map((action) => ({ ...action, act: () => press(action.name) })), ...own];
   const keys = [
     ...actions,
-    ...VIEWS.map(({ name, text, key }) => ({ key, tooltip: `Show ${text.toLowerCase()}`, act: () => show(name) })),
+    ...views.map(({ name, text, key }) => ({ key, tooltip: `Show ${text.toLowerCase()}`, act: () => show(name) })),
   ];
   help.onTour(tour.start);
 
@@ -89,7 +93,7 @@ function render({ model, el }) {
 
   tabs
     .selectAll("button")
-    .data(VIEWS)
+    .data(views)
     .join("button")
     .attr("type", "button")
     .attr("role", "tab")
@@ -100,8 +104,8 @@ function render({ model, el }) {
       const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
       if (!by) return;
       event.preventDefault();
-      const next = VIEWS.findIndex((view) => view.name === name) + by,
-        view = VIEWS.at(next % VIEWS.length);
+      const next = views.findIndex((view) => view.name === name) + by,
+        view = views.at(next % views.length);
       show(view.name);
       /** @type {HTMLElement} */ (tabs.node().querySelector("[aria-selected=true]")).focus();
     });
@@ -158,7 +162,7 @@ function render({ model, el }) {
     resize.observe(stage.parentElement);
     const scrolling = stage.closest(SCROLLS);
     if (scrolling) resize.observe(scrolling);
-    show(VIEWS[0].name);
+    show(views[0]?.name);
     enlarged();
     tour.offer();
   }
@@ -182,7 +186,21 @@ function render({ model, el }) {
     buttons.selectAll("button").property("disabled", ({ name }) => disabled.includes(name));
   }
 
+  // A picture of a kind: an area, a line, a dashed line, or a dot.
+  const pictures = {
+    area: (picture, colour) => addRect(picture, null, -8, -8, 16, 16).attr("fill", colour),
+    line: (picture, colour) => addLine(picture, "stroke", -10, 0, 10, 0).attr("stroke", colour),
+    dashed: (picture, colour) => addLine(picture, "stroke dashed", -10, 0, 10, 0).attr("stroke", colour),
+    dot: (picture, colour) => picture.append("circle").attr("class", "stroke").attr("r", 6).attr("stroke", colour),
+  };
+
   function drawLegend() {
+    if (entries) {
+      for (const { kind, colour, text } of legend.selectChildren().empty() ? entries : []) {
+        pictures[kind](addEntry(legend, null, text), colour);
+      }
+      return;
+    }
     const marks = Object.entries(model.get("marks")).map(([name, mark]) => ({ name, ...mark }));
     drawMarks(legend, marks);
     if (!legend.select("span.fixed").empty()) return;

@@ -1,7 +1,7 @@
 """The bar of an Explorer: its buttons and keys, what the machine is doing, the legend, and the layout of the screen."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import anywidget
@@ -25,6 +25,15 @@ class Action:
         return {"name": self.name, "text": self.text, "tooltip": self.tooltip, "key": self.key}
 
 
+@dataclass(frozen=True)
+class Entry:
+    """An entry of a legend: an `area`, a `line`, a `dashed` one or a `dot` in a colour, and its words."""
+
+    kind: str
+    colour: str
+    text: str
+
+
 class Bar(anywidget.AnyWidget):
     """Buttons, a line that says what the machine is doing, tabs for the charts, and one legend for all of them.
 
@@ -33,6 +42,10 @@ class Bar(anywidget.AnyWidget):
     Parameters
     ----------
     actions : sequence of Action
+    entries : sequence of Entry, optional
+        The legend where the charts are not those of a surface: then all of them are always in view.
+    tour : dict, optional
+        Its `name` and its `steps`, each with a `place` and `words`; by default that of the Explorer.
 
     Examples
     --------
@@ -51,9 +64,17 @@ class Bar(anywidget.AnyWidget):
     share = traitlets.Float(None, allow_none=True).tag(sync=True)
     marks: "traitlets.Dict[str, Any]" = traitlets.Dict({}).tag(sync=True)
     large = traitlets.Bool(False, help="Large type, for a room").tag(sync=True)
+    views: "traitlets.List[Any]" = traitlets.List(None, allow_none=True).tag(sync=True)
+    entries: "traitlets.List[Any]" = traitlets.List(None, allow_none=True).tag(sync=True)
+    tour: "traitlets.Dict[str, Any]" = traitlets.Dict(None, allow_none=True).tag(sync=True)
 
-    def __init__(self, actions: Sequence[Action]) -> None:
+    def __init__(
+        self, actions: Sequence[Action], entries: Sequence[Entry] | None = None, tour: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(actions=[action.sent for action in actions])
+        if entries is not None:
+            self.views, self.entries = [], [asdict(entry) for entry in entries]
+        self.tour = None if tour is None else dict(tour)
         self._acts = {action.name: action.act for action in actions}
         self.on_msg(self._heard)
 

@@ -1,7 +1,7 @@
 """Native sliders, number fields and menus in one widget. A drag reports every value, and its end."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, NoReturn
 
@@ -162,6 +162,15 @@ class Controls(anywidget.AnyWidget):
     def options(self, name: str) -> tuple[Any, ...]:
         """The options of a Choice."""
         return self._controls[name].options
+
+    def in_words(self, names: Container[str]) -> str:
+        """The labels of these controls with what each of them says, in their order."""
+        said = [
+            f"{control.label} {control.sent['options'][self.values[name]]}"
+            for name, control in self._controls.items()
+            if name in names and isinstance(control, Choice)
+        ]
+        return ", ".join(said)
 
     def __getitem__(self, name: str) -> Any:
         control, value = self._controls[name], self.values[name]

@@ -1,0 +1,1 @@
+"""Responses over the rate of arrivals: the hockey stick."""

@@ -1,0 +1,187 @@
+"""What the machine does in the background: it measures service times, and serves requests for real. One at a time."""
+
+import threading
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import Executor, Future, TimeoutError
+from dataclasses import replace
+from importlib import import_module
+
+from tradespace.config import Config
+from tradespace.measuring.background import Background, Ended
+from tradespace.measuring.engine import measure_rounds
+from tradespace.measuring.measurement import Measurement, Scored
+from tradespace.measuring.schedule import Schedule
+from tradespace.measuring.work import Work
+from tradespace.serving.served import Served
+from tradespace.serving.service import ServiceTimes
+from tradespace.show.common.words import cut_short, in_brief
+from tradespace.show.serving.settings import Setting, sizes_up_to
+from tradespace.tasks.task import Task
+
+# A slider that has not moved for this long counts as released.
+SETTLE_S = 0.4
+TICK_S = 0.25
+# Runtimes that compile for a batch size: they fill a batch up to the next one that was measured.
+PADDED = ("compile", "openvino")
+
+Step = tuple[str, float]
+
+
+class Jobs:
+    """Measures the service times of a Config, or serves for real; something new replaces what is under way.
+
+    Parameters
+    ----------
+    lock : threading.RLock
+        The owner's lock, held while any of the functions is called from another thread.
+    timed : callable
+        Called with a Config and its service times, or why there are none.
+    ran : callable
+        Called with a setting and what a real run of it was like.
+    changed : callable
+        Called when `words` and `share` changed.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        lock: "threading.RLock",
+        schedule: Schedule,
+        seconds: float,
+        executor: Executor | None,
+        *,
+        timed: Callable[[Config, ServiceTimes | str], None],
+        ran: Callable[[Setting, Served], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self._task, self._schedule, self._seconds, self._executor = task, schedule, seconds, executor
+        self._lock, self._timed, self._ran, self._changed = lock, timed, ran, changed
+        self._background = Background[Step](lock, self._land, self._ended)
+        # What is being measured or served, or about to be.
+        self.measuring: Config | None = None
+        self.serving: Setting | None = None
+        # What it says of it, and how much is done, from 0 to 1.
+        self.words, self.share = "", 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is under way."""
+        return self.measuring is not None or self.serving is not None
+
+    def measure(self, config: Config, most: int) -> None:
+        """Measure batches of `config` up to `most`, once it has been asked for a moment."""
+        if config != self.measuring:
+            self._begin("waiting for the slider to rest")
+            self.measuring = config
+            self._background.start(lambda: self._times_of(config, most), SETTLE_S)
+
+    def serve(self, setting: Setting) -> None:
+        """Serve such requests for real."""
+        self._begin("starting the server")
+        self.serving = setting
+        self._background.start(lambda: self._served(setting))
+
+    def cancel(self) -> None:
+        """Drop what is under way."""
+        self._background.stop()
+
+    def _begin(self, words: str) -> None:
+        self._background.stop()
+        self.words, self.share = words, 0.0
+
+    def _land(self, step: Step) -> None:
+        self.words, self.share = step
+        self._changed()
+
+    def _ended(self, end: Ended) -> None:
+        self.measuring = self.serving = None
+        self.words = cut_short(end)
+        self._changed()
+
+    def _times_of(self, config: Config, most: int) -> Generator[Step, None, None]:
+        work, measured = Work(), dict[Config, Measurement]()
+        configs = [replace(config, batch_size=size) for size in sizes_up_to(most)]
+        # Accuracy is marked as known, and empty: nobody asks for it here.
+        scores = {config.variant: Scored(whole=True)}
+        name = in_brief(config, batch_size=False)
+        yield f"measuring service times of {name}: preparing the model", 0.0
+        rounds = measure_rounds(self._task, configs, self._schedule, executor=self._executor, scores=scores, work=work)
+        for one, _ in rounds:
+            measured[one.config] = one
+            left_s = sum(work.left_s().values())
+            samples = sum(m.samples for m in measured.values())
+            words = f"measuring service times of {name}: {samples:,} batches, about {left_s:.0f} s left"
+            yield words, work.done_s / max(work.done_s + left_s, 1e-9)
+        with self._lock:
+            if self.measuring == config:
+                self._timed(config, times_of(list(measured.values())))
+
+    def _served(self, setting: Setting) -> Generator[Step, None, None]:
+        what = f"{setting.arrivals}; {setting.batcher}"
+        yield f"serving for real: {what}", 0.0
+        run, began = start_run(self._task, setting, self._seconds, self._executor), time.monotonic()
+        try:
+            while not run.done:
+                spent_s = min(time.monotonic() - began, self._seconds)
+                yield f"serving for real, {spent_s:.0f} of {self._seconds:g} s: {what}", spent_s / self._seconds
+                run.wait(TICK_S)
+            with self._lock:
+                if self.serving == setting:
+                    self._ran(setting, run.result)
+        finally:
+            run.stop()
+
+
+def times_of(measured: list[Measurement]) -> ServiceTimes | str:
+    """The service times of Measurements that differ in batch size, or why there are none."""
+    if not any(one.samples for one in measured):
+        first = measured[0]
+        return f"{first.status.replace('_', ' ')}: {first.reason}"
+    service = ServiceTimes.of(measured, padded=measured[0].config.runtime in PADDED)
+    return replace(service, config=service.config and replace(service.config, batch_size=1))
+
+
+class Run:
+    """A real run in a thread that waits for it."""
+
+    def __init__(self, serve: Callable[[], Served], stop: Callable[[], None]) -> None:
+        self._future: Future[Served] = Future()
+        self._stop = stop
+
+        def follow() -> None:
+            try:
+                self._future.set_result(serve())
+            except BaseException as error:
+                self._future.set_exception(error)
+
+        threading.Thread(target=follow, name="tradespace-serving", daemon=True).start()
+
+    @property
+    def done(self) -> bool:
+        """Whether it is over."""
+        return self._future.done()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for its end, but no longer than this."""
+        try:
+            self._future.exception(seconds)
+        except TimeoutError:
+            return
+
+    @property
+    def result(self) -> Served:
+        """What was served; raises what it raised."""
+        return self._future.result()
+
+    def stop(self) -> None:
+        """End it, if it is not over."""
+        if not self.done:
+            self._stop()
+
+
+def start_run(task: Task, setting: Setting, seconds: float, executor: Executor | None) -> Run:
+    """Begin to serve for real."""
+    live = import_module("tradespace.serving.live")
+    asked = {"seconds": seconds, "deadline_ms": setting.deadline_ms, "executor": executor}
+    return Run(lambda: live.serve(task, setting.config, setting.arrivals, setting.batcher, **asked), lambda: None)
