@@ -193,9 +193,15 @@ class Served:
 
     def response_interval_ms(self, q: int) -> tuple[float, float]:
         """95 % interval of the q-th percentile of the response, over blocks of requests; NaN if that is not known."""
-        if math.isnan(self.response_at_ms(q)) or len(self.blocks) < BLOCKS:
-            return math.nan, math.nan
-        return quantile_interval(self.blocks, q / 100)
+        if q not in self._intervals_ms:
+            known = len(self.blocks) == BLOCKS and not math.isnan(self.response_at_ms(q))
+            self._intervals_ms[q] = quantile_interval(self.blocks, q / 100) if known else (math.nan, math.nan)
+        return self._intervals_ms[q]
+
+    @cached_property
+    def _intervals_ms(self) -> dict[int, tuple[float, float]]:
+        """Those that were asked for: charts ask often, and each takes as long as a short simulation."""
+        return {}
 
     @property
     def response_mean_ms(self) -> float:

@@ -320,10 +320,11 @@ class ServingExplorer(Still, ipw.Box):
         if self.service is not None or config in self._why or why:
             if self._jobs.measuring is not None:
                 self._jobs.cancel()
-            self._why |= {config: f"cannot run here: {why}"} if why else {}
+            if why and config not in self._why:
+                self._why[config] = f"cannot run here: {why}"
+                self._refresh()
         else:
             self._jobs.measure(config, self._most)
-        self._refresh()
         self._show_progress()
 
     def _timed(self, config: Config, found: ServiceTimes | str) -> None:
