@@ -1,6 +1,7 @@
 import math
 import threading
 
+import numpy as np
 import pytest
 import torch
 import tradespace as ts
@@ -54,3 +55,11 @@ def wait_until_measured():
 
     yield wait
     wait()
+
+
+@pytest.fixture(scope="session")
+def service():
+    """Service times along a line, 1 ms and 0.1 ms a request, that scatter by a tenth; batches up to 16."""
+    spread = np.linspace(0.9, 1.1, 41)
+    config = ts.Config("small", threads=1)
+    return ts.ServiceTimes({size: (1 + 0.1 * size) * spread for size in (1, 2, 4, 8, 16)}, config=config, task="toy")

@@ -132,9 +132,9 @@ class ServingExplorer(Still, ipw.Box):
         self._simulate = lru_cache(64)(self._simulated)
         self._setting = self._opening()
         self._at = self._from = _Moved(self._setting, None)
-        self._what = ""
         self._history, self._going_back = History[Setting](), False
         self._grabbed: Setting | None = None
+        self._dragging = False
         self._jobs = Jobs(
             task, self._lock, Schedule(0.02, 1.0), positive("seconds", seconds), executor,
             timed=self._timed, ran=self._ran, changed=self._show_progress,
@@ -185,10 +185,10 @@ class ServingExplorer(Still, ipw.Box):
                 self._show_progress()
 
     def cancel(self) -> None:
-        """Stop measuring and serving."""
+        """Stop measuring; end a real run early, and keep what was served by then."""
         with self._lock:
             self._jobs.cancel()
-            self.bar.tell("cancelled")
+            self.bar.tell("stopping" if self._jobs.busy else "cancelled", 1.0 if self._jobs.busy else None)
 
     def undo(self) -> None:
         """Take back the last move of a control. A drag is one move."""
@@ -204,7 +204,7 @@ class ServingExplorer(Still, ipw.Box):
         """Stop all work, and remove the ServingExplorer from the page."""
         # Called for partly constructed widgets too.
         if "_jobs" in vars(self):
-            self._jobs.cancel()
+            self._jobs.stop()
             self._curves.stop()
         super().close()
 
@@ -269,6 +269,7 @@ class ServingExplorer(Still, ipw.Box):
     def _let_go(self, change: dict[str, Any]) -> None:
         with self._lock:
             if not change["new"]:
+                self._dragging = False
                 grabbed, self._grabbed = self._grabbed, None
                 if grabbed is not None:
                     self._note(grabbed)
@@ -319,7 +320,7 @@ class ServingExplorer(Still, ipw.Box):
         why = self._cannot(config)
         if self.service is not None or config in self._why or why:
             if self._jobs.measuring is not None:
-                self._jobs.cancel()
+                self._jobs.stop()
             if why and config not in self._why:
                 self._why[config] = f"cannot run here: {why}"
                 self._refresh()
@@ -351,7 +352,7 @@ class ServingExplorer(Still, ipw.Box):
             self._disable()
 
     def _ran(self, setting: Setting, served: Served) -> None:
-        """A real run is over."""
+        """A real run is over. One without a deadline can be judged by any."""
         self._runs.append((setting, served))
         self._refresh()
 
@@ -393,8 +394,9 @@ class ServingExplorer(Still, ipw.Box):
     def _follow(self, served: Served | None) -> None:
         """Note what the last move led from; while a slider is held, that is where it was grabbed."""
         setting = self._setting
-        if setting != self._at.setting and not (self.controls.held and self._grabbed):
-            self._from = self._at
+        if setting != self._at.setting:
+            self._from = self._from if self._dragging else self._at
+            self._dragging = self.controls.held
         self._at = _Moved(setting, served)
 
     def _unknown(self) -> str:

@@ -3,9 +3,8 @@
 import threading
 import time
 from collections.abc import Callable, Generator
-from concurrent.futures import Executor, Future, TimeoutError
+from concurrent.futures import Executor, Future, wait
 from dataclasses import replace
-from importlib import import_module
 
 from tradespace.config import Config
 from tradespace.measuring.background import Background, Ended
@@ -22,8 +21,6 @@ from tradespace.tasks.task import Task
 # A slider that has not moved for this long counts as released.
 SETTLE_S = 0.4
 TICK_S = 0.25
-# Runtimes that compile for a batch size: they fill a batch up to the next one that was measured.
-PADDED = ("compile", "openvino")
 
 Step = tuple[str, float]
 
@@ -63,6 +60,7 @@ class Jobs:
         self.serving: Setting | None = None
         # What it says of it, and how much is done, from 0 to 1.
         self.words, self.share = "", 0.0
+        self._run: Run | None = None
 
     @property
     def busy(self) -> bool:
@@ -83,6 +81,13 @@ class Jobs:
         self._background.start(lambda: self._served(setting))
 
     def cancel(self) -> None:
+        """Drop what is measured; end a real run early, whose requests by then count."""
+        if self.serving is not None and self._run is not None:
+            self._run.stop()
+        else:
+            self.stop()
+
+    def stop(self) -> None:
         """Drop what is under way."""
         self._background.stop()
 
@@ -120,7 +125,8 @@ class Jobs:
     def _served(self, setting: Setting) -> Generator[Step, None, None]:
         what = f"{setting.arrivals}; {setting.batcher}"
         yield f"serving for real: {what}", 0.0
-        run, began = start_run(self._task, setting, self._seconds, self._executor), time.monotonic()
+        run, began = Run(self._task, setting, self._seconds, self._executor), time.monotonic()
+        self._run = run
         try:
             while not run.done:
                 spent_s = min(time.monotonic() - began, self._seconds)
@@ -138,50 +144,44 @@ def times_of(measured: list[Measurement]) -> ServiceTimes | str:
     if not any(one.samples for one in measured):
         first = measured[0]
         return f"{first.status.replace('_', ' ')}: {first.reason}"
-    service = ServiceTimes.of(measured, padded=measured[0].config.runtime in PADDED)
+    service = ServiceTimes.of(measured)
     return replace(service, config=service.config and replace(service.config, batch_size=1))
 
 
 class Run:
-    """A real run in a thread that waits for it."""
+    """A real run, in a thread that waits for it."""
 
-    def __init__(self, serve: Callable[[], Served], stop: Callable[[], None]) -> None:
-        self._future: Future[Served] = Future()
-        self._stop = stop
+    def __init__(self, task: Task, setting: Setting, seconds: float, executor: Executor | None) -> None:
+        from tradespace.measuring.stop import Stop
+        from tradespace.serving.live import serve
+
+        self._served: Future[Served] = Future()
+        self._stop = Stop()
+        asked = {"seconds": seconds, "executor": executor, "stop": self._stop}
 
         def follow() -> None:
             try:
-                self._future.set_result(serve())
+                self._served.set_result(serve(task, setting.config, setting.arrivals, setting.batcher, **asked))
             except BaseException as error:
-                self._future.set_exception(error)
+                self._served.set_exception(error)
 
         threading.Thread(target=follow, name="tradespace-serving", daemon=True).start()
 
     @property
     def done(self) -> bool:
         """Whether it is over."""
-        return self._future.done()
+        return self._served.done()
 
     def wait(self, seconds: float) -> None:
         """Wait for its end, but no longer than this."""
-        try:
-            self._future.exception(seconds)
-        except TimeoutError:
-            return
+        wait([self._served], seconds)
 
     @property
     def result(self) -> Served:
         """What was served; raises what it raised."""
-        return self._future.result()
+        return self._served.result()
 
     def stop(self) -> None:
-        """End it, if it is not over."""
+        """End it early, if it is not over."""
         if not self.done:
             self._stop()
-
-
-def start_run(task: Task, setting: Setting, seconds: float, executor: Executor | None) -> Run:
-    """Begin to serve for real."""
-    live = import_module("tradespace.serving.live")
-    asked = {"seconds": seconds, "deadline_ms": setting.deadline_ms, "executor": executor}
-    return Run(lambda: live.serve(task, setting.config, setting.arrivals, setting.batcher, **asked), lambda: None)
