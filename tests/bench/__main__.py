@@ -22,6 +22,7 @@ import resume
 import robustness
 import search
 import serving
+import serving_explorer
 from report import Finding, print_findings
 from tradespace.measuring.machine import machine
 
@@ -47,6 +48,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "live_search": live_search.run,
     "drag": drag.run,
     "explorer": explorer.run,
+    "serving_explorer": serving_explorer.run,
 }
 
 

@@ -158,7 +158,10 @@ def open_page(browser: Browser, errors: list[str], tour: bool = False) -> Iterat
     """A page with no history; what goes wrong in it is appended to `errors`. The `tour` comes to those new to it."""
     with browser.new_context(viewport={"width": 1440, "height": 1000}) as context:
         if not tour:
-            context.add_init_script("try { localStorage.setItem('tradespace-tour', 'seen'); } catch {}")
+            seen = (
+                f"localStorage.setItem('{tour}', 'seen');" for tour in ("tradespace-tour", "tradespace-tour-serving")
+            )
+            context.add_init_script(f"try {{ {' '.join(seen)} }} catch {{}}")
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: message.type == "error" and errors.append(message.text))

@@ -72,7 +72,9 @@ def test_a_real_run_is_set_beside_the_simulation(served):
     assert readouts.compared(real, served).startswith("For real, 5 s: p50 ")
     assert readouts.compared(real, served).count("simulated the same") == 2
     slower = replace(real, batches=replace(real.batches, end_s=real.batches.end_s + 0.001))
-    assert "% lower" in readouts.compared(slower, served)
+    assert "% lower." in readouts.compared(slower, served)
+    noisy = replace(real, arrived_s=real.arrived_s - 1e-5)
+    assert "% lower, within the noise" in readouts.compared(noisy, served)
     why = Failure("unsupported", "no server was recorded")
     refused = Served(served.arrivals, served.batcher, "measured", failure=why)
     assert readouts.compared(refused, served) == "For real: unsupported: no server was recorded."

@@ -74,7 +74,8 @@ class Bar(anywidget.AnyWidget):
         super().__init__(actions=[action.sent for action in actions])
         if entries is not None:
             self.views, self.entries = [], [asdict(entry) for entry in entries]
-        self.tour = None if tour is None else dict(tour)
+        if tour is not None:
+            self.tour = dict(tour)
         self._acts = {action.name: action.act for action in actions}
         self.on_msg(self._heard)
 

@@ -73,9 +73,8 @@ def _parts_at(served: Served, q: int) -> tuple[float, ...]:
     value = served.response_at_ms(q)
     if math.isnan(value):
         return (math.nan,) * len(PARTS)
-    low, high = (
-        np.percentile(served.response_ms, at, method=end) for at, end in ((q - AROUND, "lower"), (q + AROUND, "higher"))
-    )
+    low = np.percentile(served.response_ms, q - AROUND, method="lower")
+    high = np.percentile(served.response_ms, q + AROUND, method="higher")
     near = (served.response_ms >= low) & (served.response_ms <= high)
     means = np.array([part[near].mean() for part in parts_of(served)])
     return tuple((means * value / means.sum()).tolist())

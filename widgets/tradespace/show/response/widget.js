@@ -108,7 +108,9 @@ function render({ model, el }) {
   // Its words, and below them its three parts, with a whisker for its interval.
   function percentile(one, top, state, x, box, em) {
     const measured = one.how === "measured";
-    const words = addText(svg, measured ? "words strong" : "words", box.left, top + 1.05 * em, one.text);
+    const words = addText(svg, measured ? "words strong" : "words", 0, top + 1.05 * em, one.text);
+    const most = box.right - words.node().getComputedTextLength();
+    words.attr("x", Math.max(0, Math.min(box.left, most)));
     words.append("title").text(one.apart);
     if (!known(one.value_ms)) return;
     const bar = { y: top + 1.3 * em, height: BAR * em };

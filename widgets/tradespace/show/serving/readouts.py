@@ -33,7 +33,7 @@ def tiles_of(served: Served | None, service: ServiceTimes | None) -> list[Tile]:
         unknown = [Tile(name, UNKNOWN, about=about) for name, about in ABOUT.items()]
         return unknown if service is None or served is None else [*unknown[:4], _busy(served, service), unknown[5]]
     low, high = served.goodput_interval_per_s
-    good = "" if math.isnan(low) else f"{rate(low)} to {rate(high)}"
+    good = "" if math.isnan(low) or rate(low) == rate(high) else f"{rate(low)} to {rate(high)}"
     return [
         *(
             _tile(f"p{q}", figures(served.response_at_ms(q)), "ms", _between(*served.response_interval_ms(q)), served)
@@ -123,19 +123,19 @@ def tail(served: Served) -> str:
 
 def compared(real: Served, served: Served) -> str:
     """What was measured beside what was simulated."""
-    if real.failure and not len(real):
-        return sentence(f"For real: {real.status}: {real.reason}")
+    if not len(real):
+        return sentence(f"For real: {real.status}: {real.reason}") if real.failure else ""
     if not len(served):
         return ""
-    known = {q: (real.response_at_ms(q), served.response_at_ms(q)) for q in (50, 99)}
-    said = [
-        f"p{q} {figures(one)} ms{between(*real.response_interval_ms(q))}, simulated {_off(other / one - 1)}"
-        for q, (one, other) in known.items()
-        if not math.isnan(one)
-    ]
-    doubts = f" ({real.flags.replace('_', ' ')})" if real.flags else ""
+    said = [_beside(real, served, q) for q in (50, 99) if not math.isnan(real.response_at_ms(q))]
+    doubts = f" ({real.flags.replace(' ', ', ').replace('_', ' ')})" if real.flags else ""
     return f"For real, {real.seconds:.0f} s: {'; '.join(said)}{doubts}."
 
 
-def _off(share: float) -> str:
-    return "the same" if abs(share) < 0.005 else f"{abs(share):.0%} {'higher' if share > 0 else 'lower'}"
+def _beside(real: Served, served: Served, q: int) -> str:
+    """A percentile that was measured, and how far the simulated one is from it."""
+    off = served.response_at_ms(q) / real.response_at_ms(q) - 1
+    (low, high), (least, most) = (one.response_interval_ms(q) for one in (real, served))
+    noise = ", within the noise" if least <= high and low <= most else ""
+    beside = f"{abs(off):.0%} {'higher' if off > 0 else 'lower'}{noise}" if abs(off) >= 0.005 else "the same"
+    return f"p{q} {figures(real.response_at_ms(q))} ms{between(low, high)}, simulated {beside}"
