@@ -9,7 +9,7 @@ from tradespace.show.serving import readouts
 
 @pytest.fixture(scope="module")
 def served(service):
-    return ts.simulate(service, ts.arrivals.Poisson(2000), ts.Batcher(8, 1), requests=10_000, deadline_ms=5)
+    return ts.simulate(service, ts.arrivals.Poisson(2000), ts.Batcher(8, 1), requests=10_000, deadline_ms=2.5)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_few_requests_leave_p99_unknown(service):
 
 
 def test_a_move_is_told_by_what_it_changed(served, saturated, service):
-    after = ts.simulate(service, ts.arrivals.Poisson(2000), ts.Batcher(8, 4), requests=10_000, deadline_ms=5)
+    after = ts.simulate(service, ts.arrivals.Poisson(2000), ts.Batcher(8, 4), requests=10_000, deadline_ms=2.5)
     said = readouts.moved(served, after, "max wait 4 ms")
     assert said.startswith("max wait 4 ms here: p50 from ")
     assert "goodput from " in said
@@ -73,7 +73,7 @@ def test_a_real_run_is_set_beside_the_simulation(served):
     assert readouts.compared(real, served).count("simulated the same") == 2
     slower = replace(real, batches=replace(real.batches, end_s=real.batches.end_s + 0.001))
     assert "% lower." in readouts.compared(slower, served)
-    noisy = replace(real, arrived_s=real.arrived_s - 1e-5)
+    noisy = replace(real, arrived_s=real.arrived_s - 3e-5)
     assert "% lower, within the noise" in readouts.compared(noisy, served)
     why = Failure("unsupported", "no server was recorded")
     refused = Served(served.arrivals, served.batcher, "measured", failure=why)

@@ -1,11 +1,10 @@
-import itertools
 import math
 
 import numpy as np
 import pytest
 import tradespace as ts
 from tradespace.show.controls.widget import Controls
-from tradespace.show.serving.settings import Setting, groups, rates_of, sizes_up_to, start_of
+from tradespace.show.serving.settings import Setting, groups, rates_of, start_of
 
 
 @pytest.fixture
@@ -34,14 +33,6 @@ def test_values_and_setting_determine_each_other(start):
     assert Setting(ts.Config("large")).with_values(setting.values) == setting
 
 
-@pytest.mark.parametrize("most", [1, 2, 3, 8, 31, 32])
-def test_batch_sizes_go_up_to_the_largest(most):
-    sizes = sizes_up_to(most)
-    assert sizes[0] == 1
-    assert sizes[-1] == most
-    assert all(2 * one >= other for one, other in itertools.pairwise(sizes))
-
-
 def test_rates_cover_the_slowest_and_the_fastest_server_in_small_steps(service):
     slow = ts.ServiceTimes({1: np.array([500.0])})
     rates = np.array(rates_of([service, slow]))
@@ -52,7 +43,7 @@ def test_rates_cover_the_slowest_and_the_fastest_server_in_small_steps(service):
 
 
 def test_it_opens_below_the_capacity_with_options_that_there_are(service, task):
-    rates, sizes = rates_of([service]), sizes_up_to(32)
+    rates, sizes = rates_of([service]), (1, 2, 4, 8, 16, 32)
     start = start_of(service, rates, sizes)
     assert start["batch"] == 8
     assert 0.5 < start["rate_per_s"] / service.capacity_per_s(8) < 0.7

@@ -12,6 +12,7 @@ import ipywidgets as ipw
 
 from tradespace.config import Config, check
 from tradespace.errors import positive, whole_number
+from tradespace.measuring.open_loop import ladder
 from tradespace.measuring.schedule import Schedule
 from tradespace.serving.served import Served
 from tradespace.serving.service import ServiceTimes
@@ -33,7 +34,7 @@ from tradespace.show.response.widget import ResponseChart
 from tradespace.show.serving import readouts
 from tradespace.show.serving.curves import Curves
 from tradespace.show.serving.jobs import Jobs
-from tradespace.show.serving.settings import CHOSEN, Setting, groups, rates_of, sizes_up_to, start_of
+from tradespace.show.serving.settings import CHOSEN, Setting, groups, rates_of, start_of
 from tradespace.show.tiles.widget import Tiles
 from tradespace.tasks.task import Task
 
@@ -216,7 +217,7 @@ class ServingExplorer(Still, ipw.Box):
         return Setting(Config(self._task.models[0]))
 
     def _sizes(self) -> tuple[int, ...]:
-        return tuple(sorted({*sizes_up_to(self._most), *(one.largest for one in self._services.values())}))
+        return tuple(sorted({*ladder(self._most), *(one.largest for one in self._services.values())}))
 
     def _offered(self) -> tuple[Any, dict[str, Any]]:
         """The groups of controls, and their values."""

@@ -10,12 +10,16 @@ from tradespace.config import Config
 from tradespace.measuring.background import Background, Ended
 from tradespace.measuring.engine import measure_rounds
 from tradespace.measuring.measurement import Measurement, Scored
+from tradespace.measuring.open_loop import ladder
 from tradespace.measuring.schedule import Schedule
+from tradespace.measuring.stop import Stop
 from tradespace.measuring.work import Work
+from tradespace.prepare import any_size
+from tradespace.serving.live import serve
 from tradespace.serving.served import Served
 from tradespace.serving.service import ServiceTimes
 from tradespace.show.common.words import cut_short, in_brief
-from tradespace.show.serving.settings import Setting, sizes_up_to
+from tradespace.show.serving.settings import Setting
 from tradespace.tasks.task import Task
 
 # A slider that has not moved for this long counts as released.
@@ -106,7 +110,7 @@ class Jobs:
 
     def _times_of(self, config: Config, most: int) -> Generator[Step, None, None]:
         work, measured = Work(), dict[Config, Measurement]()
-        configs = [replace(config, batch_size=size) for size in sizes_up_to(most)]
+        configs = [replace(config, batch_size=size) for size in ladder(most)]
         # Accuracy is marked as known, and empty: nobody asks for it here.
         scores = {config.variant: Scored(whole=True)}
         name = in_brief(config, batch_size=False)
@@ -144,24 +148,23 @@ def times_of(measured: list[Measurement]) -> ServiceTimes | str:
     if not any(one.samples for one in measured):
         first = measured[0]
         return f"{first.status.replace('_', ' ')}: {first.reason}"
-    service = ServiceTimes.of(measured)
-    return replace(service, config=service.config and replace(service.config, batch_size=1))
+    return ServiceTimes.of(measured, padded=not any_size(measured[0].config))
 
 
 class Run:
     """A real run, in a thread that waits for it."""
 
     def __init__(self, task: Task, setting: Setting, seconds: float, executor: Executor | None) -> None:
-        from tradespace.measuring.stop import Stop
-        from tradespace.serving.live import serve
-
         self._served: Future[Served] = Future()
         self._stop = Stop()
-        asked = {"seconds": seconds, "executor": executor, "stop": self._stop}
 
         def follow() -> None:
             try:
-                self._served.set_result(serve(task, setting.config, setting.arrivals, setting.batcher, **asked))
+                served = serve(
+                    task, setting.config, setting.arrivals, setting.batcher, seconds=seconds, executor=executor,
+                    stop=self._stop,
+                )  # fmt: skip
+                self._served.set_result(served)
             except BaseException as error:
                 self._served.set_exception(error)
 

@@ -16,6 +16,7 @@ FLAGS = {
     "late_start": "the server's own loop delayed one batch in a hundred by over a millisecond",
     "not_steady": "Little's law does not hold to 5 %: the queue grew or shrank",
     "contended": "other work took the cores away now and then",
+    "stopped": "it was ended early",
 }
 ABOUT = {
     "p50": "half of the responses take at most this long",

@@ -85,17 +85,6 @@ class Setting:
         return self.config, self.dispersion, self.batcher
 
 
-def sizes_up_to(most: int) -> tuple[int, ...]:
-    """Powers of two, and `most`.
-
-    Examples
-    --------
-    >>> sizes_up_to(12)
-    (1, 2, 4, 8, 12)
-    """
-    return tuple(sorted({2**power for power in range(most.bit_length()) if 2**power <= most} | {most}))
-
-
 def rates_of(services: Iterable[ServiceTimes]) -> tuple[float, ...]:
     """Rates of arrivals that are worth a look, of two digits each, for the fastest and the slowest of these servers.
 
