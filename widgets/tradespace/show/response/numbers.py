@@ -13,8 +13,8 @@ from tradespace.text import between, figures
 PARTS = {"batch wait": "#56B4E9", "queue": "#009E73", "service": "#0072B2"}
 QS = (50, 99)
 BINS = 40
-# A percentile is taken apart as the requests up to half a per cent above and below it are.
-AROUND = 0.5
+# A percentile is taken apart as the requests up to a quarter of a per cent above and below it are.
+AROUND = 0.25
 # The axis ends at a round number above the 99th percentile by this factor, above the end of its interval if that is at
 # most so many times as far out, and above the deadline likewise.
 ROOM, WIDEST, DEADLINE_WITHIN = 1.2, 2.0, 2.0
@@ -58,11 +58,11 @@ def marked(served: Served) -> list[Marked]:
     >>> from tradespace.serving.arrivals import Poisson
     >>> from tradespace.serving.service import ServiceTimes
     >>> from tradespace.serving.simulate import simulate
-    >>> served = simulate(ServiceTimes({1: np.array([2.0])}), Poisson(250))
+    >>> served = simulate(ServiceTimes({1: np.array([2.0])}), Poisson(400))
     >>> for one in marked(served):
     ...     print(f"{one.text}: {one.apart}")
-    p50 2.5 ms (2.46 to 2.55): queue 0.504, service 2 ms
-    p99 8.61 ms (8.38 to 8.88): queue 6.61, service 2 ms
+    p50 4.54 ms (4.34 to 4.73): queue 2.54, service 2 ms
+    p99 22 ms (20.1 to 27.1): queue 20, service 1.99 ms
     """
     return [
         Marked(q, served.response_at_ms(q), *served.response_interval_ms(q), parts_ms=_parts_at(served, q)) for q in QS
