@@ -42,7 +42,11 @@ def opened(run_notebook):
 
 @pytest.fixture
 def explorer(opened):
-    yield opened.explorer()
+    """At a rate that a server takes who serves one at a time."""
+    page = opened.explorer()
+    page.press("arrival rate", "Home", *["PageUp"] * 6)
+    page.settle()
+    yield page
     assert opened.errors() == []
 
 
@@ -67,8 +71,6 @@ def test_every_slider_goes_to_both_ends_and_all_move_with_it(explorer, name):
         explorer.settle()
         shown.append([picture(explorer, "response").get_attribute("aria-label"), explorer.sentence.inner_text()])
     assert all(one != other for one, other in zip(*shown, strict=True))
-    # Back to a rate that the server can take.
-    explorer.press("arrival rate", "Home")
 
 
 def test_a_move_is_told_and_taken_back_by_keys(explorer):
@@ -81,7 +83,6 @@ def test_a_move_is_told_and_taken_back_by_keys(explorer):
 
 def test_it_runs_for_real_and_a_run_is_cancelled(opened, explorer):
     run = explorer.button("Run it for real")
-    explorer.press("arrival rate", "Home", *["PageUp"] * 6)
     run.click()
     expect(explorer.sentence).to_contain_text("For real, ", timeout=MEASURED_MS)
     expect(picture(explorer, "load").locator(".run")).not_to_have_count(0)
@@ -98,7 +99,7 @@ def test_it_runs_for_real_and_a_run_is_cancelled(opened, explorer):
 def test_another_model_is_measured_when_it_is_chosen(explorer):
     explorer.press("model size", "ArrowRight")
     expect(explorer.root.locator(".tradespace-response .why")).to_contain_text("are not known yet")
-    expect(explorer.root.locator(".tradespace-tiles .here")).to_contain_text("resnet8", timeout=MEASURED_MS)
+    expect(explorer.root.locator(".tradespace-tiles .here")).to_contain_text("resnet4-distilled, ", timeout=MEASURED_MS)
     expect(explorer.sentence).to_contain_text("at p99", timeout=MEASURED_MS)
     explorer.press("model size", "Home")
 

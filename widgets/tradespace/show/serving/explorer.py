@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 # As many requests are simulated in some hundredths of a second, and determine p99 to some per cent at moderate loads.
 REQUESTS = 20_000
+# As `service_times` measures.
+MAX_WIDTH, BUDGET_S = 0.05, 1.0
 # The same for each move, so that only what was moved makes a difference.
 SEED = 0
 LEGEND = (
@@ -137,7 +139,7 @@ class ServingExplorer(Still, ipw.Box):
         self._grabbed: Setting | None = None
         self._dragging = False
         self._jobs = Jobs(
-            task, self._lock, Schedule(0.02, 1.0), positive("seconds", seconds), executor,
+            task, self._lock, Schedule(MAX_WIDTH, BUDGET_S), positive("seconds", seconds), executor,
             timed=self._timed, ran=self._ran, changed=self._show_progress,
         )  # fmt: skip
         self._curves = Curves(self._lock, REQUESTS, self._refresh)

@@ -1,5 +1,6 @@
 """What the machine does in the background: it measures service times, and serves requests for real. One at a time."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -116,12 +117,15 @@ class Jobs:
         name = in_brief(config, batch_size=False)
         yield f"measuring service times of {name}: preparing the model", 0.0
         rounds = measure_rounds(self._task, configs, self._schedule, executor=self._executor, scores=scores, work=work)
+        told_s = -math.inf
         for one, _ in rounds:
             measured[one.config] = one
-            left_s = sum(work.left_s().values())
-            samples = sum(m.samples for m in measured.values())
-            words = f"measuring service times of {name}: {samples:,} batches, about {left_s:.0f} s left"
-            yield words, work.done_s / max(work.done_s + left_s, 1e-9)
+            # Drawing takes a core from what is measured.
+            if work.done_s - told_s >= TICK_S:
+                told_s, left_s = work.done_s, sum(work.left_s().values())
+                samples = sum(m.samples for m in measured.values())
+                words = f"measuring service times of {name}: {samples:,} batches, about {math.ceil(left_s)} s left"
+                yield words, told_s / max(told_s + left_s, 1e-9)
         with self._lock:
             if self.measuring == config:
                 self._timed(config, times_of(list(measured.values())))
