@@ -42,8 +42,9 @@ def opened(run_notebook):
 
 @pytest.fixture
 def explorer(opened):
-    """At a rate that a server takes who serves one at a time."""
+    """At a rate that a server takes who serves one at a time, and largest batches."""
     page = opened.explorer()
+    page.press("max batch", "End")
     page.press("arrival rate", "Home", *["PageUp"] * 6)
     page.settle()
     yield page
@@ -75,7 +76,7 @@ def test_every_slider_goes_to_both_ends_and_all_move_with_it(explorer, name):
 
 def test_a_move_is_told_and_taken_back_by_keys(explorer):
     said = explorer.said("max batch")
-    explorer.press("max batch", "ArrowRight")
+    explorer.press("max batch", "ArrowLeft")
     expect(explorer.sentence).to_contain_text("max batch 2 here: p50 ")
     explorer.page.keyboard.press("z")
     expect(explorer.control("max batch")).to_have_attribute("aria-valuetext", said)

@@ -188,19 +188,26 @@ class Served:
 
         The number has to be that of the rest of the workbook, and two independent responses are to be beyond it.
         """
-        too_few = q in PERCENTILE_FLOORS and (len(self) < PERCENTILE_FLOORS[q] or self.effective < fewest_effective(q))
-        return math.nan if too_few or not len(self) else float(np.percentile(self.response_ms, q))
+        if q not in self._at_ms:
+            few = q in PERCENTILE_FLOORS and (len(self) < PERCENTILE_FLOORS[q] or self.effective < fewest_effective(q))
+            self._at_ms[q] = math.nan if few or not len(self) else float(np.percentile(self.response_ms, q))
+        return self._at_ms[q]
 
     def response_interval_ms(self, q: int) -> tuple[float, float]:
         """95 % interval of the q-th percentile of the response, over blocks of requests; NaN if that is not known."""
-        if q not in self._intervals_ms:
+        if q not in self._between_ms:
             known = len(self.blocks) == BLOCKS and not math.isnan(self.response_at_ms(q))
-            self._intervals_ms[q] = quantile_interval(self.blocks, q / 100) if known else (math.nan, math.nan)
-        return self._intervals_ms[q]
+            self._between_ms[q] = quantile_interval(self.blocks, q / 100) if known else (math.nan, math.nan)
+        return self._between_ms[q]
+
+    # What was asked for already: charts ask often, and an interval takes as long as a short simulation.
 
     @cached_property
-    def _intervals_ms(self) -> dict[int, tuple[float, float]]:
-        """Those that were asked for: charts ask often, and each takes as long as a short simulation."""
+    def _at_ms(self) -> dict[int, float]:
+        return {}
+
+    @cached_property
+    def _between_ms(self) -> dict[int, tuple[float, float]]:
         return {}
 
     @property

@@ -40,7 +40,7 @@ class Marked:
     def text(self) -> str:
         """Name, value and interval in words."""
         if math.isnan(self.value_ms):
-            return f"{self.name}: too few requests to know it"
+            return f"{self.name}: too few requests"
         return f"{self.name} {figures(self.value_ms)} ms{between(self.low_ms, self.high_ms)}"
 
     @property
@@ -124,12 +124,12 @@ def distribution(served: Served, reach_ms: float) -> Distribution:
     >>> counted.shares.sum(axis=1).round(6).tolist(), counted.slower
     ([0.0, 0.0, 1.0], '')
     """
-    edges = np.linspace(0, reach_ms, BINS + 1)
     response = served.response_ms
-    shares = np.array(
-        [np.histogram(response, edges, weights=part / response)[0] / len(response) for part in parts_of(served)]
-    )
-    return Distribution(edges, shares, float((response > reach_ms).mean()), float(response.max()))
+    # Several times as fast as a histogram with weights. What lies beyond goes to a bin that is not shown.
+    bins = np.minimum((response * (BINS / reach_ms)).astype(int), BINS)
+    shares = [np.bincount(bins, part / response, BINS + 1)[:BINS] / len(response) for part in parts_of(served)]
+    beyond = float((bins == BINS).mean())
+    return Distribution(np.linspace(0, reach_ms, BINS + 1), np.array(shares), beyond, float(response.max()))
 
 
 def reach(some: Iterable[Served]) -> float:
