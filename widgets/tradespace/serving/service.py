@@ -11,6 +11,7 @@ from tradespace.config import Config
 from tradespace.errors import whole_number
 from tradespace.measuring.measurement import Measurement
 from tradespace.surface.predict import BatchFit, line
+from tradespace.text import counted, figures
 
 MS_PER_NS = 1e-6
 
@@ -45,6 +46,8 @@ class ServiceTimes:
     ((1, 4), 1.5, 1739)
     >>> ServiceTimes(service.samples_ms, padded=True).mean_ms(2)
     2.3
+    >>> service
+    a batch takes 1.1 ms for 1, 2.3 ms for 4 on average; t(B) = 0.7 ms + 0.4 ms x B
     """
 
     samples_ms: Mapping[int, np.ndarray]
@@ -96,6 +99,14 @@ class ServiceTimes:
     def sizes(self) -> tuple[int, ...]:
         """The measured batch sizes, ascending."""
         return tuple(sorted(self.samples_ms))
+
+    def __repr__(self) -> str:
+        times = ", ".join(f"{figures(self.mean_ms(size))} ms for {size}" for size in dict.fromkeys((1, self.largest)))
+        knobs = self.config
+        of = f"{knobs.model}, {knobs.precision}, {knobs.runtime}, {counted(knobs.threads, 'thread')}: " if knobs else ""
+        fitted = f"; {self.fit}" if self.fit else ""
+        flags = f" ({self.flags})" if self.flags else ""
+        return f"{of}a batch takes {times} on average{fitted}{flags}"
 
     @property
     def largest(self) -> int:

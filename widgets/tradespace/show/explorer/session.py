@@ -10,9 +10,9 @@ from tradespace.config import KNOBS, VARIANT, Config
 from tradespace.measuring.measurement import Measurement
 from tradespace.measuring.schedule import Schedule
 from tradespace.measuring.work import time_left_s
+from tradespace.show.common.history import History
 from tradespace.show.explorer import settings
 from tradespace.show.explorer.fill_in import FillIn, candidates, offer
-from tradespace.show.common.history import History
 from tradespace.show.explorer.lookup import foretold
 from tradespace.show.explorer.measurer import Measurer
 from tradespace.show.explorer.screen import Screen

@@ -154,7 +154,7 @@ def theory_ms(service: ServiceTimes, arrivals: Arrivals, batcher: Batcher, point
     if not isinstance(arrivals, Poisson):
         return math.nan
     if batcher.max_batch == 1:
-        return mg1_response_ms(point.rate_per_s, service.quantiles_ms(1, 1024))
+        return mg1_response_ms(point.rate_per_s, service.samples_ms[service.sizes[0]])
     fit = service.fit
     if fit is None or service.padded or batcher.max_wait_ms or point.full > FEW_FULL:
         return math.nan
