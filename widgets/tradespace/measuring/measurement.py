@@ -405,7 +405,7 @@ class Measurement:
             return f"{self.config}: {self.status}{known}: {self.reason}"
         if not self.samples:
             return f"{self.config}: not measured yet"
-        return f"{self.config}: {self._numbers()}\n{self._trust()}"
+        return f"{self.config}:\n{self._numbers()}\n{self._trust()}"
 
     def _numbers(self) -> str:
         lo, hi = self.latency_p50_lo_ms, self.latency_p50_hi_ms
