@@ -192,7 +192,8 @@ def test_percentiles_appear_as_they_become_known(meter, rounds):
     state = until(meter, lambda state: not state["running"])
     assert text_of(state, "p99").startswith("p99 2 ms (")
     assert state["status"] == (
-        "Half of the calls took at most 2 ms, nine in ten 2 ms, 99 in 100 2 ms: 680 samples in 17 slices."
+        "Half of the calls took at most 2 ms, nine in ten at most 2 ms, 99 in 100 at most 2 ms: "
+        "680 samples in 17 slices."
     )
 
 
@@ -214,7 +215,7 @@ def test_stop_keeps_what_is_known_and_takes_no_more(meter, rounds):
     press(meter, "stop")
     assert not meter.running
     assert meter.state["status"] == (
-        "Stopped. Half of the calls took at most 2 ms, nine in ten 2 ms: 120 samples in 3 slices."
+        "Stopped. Half of the calls took at most 2 ms, nine in ten at most 2 ms: 120 samples in 3 slices."
     )
     assert meter.state["progress"] == ""
     rounds.bring(grown(9))

@@ -146,8 +146,8 @@ def in_words(measurement: Measurement, lines: list[Percentile], running: bool, c
 
 
 def _told(measurement: Measurement, known: list[Percentile]) -> str:
-    shares = {"p50": "half of the calls took at most", "p90": "nine in ten", "p99": "99 in 100"}
-    parts = [f"{shares[one.name]} {one.value_ms:.3g} ms" for one in known if one.name in shares]
+    shares = {"p50": "half of the calls took", "p90": "nine in ten", "p99": "99 in 100"}
+    parts = [f"{shares[one.name]} at most {one.value_ms:.3g} ms" for one in known if one.name in shares]
     return sentence(f"{', '.join(parts)}: {_amount(measurement)}")
 
 
