@@ -43,6 +43,14 @@ def test_the_ridge_is_named_and_only_types_that_the_layers_use_have_a_roof():
     assert "embedding" not in legend
 
 
+def test_operations_on_integers_are_not_floating_point_operations():
+    machine = Peaks("cpu", 1, {"int8": Rate(400.0, 300.0, 400.0)}, Rate(10.0))
+    layers = {b: [Operation("head", "linear", "int8", 10**6 * b, 2 * 10**6 * b, 10**6, 10**4 * b)] for b in (1, 2)}
+    figure = plot_roofline(Roofline(Config("mine", threads=1, precision="int8"), machine, layers))
+    words = " ".join(text.get_text() for text in figure.axes[0].texts)
+    assert "int8: 400 GOP/s\nridge at 40 OP/byte" in words
+
+
 def test_what_is_no_roofline_is_refused():
     with pytest.raises(ValueError, match=r"^roof: wanted what ts\.roofline\(task, config\) returns; got dict"):
         plot_roofline({})

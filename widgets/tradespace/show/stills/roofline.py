@@ -115,7 +115,8 @@ def _roofs(axes: "Axes", roof: Roofline, types: list[str], span: tuple[float, fl
         axes.plot([ridge, span[1]], [peak.value] * 2, color=colour, lw=2.5, zorder=2)
         axes.axhspan(peak.lo, peak.hi, xmin=0, color=colour, alpha=0.12, lw=0, zorder=1)
         axes.plot([ridge] * 2, [0, peak.value], color=colour, lw=1, ls=":", zorder=1)
-        words = f"{name}: {figures(peak.value)} {unit(name)}\nridge at {figures(ridge)} FLOP/byte"
+        per_byte = unit(name).removeprefix("G").replace("/s", "/byte")
+        words = f"{name}: {figures(peak.value)} {unit(name)}\nridge at {figures(ridge)} {per_byte}"
         axes.annotate(
             words, (span[1], peak.value), (-6, 5), textcoords="offset points", ha="right", va="bottom", color=INK,
             size="small",
