@@ -84,11 +84,11 @@ def draw_quantization(
 ) -> "Figure":
     """Draw the results of `rounded_layer` and `accuracies`."""
     with styled():
-        figure, (weights, errors, whole) = canvas(17, 5.2, ncols=3, width_ratios=[5, 4, 5])
+        figure, (weights, errors, whole) = canvas(14, 5, ncols=3, width_ratios=[5, 4, 5])
         _weights(weights, view, precision, channel)
         _errors(errors, view, precision)
         _accuracy(whole, accuracy, precision, score)
-        figure.suptitle(f"{precision}{'; recorded on ' + machine if machine else ''}", size=11, color="0.35")
+        figure.suptitle(f"{precision}{'; recorded on ' + machine if machine else ''}", size=11, color="0.35", wrap=True)
     return figure
 
 
@@ -114,10 +114,12 @@ def _weights(axes: "Axes", view: dict[str, Any], precision: str, channel: str) -
 def _errors(axes: "Axes", view: dict[str, Any], precision: str) -> None:
     one = view["rounding"][precision]
     axes.stairs(one["errors"], np.linspace(-0.5, 0.5, len(one["errors"]) + 1), fill=True, color="0.6")
-    moved = "" if one["rms"] is None else f"{one['rms']:.1%} of the weights (root mean square)\n"
+    moved = "" if one["rms"] is None else f"{one['rms']:.1%} of the weights\n(root mean square)\n"
     axes.set(title="Rounding error", xlabel="rounded minus exact, steps", ylabel="share of the weights, %")
     axes.set_xlim(-0.5, 0.5)
-    axes.set_ylim(0, 1.3 * (max(one["errors"]) or 1))
+    axes.grid(False)
+    # Leave room above the bars for the words.
+    axes.set_ylim(0, 1.5 * (max(one["errors"]) or 1))
     words = f"{moved}{one['zero']:.1%} become zero"
     axes.text(0.5, 0.97, words, transform=axes.transAxes, ha="center", va="top", size="small")
 
