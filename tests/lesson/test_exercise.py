@@ -1,4 +1,9 @@
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
 import pytest
+from tradespace.config import Config
 from tradespace.lesson.exercise import NOT_ATTEMPTED, NOT_MEASURED, exercise, right, unmeasured, wrong
 from tradespace.lesson.ledger import VARIABLE
 
@@ -38,6 +43,29 @@ def test_a_right_answer_is_told_why_and_noted(ledger):
     found = above(4, 3)
     assert (found.passed, repr(found)) == (True, "Right. It is.")
     assert ledger.find("answer", "99-above").value == {"answer": "4", "passed": True, "words": "It is."}
+
+
+@exercise("99-any")
+def anything(_answer):
+    return right("It is.")
+
+
+ROWS = pd.DataFrame([asdict(Config("small", threads=2, batch_size=4)), asdict(Config("large", threads=1))])
+
+
+@pytest.mark.parametrize(
+    ("answer", "noted"),
+    [
+        (np.float64(33.25), "33.25"),
+        (["a", "b"], "['a', 'b']"),
+        (ROWS[:1], "small, fp32, eager, batch 4, 2 threads"),
+        (ROWS, "small, fp32, eager, batch 4, 2 threads; large, fp32, eager, batch 1, 1 thread"),
+        (ROWS[:0], "no row"),
+    ],
+)
+def test_an_answer_is_noted_as_a_person_would_write_it(ledger, answer, noted):
+    anything(answer)
+    assert ledger.find("answer", "99-any").value["answer"] == noted
 
 
 def test_the_hint_comes_before_the_answer():

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
+import numpy as np
+import pandas as pd
+
+from tradespace.config import KNOBS
 from tradespace.lesson.ledger import Ledger
+from tradespace.show.common.words import in_brief
+from tradespace.surface.columns import configs_of
 
 NOT_ATTEMPTED = "Not attempted yet: put your answer in the place of `...`, and run both cells again."
 # After this many wrong answers, the answer follows the hint.
@@ -115,6 +121,13 @@ def exercise(
 def _note(key: str, answer: Any, passed: bool, words: str) -> None:
     """Record the answer for the report. If the ledger fails, the report lacks a line, and the lesson goes on."""
     try:
-        Ledger().keep_last("answer", key, {"answer": repr(answer)[:500], "passed": passed, "words": words})
+        Ledger().keep_last("answer", key, {"answer": _in_words(answer)[:500], "passed": passed, "words": words})
     except (OSError, sqlite3.Error):
         return
+
+
+def _in_words(answer: Any) -> str:
+    """The answer on one line: rows of a surface by what they run, a number without its type."""
+    if isinstance(answer, pd.DataFrame) and set(KNOBS) <= set(answer):
+        return "; ".join(in_brief(config) for config in configs_of(answer)) or "no row"
+    return repr(answer.item() if isinstance(answer, np.generic) else answer)
