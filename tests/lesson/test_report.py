@@ -51,6 +51,13 @@ def test_guesses_stand_beside_what_was_measured(ledger):
         assert "No guess: the answer was asked for at once." in page
 
 
+def test_a_question_is_marked_up_as_on_its_card(ledger):
+    ask(ledger, "01-marked", f"**One** image in `int8`?\n\nAnd {EVIL}?").lock(4)
+    html, markdown = read(ledger)
+    assert "<p><strong>One</strong> image in <code>int8</code>?</p><p>And &lt;img" in html
+    assert "**One** image in `int8`?" in markdown
+
+
 def test_other_notebooks_are_left_out(ledger):
     ask(ledger, "02-knee", "Where is the knee?").lock(4)
     ledger.keep_last("answer", "010-x", {"answer": "1", "passed": True, "words": "Ten."})

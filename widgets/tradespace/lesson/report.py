@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import jinja2
 
 from tradespace.lesson.ledger import Entry, Ledger
-from tradespace.show.predict.widget import Answer, in_words, written
+from tradespace.show.predict.widget import Answer, in_words, paragraphs, written
 
 DPI = 110
 # What a report asks for below all else; `words` may answer it, and it is a line to write on otherwise.
@@ -148,12 +148,12 @@ def _machines(entries: list[Entry], charts: Mapping[str, Picture]) -> str:
     return "; ".join(sorted(names)) or ("not known: the charts do not say" if charts else "nothing measured yet")
 
 
-def _predictions(entries: list[Entry]) -> list[dict[str, str]]:
+def _predictions(entries: list[Entry]) -> list[dict[str, Any]]:
     answers = {entry.key: Answer(**entry.value["answer"]) for entry in entries if entry.kind == "measured"}
+    guesses = [(entry.value["question"], entry) for entry in entries if entry.kind == "guess"]
     return [
-        {"question": entry.value["question"], "words": _said(entry.value, answers.get(entry.key))}
-        for entry in entries
-        if entry.kind == "guess"
+        {"question": question, "paragraphs": paragraphs(question), "words": _said(entry.value, answers.get(entry.key))}
+        for question, entry in guesses
     ]
 
 
