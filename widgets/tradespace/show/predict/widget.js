@@ -9,7 +9,7 @@ import { select } from "d3-selection";
 import { addAxis, emOf, listen, ticked } from "../common/frame.js";
 import { known, plain } from "../common/pure/numbers.js";
 import { levelBar, symbolPath } from "../common/pure/symbols.js";
-import { decades, roundTicks } from "../common/pure/ticks.js";
+import { decades, logTicks } from "../common/pure/ticks.js";
 import { addLine, addText } from "../common/shapes.js";
 
 const SPANS = new Set(["strong", "em", "code"]);
@@ -197,8 +197,7 @@ function render({ model, el }) {
       .range([2 * em, width - 2 * em])
       .domain(log ? decades([least, most]) : [least - room, most + room]);
     const many = Math.max(2, Math.floor(width / (6 * em)));
-    const round = log ? roundTicks(x, many) : [];
-    const ticks = round.length > 2 ? round : x.ticks(Math.min(many, 6));
+    const ticks = log ? logTicks(x, many) : x.ticks(Math.min(many, 6));
     addAxis(svg, 0, bottom).call(ticked(axisBottom(x), ticks, plain, 3));
     const label = `${unit || "answer"}${log ? ", logarithmic axis" : ""}`;
     addText(svg, "axis-label", width / 2, bottom + 2.8 * em, label);
