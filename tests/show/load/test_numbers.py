@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 import tradespace as ts
-from tradespace.show.load.numbers import SHARES, Load, Point, load_of, simulated
+from tradespace.show.load.numbers import MORE, SHARES, Load, Point, load_of, simulated
 
 
 def load_at(service, arrivals, batcher, requests=20_000):
@@ -41,6 +41,13 @@ def test_the_bound_holds_while_batches_are_rarely_full_and_ends_there(service):
     for mean_ms, point in zip(load.means_ms, load.points, strict=True):
         assert math.isnan(mean_ms) or mean_ms > 0.98 * point.mean_ms
     assert load.residual.startswith("bound of the mean (Inoue): ")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.95])
+def test_where_p99_is_not_known_more_requests_are_simulated(service, share):
+    load = load_at(service, ts.arrivals.Poisson(1), ts.Batcher(), 5000)
+    (point,) = [one for one in load.points if one.rate_per_s == pytest.approx(share * load.capacity_per_s, rel=1e-4)]
+    assert point.requests == (5000 if share == 0.1 else MORE * 5000)
 
 
 @pytest.mark.parametrize(

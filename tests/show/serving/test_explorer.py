@@ -172,6 +172,16 @@ def test_past_saturation_it_says_why(explorer):
     check_sent(explorer)
 
 
+def test_where_p99_is_not_known_more_requests_follow(explorer):
+    explorer.controls.move(
+        dispersion=10.0, rate_per_s=2000.0 if 2000.0 in explorer.controls.options("rate_per_s") else 1900.0
+    )
+    explorer._longer.wait()
+    few = len(explorer._simulate(replace(explorer.setting, deadline_ms=0.0), 3000))
+    assert len(explorer.served) == module.MORE * few
+    assert explorer.served.deadline_ms == explorer.setting.deadline_ms
+
+
 def test_a_click_on_the_hockey_stick_goes_to_that_rate(explorer):
     explorer.load.selected = 1234.0
     assert abs(explorer.setting.rate_per_s / 1234 - 1) < 0.1

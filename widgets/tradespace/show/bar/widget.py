@@ -64,9 +64,10 @@ class Bar(anywidget.AnyWidget):
     share = traitlets.Float(None, allow_none=True).tag(sync=True)
     marks: "traitlets.Dict[str, Any]" = traitlets.Dict({}).tag(sync=True)
     large = traitlets.Bool(False, help="Large type, for a room").tag(sync=True)
-    views: "traitlets.List[Any]" = traitlets.List(None, allow_none=True).tag(sync=True)
-    entries: "traitlets.List[Any]" = traitlets.List(None, allow_none=True).tag(sync=True)
-    tour: "traitlets.Dict[str, Any]" = traitlets.Dict(None, allow_none=True).tag(sync=True)
+    # None: those of the Explorer of a surface. A List or a Dict would make it an empty one.
+    views = traitlets.Any(None).tag(sync=True)
+    entries = traitlets.Any(None).tag(sync=True)
+    tour = traitlets.Any(None).tag(sync=True)
 
     def __init__(
         self, actions: Sequence[Action], entries: Sequence[Entry] | None = None, tour: Mapping[str, Any] | None = None

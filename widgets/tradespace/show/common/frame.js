@@ -69,6 +69,14 @@ export function labelAxes(parent, { left, right, top, bottom }, xLabel, y, yLabe
   upright.attr("transform", `translate(${x},${(top + bottom) / 2}) rotate(-90)`);
 }
 
+/** A title on the left and words on the right of the top of a chart; where there is no room for both, the words alone. */
+export function addTop(parent, title, words, width, em) {
+  const left = addText(parent, "title", 0.3 * em, 1.2 * em, title);
+  const right = addText(parent, "note", width - 0.3 * em, 1.2 * em, words).attr("text-anchor", "end");
+  const wide = left.node().getComputedTextLength() + right.node().getComputedTextLength();
+  if (wide + 1.6 * em > width) left.remove();
+}
+
 /** A group that shows nothing beyond the edges of its plot. */
 export function addClipped(parent, id, { left, right, top, bottom }) {
   addRect(parent.append("clipPath").attr("id", id), null, left, top, right - left, bottom - top);

@@ -56,7 +56,7 @@ def plot_load(
         Measured runs to lay over, with their 95 % intervals.
     deadline_ms : float
     requests : int
-        How many are simulated at each rate.
+        How many are simulated at each rate; eight times as many where these are too few to know the 99th percentile.
     seed : int
 
     Raises

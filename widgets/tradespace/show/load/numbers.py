@@ -1,7 +1,7 @@
 """Responses over the rate of arrivals, for both the live chart and the still figure."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,7 +18,8 @@ from tradespace.text import figures
 SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
 # The bound of the mean knows no largest batch: it is drawn where at most this share of the batches is full.
 FEW_FULL = 0.05
-NO_INTERVAL = (math.nan, math.nan)
+# Near saturation, and in bursts, so many times as many requests are simulated.
+MORE = 8
 
 
 @dataclass(frozen=True)
@@ -120,14 +121,20 @@ def _percent(share: float) -> str:
 def simulated(
     service: ServiceTimes, arrivals: Arrivals, batcher: Batcher, requests: int, seed: int = 0
 ) -> Iterator[Point]:
-    """One point after another, at rising rates of such arrivals."""
+    """One point after another, at rising rates of such arrivals.
+
+    Where `requests` are too few to know the 99th percentile, `MORE` times as many are simulated.
+    """
     capacity = service.capacity_per_s(batcher.max_batch)
     for share in SHARES:
         at = arrivals.at(float(f"{share * capacity:.6g}"))
-        yield Point.of(simulate(service, at, batcher, requests=requests, seed=seed))
+        point = Point.of(simulate(service, at, batcher, requests=requests, seed=seed))
+        if math.isnan(point.p99_ms):
+            point = Point.of(simulate(service, at, batcher, requests=MORE * requests, seed=seed))
+        yield point
 
 
-def load_of(service: ServiceTimes, arrivals: Arrivals, batcher: Batcher, points: list[Point]) -> Load:
+def load_of(service: ServiceTimes, arrivals: Arrivals, batcher: Batcher, points: Sequence[Point]) -> Load:
     """The hockey stick through these points.
 
     Examples
@@ -154,7 +161,7 @@ def theory_ms(service: ServiceTimes, arrivals: Arrivals, batcher: Batcher, point
     if not isinstance(arrivals, Poisson):
         return math.nan
     if batcher.max_batch == 1:
-        return mg1_response_ms(point.rate_per_s, service.samples_ms[service.sizes[0]])
+        return mg1_response_ms(point.rate_per_s, service.samples_ms[service.around(1)[0]])
     fit = service.fit
     if fit is None or service.padded or batcher.max_wait_ms or point.full > FEW_FULL:
         return math.nan

@@ -8,7 +8,18 @@ import { axisBottom, axisLeft } from "d3-axis";
 import { scaleLinear, scaleLog } from "d3-scale";
 import { pointer, select } from "d3-selection";
 import { area as areaOf, line as lineOf } from "d3-shape";
-import { addAxis, addClipped, eachFrame, emOf, labelAxes, listen, tallness, ticked, unseen } from "../common/frame.js";
+import {
+  addAxis,
+  addClipped,
+  addTop,
+  eachFrame,
+  emOf,
+  labelAxes,
+  listen,
+  tallness,
+  ticked,
+  unseen,
+} from "../common/frame.js";
 import { choose } from "../common/hover.js";
 import { alike, known, percent, plain, within } from "../common/pure/numbers.js";
 import { apart, decades, logTicks } from "../common/pure/ticks.js";
@@ -51,7 +62,7 @@ function render({ model, el }) {
       .attr("aria-label", `Responses over the arrival rate: ${state.label}`);
     svg.selectAll("*").remove();
     tip.attr("hidden", true);
-    addText(svg, "title", 0.3 * em, 1.2 * em, "Load");
+    addTop(svg, "Load", state.why ? "" : `capacity ${plain(Math.round(state.capacity_per_s))}/s`, width, em);
     say(why, state.why);
     if (state.why) return;
     svg.attr("data-stale", state.stale || null);
@@ -108,8 +119,6 @@ function render({ model, el }) {
         beyond.attr("fill", `url(#${unique}-hatch)`);
         addLine(svg, "capacity", at, panel.top, at, panel.bottom);
       }
-      const words = addText(svg, "note", width - 0.3 * em, 1.2 * em, `capacity ${plain(Math.round(capacity))}/s`);
-      words.attr("text-anchor", "end");
     }
 
     function curves() {

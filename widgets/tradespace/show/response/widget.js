@@ -5,7 +5,7 @@
 import { axisBottom, axisLeft } from "d3-axis";
 import { scaleLinear } from "d3-scale";
 import { select } from "d3-selection";
-import { addAxis, eachFrame, emOf, labelAxes, listen, tallness, ticked, unseen } from "../common/frame.js";
+import { addAxis, addTop, eachFrame, emOf, labelAxes, listen, tallness, ticked, unseen } from "../common/frame.js";
 import { known, plain } from "../common/pure/numbers.js";
 import { addLine, addRect, addText, cover, say } from "../common/shapes.js";
 
@@ -30,7 +30,8 @@ function render({ model, el }) {
       height = tallness(root, LIKED * em);
     svg.attr("width", width).attr("height", height).attr("aria-label", `Responses: ${state.label}`);
     svg.selectAll("*").remove();
-    addText(svg, "title", 0.3 * em, 1.2 * em, "Response");
+    const late = known(state.deadline_ms) && state.deadline_ms > state.reach_ms ? " →" : "";
+    addTop(svg, "Response", state.streams.length ? `${state.in_time}${late}` : "", width, em);
     say(why, state.why);
     if (!state.streams.length) return;
     const rows = state.streams.flatMap((stream) => stream.percentiles.map((one) => ({ ...one, how: stream.how })));
@@ -50,7 +51,7 @@ function render({ model, el }) {
       .classed("grid", true)
       .call(ticked(axisLeft(y), levels, plain, 6, box.left - box.right));
     labelAxes(svg, box, X_LABEL, height - 0.5 * em, Y_LABEL, 1.05 * em);
-    late(state, x, box, em);
+    overdue(state, x, box, em);
     bins(state.streams[0], state.colours, x, y);
     for (const stream of state.streams.slice(1)) outline(stream, x, y);
     rows.forEach((row, i) => {
@@ -61,15 +62,11 @@ function render({ model, el }) {
   const heights = ({ shares }) => shares[0].map((_, i) => 100 * shares.reduce((sum, part) => sum + part[i], 0));
 
   // What lies beyond the deadline.
-  function late(state, x, box, em) {
+  function overdue(state, x, box, em) {
     if (!known(state.deadline_ms)) return;
+    if (state.deadline_ms > state.reach_ms) return;
     const at = x(state.deadline_ms),
       top = MARGIN.top * em;
-    const words = addText(svg, "deadline", box.right, 1.2 * em, state.in_time).attr("text-anchor", "end");
-    if (state.deadline_ms > state.reach_ms) {
-      words.text(`${state.in_time} →`);
-      return;
-    }
     addRect(svg, "late", at, top, box.right - at, box.bottom - top);
     addLine(svg, "limit", at, top, at, box.bottom);
   }

@@ -1,7 +1,8 @@
 """The ServingExplorer: sliders over a simulated server, live charts of its responses, and real runs laid over them."""
 
+import math
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -26,14 +27,14 @@ from tradespace.show.common.words import in_brief
 from tradespace.show.controls.widget import Controls
 from tradespace.show.explorer.settings import cannot_run, unavailable
 from tradespace.show.load.figure import SHARES
-from tradespace.show.load.numbers import Point
+from tradespace.show.load.numbers import MORE, Load, Point, load_of, simulated
 from tradespace.show.load.widget import Here, LoadChart
 from tradespace.show.response.figure import plot_response
 from tradespace.show.response.numbers import PARTS
 from tradespace.show.response.widget import ResponseChart
 from tradespace.show.serving import readouts
-from tradespace.show.serving.curves import Curves
 from tradespace.show.serving.jobs import Jobs
+from tradespace.show.serving.later import Later
 from tradespace.show.serving.settings import CHOSEN, Setting, groups, rates_of, start_of
 from tradespace.show.tiles.widget import Tiles
 from tradespace.tasks.task import Task
@@ -42,7 +43,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # As many requests are simulated in some hundredths of a second, and determine p99 to some per cent at moderate loads.
-REQUESTS = 20_000
+# Where they do not, more follow once the sliders rest. KEPT: so many settings are known when one comes back.
+REQUESTS, KEPT = 20_000, 64
+CURVES_AFTER_S, LONGER_AFTER_S = 0.05, 0.3
 # As `service_times` measures.
 MAX_WIDTH, BUDGET_S = 0.05, 1.0
 # The same for each move, so that only what was moved makes a difference.
@@ -76,6 +79,15 @@ class _Moved:
 
     setting: Setting
     served: Served | None
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A real run of a setting. It has no deadline: any can be asked for afterwards."""
+
+    setting: Setting
+    served: Served
+    point: Point | None
 
 
 class ServingExplorer(Still, ipw.Box):
@@ -129,10 +141,10 @@ class ServingExplorer(Still, ipw.Box):
         self._services: dict[Config, ServiceTimes] = known
         # Why there are no service times.
         self._why: dict[Config, str] = {}
-        self._runs: list[tuple[Setting, Served]] = []
+        self._runs: list[_Run] = []
         self._cannot = cannot_run(task)
         self._task, self._executor = task, executor
-        self._simulate = lru_cache(64)(self._simulated)
+        self._simulate = lru_cache(KEPT)(self._simulated)
         self._setting = self._opening()
         self._at = self._from = _Moved(self._setting, None)
         self._history, self._going_back = History[Setting](), False
@@ -142,7 +154,8 @@ class ServingExplorer(Still, ipw.Box):
             task, self._lock, Schedule(MAX_WIDTH, BUDGET_S), positive("seconds", seconds), executor,
             timed=self._timed, ran=self._ran, changed=self._show_progress,
         )  # fmt: skip
-        self._curves = Curves(self._lock, REQUESTS, self._refresh)
+        self._curves = Later[Load](self._lock, CURVES_AFTER_S, self._refresh)
+        self._longer = Later[Served](self._lock, LONGER_AFTER_S, self._refresh)
         self.response, self.load, self.tiles = ResponseChart(), LoadChart(), Tiles()
         self.controls = Controls(*self._offered())
         self.bar = Bar(self._actions(), LEGEND, TOUR)
@@ -178,7 +191,7 @@ class ServingExplorer(Still, ipw.Box):
     @property
     def runs(self) -> list[Served]:
         """The real runs by now."""
-        return [served for _, served in self._runs]
+        return [run.served for run in self._runs]
 
     def run(self) -> None:
         """Serve the requests of this setting for real, in the background."""
@@ -209,6 +222,7 @@ class ServingExplorer(Still, ipw.Box):
         if "_jobs" in vars(self):
             self._jobs.stop()
             self._curves.stop()
+            self._longer.stop()
         super().close()
 
     def _opening(self) -> Setting:
@@ -246,16 +260,37 @@ class ServingExplorer(Still, ipw.Box):
         named = {"bar": self.bar, "controls": self.controls, "tiles": self.tiles, "charts": charts}
         return [part.add_class(f"tradespace-at-{name}") for name, part in named.items()]
 
-    def _simulated(self, setting: Setting) -> Served:
-        """What is served, without a deadline: that is known for any of them."""
+    def _simulated(self, setting: Setting, requests: int) -> Served:
+        """What is served in a simulation."""
         service = self._services[setting.config]
-        return simulate(service, setting.arrivals, setting.batcher, requests=REQUESTS, seed=SEED)
+        return simulate(service, setting.arrivals, setting.batcher, requests=requests, seed=SEED)
 
     def _served(self) -> Served | None:
         setting, service = self._setting, self.service
         if service is None or setting.batch > service.largest:
+            self._longer.stop()
             return None
-        return replace(self._simulate(replace(setting, deadline_ms=0.0)), deadline_ms=setting.deadline_ms)
+        # It is the same for any deadline.
+        alike = replace(setting, deadline_ms=math.inf)
+        served = replace(self._simulate(alike, REQUESTS), deadline_ms=setting.deadline_ms)
+        if not len(served) or not math.isnan(served.response_at_ms(99)):
+            self._longer.stop()
+            return served
+        longer = self._longer.of(alike, lambda: iter([self._simulated(alike, MORE * REQUESTS)]))
+        return replace(longer, deadline_ms=setting.deadline_ms) if longer else served
+
+    def _load(self, service: ServiceTimes) -> Load | None:
+        """The hockey stick, if it is known by now."""
+        setting = self._setting
+
+        def steps() -> Iterator[Load | None]:
+            points: list[Point] = []
+            for point in simulated(service, setting.arrivals, setting.batcher, REQUESTS, SEED):
+                points.append(point)
+                yield None
+            yield load_of(service, setting.arrivals, setting.batcher, points)
+
+        return self._curves.of(setting.server, steps)
 
     # Moves
 
@@ -355,8 +390,8 @@ class ServingExplorer(Still, ipw.Box):
             self._disable()
 
     def _ran(self, setting: Setting, served: Served) -> None:
-        """A real run is over. One without a deadline can be judged by any."""
-        self._runs.append((setting, served))
+        """A real run is over."""
+        self._runs.append(_Run(setting, served, Point.of(served) if len(served) else None))
         self._refresh()
 
     def _show_progress(self) -> None:
@@ -418,17 +453,14 @@ class ServingExplorer(Still, ipw.Box):
 
     def _draw(self, served: Served, service: ServiceTimes) -> None:
         setting, capacity = self._setting, service.capacity_per_s(self._setting.batch)
-        alike = [(one, real) for one, real in self._runs if one.server == setting.server]
-        here = [
-            replace(real, deadline_ms=setting.deadline_ms) for one, real in alike if one.arrivals == setting.arrivals
-        ]
+        alike = [run for run in self._runs if run.setting.server == setting.server]
+        here = [run.served for run in alike if run.setting.arrivals == setting.arrivals]
         now = Point.of(served) if len(served) else None
-        load = self._curves.of(setting.server, service, setting.arrivals, setting.batcher)
         self.response.show([served, *here[-1:]])
         self.load.show(
             Here(setting.rate_per_s, capacity, setting.deadline_ms, now),
-            load,
-            [Point.of(real) for _, real in alike if len(real)],
+            self._load(service),
+            [run.point for run in alike if run.point is not None],
         )
         words = [readouts.moved(self._from.served, served, self._what_moved()), readouts.tail(served)]
         words += [readouts.compared(here[-1], served)] if here else []
