@@ -113,6 +113,21 @@ def test_a_process_killed_while_idle_costs_nothing():
     assert ts.measure(task, ts.Config("model", threads=1), budget_s=0.1).status == "ok"
 
 
+class Interrupting:
+    """Interrupts the process that sends it; five, where it arrives."""
+
+    def __reduce__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        return int, (5,)
+
+
+def test_an_interrupt_between_two_requests_harms_neither_the_process_nor_an_answer_on_its_way():
+    pid = PROCESS.submit(os.getpid).result()
+    os.kill(pid, signal.SIGINT)
+    assert PROCESS.submit(Interrupting).result() == 5
+    assert PROCESS.submit(os.getpid).result() == pid
+
+
 def test_a_model_defined_here_is_measured_in_another_process():
     assert PROCESS.submit(os.getpid).result() != os.getpid()
     m = ts.measure(task_that(complain), ts.Config("broken", threads=1), budget_s=0.1)

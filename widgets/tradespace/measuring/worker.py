@@ -74,6 +74,8 @@ _scored: dict[tuple[str, Config], dict[int, np.ndarray]] = {}
 _truth_errors: dict[tuple[str, Config], float] = {}
 # Outputs of each model as the task has it, pruned, for one item after another: what others are compared with.
 _expected: dict[tuple[str, str, str], list[torch.Tensor]] = {}
+# Whether a request is being answered, and so can be interrupted.
+_at_work = False
 
 
 @dataclass
@@ -113,7 +115,18 @@ def end_with(kernel: int) -> None:
 
     threading.Thread(target=watch, name="tradespace-watch", daemon=True).start()
     # A process that is started while the kernel is idle would inherit that interrupts are ignored.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, _interrupt)
+
+
+def _interrupt(*_: object) -> None:
+    """End the request that is being answered. Between requests an interrupt finds nothing to end.
+
+    There it would end this process, or cut off an answer on its way, of which the kernel would await the rest for ever.
+    """
+    global _at_work
+    if _at_work:
+        _at_work = False
+        raise KeyboardInterrupt
 
 
 def learn(key: str, packed_task: bytes) -> None:
@@ -158,10 +171,12 @@ def _forget_unused(needed: tuple[str, Config]) -> None:
 def _failing_softly(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def guarded(key: str, *args: Any) -> Any:
+        global _at_work
         if key not in _tasks:
             return UNKNOWN_TASK
         _tasks[key] = _tasks.pop(key)
         try:
+            _at_work = True
             with torch.inference_mode():
                 return function(key, *args)
         except Unsupported as error:
@@ -169,6 +184,8 @@ def _failing_softly(function: Callable[..., Any]) -> Callable[..., Any]:
         except Exception as error:
             status = "out_of_memory" if out_of_memory(error) else "failed"
             return Failure(status, f"{type(error).__name__}: {error}")
+        finally:
+            _at_work = False
 
     return guarded
 
