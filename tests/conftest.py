@@ -1,5 +1,6 @@
 """What tests of several rooms share: the shipped task, a tiny one, and complete rows of a surface."""
 
+import gc
 import math
 import os
 from collections.abc import Callable
@@ -32,16 +33,30 @@ settings.register_profile("patient", deadline=None, max_examples=50)
 settings.load_profile("patient")
 
 
-class BrowserTogether(LoadScopeScheduling):
-    """Tests spread one by one over pytest's workers, but those of the browser on one: they share pages and kernels."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """What is imported and collected stays: looking through it for garbage takes a second, and happens often."""
+    gc.disable()
+    result = yield
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+    return result
+
+
+class SomeTogether(LoadScopeScheduling):
+    """Tests spread one by one over pytest's workers, but those that share what is dear to start are on one."""
+
+    # Pages and kernels; the processes that run lessons.
+    TOGETHER = "tests/browser/", "tests/test_notebooks.py"
 
     def _split_scope(self, nodeid: str) -> str:
-        return "browser" if nodeid.startswith("tests/browser/") else nodeid
+        return next(filter(nodeid.startswith, self.TOGETHER), nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    return BrowserTogether(config, log)
+    return SomeTogether(config, log)
 
 
 @pytest.hookimpl(optionalhook=True)
