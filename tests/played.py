@@ -1,20 +1,24 @@
-"""Plays lessons back without kernels: the cells of each run in a process forked from one that has imported everything.
+"""Runs lessons without kernels: the cells of each run in a process forked from one that has imported everything.
 
-A kernel takes seconds to import, and draws what nobody sees. Here, what a cell returns or displays is kept as text:
-that of a figure or a widget is all that is written in it. Run as a script, it plays what it reads from its input, one
-request a line (`Request`, as JSON), and writes the path of each finished result.
+A kernel takes seconds to import. Here, what a cell returns or displays is kept as text: that of a figure or a widget is
+all that is written in it. Run as a script, it plays what it reads from its input, one request a line (`Request`, as
+JSON), and writes the path of each finished result. In recorded mode lessons are played back, and draw nothing. Else
+they measure on less (`hurry.py`), all of them in one measuring process, which so prepares each model once.
 """
 
+import gc
 import json
 import os
 import sys
 import traceback
 import zipfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import redirect_stderr, redirect_stdout
+from concurrent.futures import Executor, Future
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import asdict, dataclass
 from io import StringIO
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +38,7 @@ from tqdm.notebook import tqdm
 from tradespace.lesson.exercise import Checked
 from tradespace.measuring import engine, replay
 from tradespace.measuring.archive import read_labels
-from tradespace.recording import FOLDER, machines
+from tradespace.recording import FOLDER, machines, recording
 from tradespace.surface import sweep
 
 LOADED = plt, scipy.stats, torch._dynamo, *(getattr(ts, name) for name in ts.__all__)
@@ -45,7 +49,10 @@ CODE = ("_esm", "_css", "layout")
 
 @dataclass(frozen=True)
 class Request:
-    """The sources of cells to run one after another, and where the result goes: a list of `Ran`, as JSON."""
+    """The sources of cells to run one after another, and where the result goes: a list of `Ran`, as JSON.
+
+    `machine` is one of `MACHINES`, and of no meaning where lessons measure.
+    """
 
     cells: list[str]
     machine: str
@@ -73,6 +80,28 @@ class Here:
 
     def kill(self) -> None:
         """Do nothing."""
+
+
+class Asking(Executor):
+    """Stands in for that of `engine.PROCESS`, which asks one thing at a time: passes it on to the measuring process."""
+
+    def __init__(self, measuring: Connection) -> None:
+        self._measuring = measuring
+
+    def submit(self, function: Callable[..., Any], /, *args: Any) -> Future[Any]:
+        self._measuring.send((function, args))
+        answered: Future[Any] = Future()
+        answered.set_result(self._measuring.recv())
+        return answered
+
+
+def answer_all(asked: Connection) -> None:
+    """Measure for one lesson after another, until there is nobody left who might ask."""
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    with suppress(EOFError):
+        while True:
+            function, args = asked.recv()
+            asked.send(function(*args))
 
 
 class Plain(DisplayHook):
@@ -126,18 +155,37 @@ def run_cell(shell: Shell, source: str) -> Ran:
     return Ran(source, "\n".join(texts), warned.getvalue(), failed, isinstance(result.result, Checked))
 
 
-def play(request: Request) -> None:
-    """Run the cells on a machine and write what they say; nothing is drawn."""
-    folder = Path(request.result).parent
-    os.chdir(folder)
-    switch_to(MACHINES[request.machine], folder)
+def play_back(name: str, folder: Path) -> None:
+    """Replay that machine from now on, fast, and draw nothing."""
+    switch_to(MACHINES[name], folder)
     engine.PROCESS._live, engine.PROCESS.faster = Here(), SOONER
     Figure.savefig = lambda *_args, **_options: None
+
+
+def measure(measuring: Connection) -> None:
+    """Measure from now on, on less."""
+    import hurry  # noqa: F401  # it changes what it is imported into
+
+    engine.PROCESS._executor = Asking(measuring)
+
+
+def play(request: Request, measuring: Connection | None) -> None:
+    """Run the cells and write what they say."""
+    folder = Path(request.result).parent
+    os.chdir(folder)
+    if measuring is None:
+        play_back(request.machine, folder)
+    else:
+        measure(measuring)
     sweep.tqdm = tqdm  # a widget, as in a kernel
     shell = Shell.instance()
     shell.display_formatter.active_types = ["text/plain"]
-    ran = [asdict(run_cell(shell, source)) for source in request.cells]
-    Path(request.result).write_text(json.dumps(ran, ensure_ascii=False), encoding="utf-8")
+    try:
+        ran = [asdict(run_cell(shell, source)) for source in request.cells]
+        Path(request.result).write_text(json.dumps(ran, ensure_ascii=False), encoding="utf-8")
+    finally:
+        # What a thread has asked for is answered before this process ends, and not to the next.
+        engine.PROCESS._lock.acquire()
 
 
 def keep_recordings() -> None:
@@ -149,19 +197,38 @@ def keep_recordings() -> None:
             kept.update({(path, number): read(file, number, label) for number, label in enumerate(read_labels(path))})
 
 
+def forked(function: Callable[..., None], *args: Any) -> int:
+    """The id of a process that calls `function` and ends."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            function(*args)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(0)
+    return pid
+
+
+def start_measuring() -> Connection:
+    """Where to ask the measuring process."""
+    measuring, asked = Pipe()
+    forked(lambda: (measuring.close(), answer_all(asked)))
+    asked.close()
+    return measuring
+
+
 def main() -> None:
     """Serve requests, each in a process of its own, until the input ends."""
-    keep_recordings()
+    if recording():
+        keep_recordings()
+    # Forked processes share what the garbage collector does not look through.
+    gc.collect()
+    gc.freeze()
+    measuring = None if recording() else start_measuring()
     for line in sys.stdin:
         request = Request(**json.loads(line))
-        if os.fork() == 0:
-            try:
-                play(request)
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(0)
-        os.wait()
+        os.waitpid(forked(play, request, measuring), 0)
         print(request.result, flush=True)
 
 

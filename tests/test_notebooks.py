@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from contextlib import contextmanager
 from itertools import chain, pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,9 +21,11 @@ import pytest
 from machines import MACHINES
 from tradespace.lesson.exercise import MARKS, NOT_ATTEMPTED, NOT_MEASURED
 from tradespace.lesson.ledger import VARIABLE as LEDGER
+from tradespace.measuring.engine import ENVIRONMENT
 from tradespace.measuring.replay import NOT_RECORDED
 from tradespace.recording import USUAL
 from tradespace.recording import VARIABLE as RECORDED
+from tradespace.spinning import OPENMP, how_threads_wait
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 # A page, not a lesson: its code is hidden, and it says nothing itself.
@@ -37,8 +40,8 @@ WORDS = 800, 1_800
 # For one cell: a busy machine is no failure.
 TIMEOUT_S = 1_800
 SOONER = "from tradespace.measuring import engine\nengine.PROCESS.faster = 1_000\n"
-# Played back in a kernel, which draws; all others are only run.
-IN_A_KERNEL = FOLDER / "00_start_here.ipynb"
+# All others run without a kernel.
+IN_A_KERNEL, MEASURED_IN_A_KERNEL = FOLDER / "00_start_here.ipynb", FOLDER / "01_latency.ipynb"
 ON_MACHINES = [path for path in EXERCISED if path != UNRECORDED]
 # Where a synthetic machine lacks all that an exercise is about: how many checks cannot judge.
 UNJUDGED = {("04_the_tradeoff_surface", "eager-alone"): 1}
@@ -159,17 +162,34 @@ def test_each_exercise_is_followed_by_its_check(path):
     assert checks == after
 
 
-@parameters(EXERCISED)
-def test_measured_here_every_solution_passes(path, tmp_path):
+@parameters([path for path in EXERCISED if path != MEASURED_IN_A_KERNEL])
+def test_measured_here_every_solution_passes(path, measure):
+    ran = measure([cell.source for cell in cells_of(path, solved=True) if cell.cell_type == "code"])
+    assert_fine(ran)
+    assert_all_right([one.said for one in ran if one.is_check])
+
+
+@parameters([MEASURED_IN_A_KERNEL])
+def test_measured_here_in_a_kernel_every_solution_passes(path, tmp_path):
     cells = cells_of(path, solved=True)
     run([code(HURRY), *cells], **{LEDGER: str(tmp_path / "ledger.sqlite")})
     outputs = outputs_of(cells)
     assert warnings_of(outputs) == []
-    assert checks_of(outputs)
-    assert [text for text in checks_of(outputs) if not text.startswith(MARKS[True])] == []
+    assert_all_right(checks_of(outputs))
 
 
-@pytest.mark.parametrize("path", [IN_A_KERNEL], ids=lambda path: path.stem)
+def assert_all_right(checks):
+    assert checks
+    assert [said for said in checks if not said.startswith(MARKS[True])] == []
+
+
+def assert_fine(ran):
+    for one in ran:
+        assert not one.failed, f"{one.source}\n\n{one.failed}"
+        assert not one.warned, f"{one.source}\n\n{one.warned}"
+
+
+@parameters([IN_A_KERNEL])
 def test_played_back_in_a_kernel_it_runs_untouched_and_every_solution_passes(path, tmp_path):
     cells, solving = solving_beside(path)
     run(
@@ -184,13 +204,28 @@ def test_played_back_in_a_kernel_it_runs_untouched_and_every_solution_passes(pat
 
 @pytest.fixture(scope="module")
 def play(tmp_path_factory):
-    """(sources of cells, name of a machine) -> what each cell said, from a process that imports everything once."""
-    settings = {RECORDED: "1", "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    """(sources of cells, name of a machine) -> what each cell said in recorded mode."""
+    settings = {RECORDED: "1", "OMP_NUM_THREADS": "1"}
+    with player(tmp_path_factory, settings) as ask:
+        yield ask
+
+
+@pytest.fixture(scope="module")
+def measure(tmp_path_factory):
+    """(sources of cells) -> what each cell said, on less data than a learner has."""
+    with player(tmp_path_factory, ENVIRONMENT | OPENMP[how_threads_wait()]) as ask:
+        yield ask
+
+
+@contextmanager
+def player(tmp_path_factory, settings):
+    """What runs lessons, in a process that imports everything once."""
+    settings |= {"MPLBACKEND": "agg", "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, Path(__file__).with_name("played.py")]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, env={**os.environ, **settings}, **pipes) as process:
 
-        def ask(cells, machine):
+        def ask(cells, machine=""):
             result = tmp_path_factory.mktemp("played") / "result.json"
             request = {"cells": cells, "machine": machine, "result": str(result)}
             process.stdin.write(json.dumps(request) + "\n")
@@ -208,9 +243,7 @@ def play_lesson(play, path, machine):
     ran = play([one.source for _, run_together in pairs for one in run_together], machine)
     own = [one is cell for cell, run_together in pairs for one in run_together]
     assert len(ran) == len(own)
-    for one in ran:
-        assert not one.failed, f"{one.source}\n\n{one.failed}"
-        assert not one.warned, f"{one.source}\n\n{one.warned}"
+    assert_fine(ran)
     untouched = [one for one, is_own in zip(ran, own, strict=True) if is_own]
     solved = [one for one, is_own in zip(ran, own, strict=True) if not is_own]
     assert [one.said.strip() for one in untouched if one.is_check] == [NOT_ATTEMPTED] * len(solving)
