@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,14 +154,11 @@ def start_browser(chromium: str) -> Iterator[Browser]:
 
 
 @contextmanager
-def open_page(browser: Browser, errors: list[str], tour: bool = False) -> Iterator[Page]:
-    """A page with no history; what goes wrong in it is appended to `errors`. The `tour` comes to those new to it."""
+def open_page(browser: Browser, errors: list[str]) -> Iterator[Page]:
+    """A page with no history but that of the tour, which comes once; what goes wrong in it is appended to `errors`."""
     with browser.new_context(viewport={"width": 1440, "height": 1000}) as context:
-        if not tour:
-            seen = (
-                f"localStorage.setItem('{tour}', 'seen');" for tour in ("tradespace-tour", "tradespace-tour-serving")
-            )
-            context.add_init_script(f"try {{ {' '.join(seen)} }} catch {{}}")
+        seen = (f"localStorage.setItem('{tour}', 'seen');" for tour in ("tradespace-tour", "tradespace-tour-serving"))
+        context.add_init_script(f"try {{ {' '.join(seen)} }} catch {{}}")
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: message.type == "error" and errors.append(message.text))
@@ -190,6 +187,8 @@ OPEN = """async name => {
     return panel;
 }"""
 
+CLOSE = "panel => panel.dispose()"
+
 RUN_ALL = """async panel => {
     const app = window.jupyterapp;
     app.shell.activateById(panel.id);
@@ -217,19 +216,26 @@ class Notebook:
     """One notebook, open in JupyterLab."""
 
     panel: JSHandle
+    root: Locator
 
-    def __init__(self, page: Page, server: LabServer, page_errors: Sequence[str] = ()) -> None:
+    def __init__(self, page: Page, server: LabServer, page_errors: list[str] | None = None) -> None:
         self.page = page
         self.server = server
-        self._page_errors = page_errors
-        self._log_before = len(server.log.read_text())
+        self._page_errors = [] if page_errors is None else page_errors
+        self._errors_before, self._log_before = len(self._page_errors), len(server.log.read_text())
 
     def open(self, name: str, timeout_s: float = 120) -> None:
-        """Open the notebook `name` of the server's folder and wait for its kernel."""
-        self.page.goto(f"{self.server.url}/lab/tree/{name}?reset&token={self.server.token}")
-        self.page.wait_for_function("window.jupyterapp", timeout=timeout_s * 1000)
+        """Open the notebook `name` of the server's folder, beside others on its page, and wait for its kernel."""
+        if not self.page.url.startswith(self.server.url):
+            self.page.goto(f"{self.server.url}/lab?reset&token={self.server.token}")
+            self.page.wait_for_function("window.jupyterapp", timeout=timeout_s * 1000)
         failure = f"{name}: no kernel after {timeout_s} s; does its metadata name one?"
         self.panel = self._within(timeout_s, failure, OPEN, name)
+        self.root = self.page.locator(f"[id='{self.panel.evaluate('panel => panel.id')}']")
+
+    def close(self) -> None:
+        """Close the notebook, but not its page."""
+        self.panel.evaluate(CLOSE)
 
     def run_all(self, timeout_s: float = 300) -> None:
         self._within(timeout_s, f"cells still running after {timeout_s} s", RUN_ALL, self.panel)
@@ -257,7 +263,11 @@ class Notebook:
     def errors(self) -> list[str]:
         """All that went wrong: in the page, in its kernel, and in what the server and its kernels printed."""
         printed = self.server.log.read_text()[self._log_before :]
-        return [*self._page_errors, *self.kernel_errors(), *re.findall(r"Traceback[^\0]*", printed)]
+        return [
+            *self._page_errors[self._errors_before :],
+            *self.kernel_errors(),
+            *re.findall(r"Traceback[^\0]*", printed),
+        ]
 
     def explorer(self, number: int = 0) -> "ExplorerPage":
         """The Explorer of that number, from the top."""
@@ -278,7 +288,7 @@ class ExplorerPage:
 
     def __init__(self, page: Page, number: int = 0, notebook: Notebook | None = None) -> None:
         self.notebook, self.page = notebook, page
-        self.root = self.page.locator(".tradespace-explorer").nth(number)
+        self.root = (notebook.root if notebook else page).locator(".tradespace-explorer").nth(number)
         self.chart = self.root.locator(".tradespace-tradeoff")
         # The words of a chart are not drawn in an Explorer, which says them in one place.
         self.words = self.chart.locator("[role=status]")
@@ -360,9 +370,14 @@ GEOMETRY = (Path(__file__).parent / "geometry.js").read_text(encoding="utf-8")
 
 
 def find_measuring_processes() -> list[psutil.Process]:
-    """Those of all kernels that this process started."""
-    family = psutil.Process().children(recursive=True)
-    return [process for process in family if "loky.backend.popen_loky" in " ".join(process.cmdline())]
+    """Those of all kernels."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        # It may have ended meanwhile.
+        with suppress(psutil.NoSuchProcess):
+            if "ipykernel_launcher" in process.cmdline():
+                found += [one for one in process.children() if "loky.backend.popen_loky" in " ".join(one.cmdline())]
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -375,17 +390,30 @@ def chromium_path() -> str:
     return path
 
 
-@pytest.fixture(scope="session")
+# For this folder, not the session: while Playwright runs, no other test can use asyncio.run().
+@pytest.fixture(scope="package")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    with start_browser(chromium_path) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="package")
 def lab_server(chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
     with start_lab(tmp_path_factory.mktemp("lab")) as server:
         yield server
 
 
-# Not for the session: while Playwright runs, no other test can use asyncio.run().
-@pytest.fixture(scope="module")
-def browser(chromium_path: str) -> Iterator[Browser]:
-    with start_browser(chromium_path) as browser:
-        yield browser
+@pytest.fixture(scope="package")
+def lab_errors() -> list[str]:
+    """What went wrong on `lab_page`, of whatever notebook."""
+    return []
+
+
+@pytest.fixture(scope="package")
+def lab_page(browser: Browser, lab_errors: list[str]) -> Iterator[Page]:
+    """One page for most notebooks, one after another: JupyterLab takes seconds to load."""
+    with open_page(browser, lab_errors) as page:
+        yield page
 
 
 @pytest.fixture
@@ -400,31 +428,46 @@ def page(browser: Browser, page_errors: list[str]) -> Iterator[Page]:
 
 
 @pytest.fixture
-def notebook(page: Page, lab_server: LabServer) -> Iterator[Notebook]:
-    yield Notebook(page, lab_server)
+def notebook(page: Page, lab_server: LabServer, page_errors: list[str]) -> Iterator[Notebook]:
+    """One to be opened on a page of its own."""
+    notebook = Notebook(page, lab_server, page_errors)
+    yield notebook
+    notebook.close()
     lab_server.shut_down_kernels()
 
 
 @pytest.fixture(scope="module")
-def run_notebook(browser: Browser, lab_server: LabServer) -> Iterator[Callable[..., Notebook]]:
-    """Writes a notebook if it is given code, opens it on a page of its own and runs it; it stays for the module."""
-    with ExitStack() as stack:
+def open_notebook(lab_page: Page, lab_errors: list[str], lab_server: LabServer) -> Iterator[Callable[..., Notebook]]:
+    """Writes a notebook if it is given code, and opens it on the page that most share; it stays for the module."""
+    opened = []
 
-        def run(name: str, *sources: str, tour: bool = False) -> Notebook:
-            if sources:
-                lab_server.write(name, *sources)
-            errors: list[str] = []
-            page = stack.enter_context(open_page(browser, errors, tour))
-            page.set_viewport_size({"width": 1500, "height": 1300})
-            notebook = Notebook(page, lab_server, errors)
-            notebook.open(name)
-            page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
-            notebook.run_all(timeout_s=1_800)
-            assert notebook.errors() == []
-            return notebook
+    def open_it(name: str, *sources: str) -> Notebook:
+        if sources:
+            lab_server.write(name, *sources)
+        lab_page.set_viewport_size({"width": 1500, "height": 1300})
+        notebook = Notebook(lab_page, lab_server, lab_errors)
+        notebook.open(name)
+        opened.append(notebook)
+        lab_page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
+        return notebook
 
-        yield run
+    yield open_it
+    for notebook in opened:
+        notebook.close()
     lab_server.shut_down_kernels()
+
+
+@pytest.fixture(scope="module")
+def run_notebook(open_notebook: Callable[..., Notebook]) -> Callable[..., Notebook]:
+    """Opens a notebook and runs it; nothing may go wrong."""
+
+    def run(name: str, *sources: str) -> Notebook:
+        notebook = open_notebook(name, *sources)
+        notebook.run_all(timeout_s=1_800)
+        assert notebook.errors() == []
+        return notebook
+
+    return run
 
 
 @pytest.fixture(scope="module")

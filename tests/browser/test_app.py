@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 SHOWN_MS = 120_000
 # And how many charts are in view.
-WINDOWS = (1366, 768, 1), (1440, 900, 3), (1920, 1080, 3), (820, 1180, 1)
+WINDOWS = {"light": [(1366, 768, 1), (1440, 900, 3), (1920, 1080, 3), (820, 1180, 1)], "dark": []}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,9 @@ def wait_for(port, process, log, timeout_s=60):
 
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 400)])
-def test_the_explorer_is_shown_without_code_and_answers_the_keyboard(app, page, page_errors, theme, width):
+def test_the_explorer_is_shown_without_code_answers_the_keyboard_and_fits(
+    app, page, page_errors, explorer_on, theme, width
+):
     url, log = app
     asked = []
     page.on("request", lambda request: asked.append(urlsplit(request.url)))
@@ -65,32 +67,31 @@ def test_the_explorer_is_shown_without_code_and_answers_the_keyboard(app, page, 
     page.set_viewport_size({"width": width, "height": 1000})
     page.goto(f"{url}?theme={theme}")
 
-    here = page.locator(".tradespace-tiles .here")
-    expect(here).to_contain_text("resnet4, fp32, eager, batch 1,", timeout=SHOWN_MS)
-    expect(here).to_be_visible()
+    explorer = explorer_on(page)
+    expect(explorer.here).to_contain_text("resnet4, fp32, eager, batch 1,", timeout=SHOWN_MS)
+    expect(explorer.here).to_be_visible()
     expect(page).to_have_title("tradespace: the Explorer")
     expect(page.get_by_text("import tradespace")).to_have_count(0)
-    page.get_by_role("slider", name="batch size", exact=True).focus()
-    page.keyboard.press("ArrowRight")
-    expect(here).to_contain_text("resnet4, fp32, eager, batch 2,")
+    explorer.press("batch size", "ArrowRight")
+    expect(explorer.here).to_contain_text("resnet4, fp32, eager, batch 2,")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     page.screenshot(path=SCREENSHOTS / f"app-{theme}.png", full_page=True)
+
+    for window in WINDOWS[theme]:
+        assert_it_fits(explorer, *window)
 
     assert {part.hostname for part in asked if part.scheme in ("http", "https", "ws", "wss")} == {"127.0.0.1"}
     assert page_errors == []
     assert "Traceback" not in log.read_text()
 
 
-def test_it_fits_every_window_without_scrolling(app, page, explorer_on):
-    page.goto(app[0])
-    explorer = explorer_on(page)
-    expect(explorer.here).to_contain_text("resnet4, fp32, eager, batch 1,", timeout=SHOWN_MS)
-    for width, height, charts in WINDOWS:
-        page.set_viewport_size({"width": width, "height": height})
-        page.wait_for_timeout(500)
-        assert explorer.root.locator(".tradespace-chart:visible").count() == charts
-        box = explorer.root.bounding_box()
-        assert box["x"] + box["width"] <= width
-        assert box["y"] + box["height"] <= height
-        assert explorer.faults() == [], (width, height)
-        explorer.screenshot(f"app-{width}.png")
+def assert_it_fits(explorer, width, height, charts):
+    """It is not scrolled."""
+    explorer.page.set_viewport_size({"width": width, "height": height})
+    explorer.page.wait_for_timeout(500)
+    assert explorer.root.locator(".tradespace-chart:visible").count() == charts
+    box = explorer.root.bounding_box()
+    assert box["x"] + box["width"] <= width
+    assert box["y"] + box["height"] <= height
+    assert explorer.faults() == [], (width, height)
+    explorer.screenshot(f"app-{width}.png")

@@ -15,21 +15,6 @@ ipywidgets.VBox([slider, label])
 """
 
 
-def test_a_key_press_on_a_slider_reaches_the_kernel_and_comes_back(lab_server, notebook, page, page_errors):
-    lab_server.write("slider.ipynb", SLIDER)
-    notebook.open("slider.ipynb")
-    notebook.run_all()
-
-    expect(page.get_by_text("batch 3", exact=True)).to_be_visible()
-    page.get_by_role("slider").focus()
-    page.keyboard.press("ArrowRight")
-    expect(page.get_by_text("batch 4", exact=True)).to_be_visible()
-
-    assert notebook.screenshot("slider.png").stat().st_size > 0
-    assert notebook.kernel_errors() == []
-    assert page_errors == []
-
-
 def test_lab_shows_no_pop_up_and_asks_no_other_machine(lab_server, notebook, page):
     requests = []
     page.on("request", lambda request: requests.append(urlsplit(request.url)))
@@ -46,9 +31,20 @@ def test_lab_shows_no_pop_up_and_asks_no_other_machine(lab_server, notebook, pag
     assert not [url.path for url in requests if url.path.endswith(("/news", "/update"))]
 
 
-def test_an_error_in_a_cell_is_reported(lab_server, notebook):
-    lab_server.write("broken.ipynb", "print('fine')", "1 / 0", "print('never')")
-    notebook.open("broken.ipynb")
+def test_a_key_press_on_a_slider_reaches_the_kernel_and_comes_back(run_notebook):
+    notebook = run_notebook("slider.ipynb", SLIDER)
+
+    expect(notebook.root.get_by_text("batch 3", exact=True)).to_be_visible()
+    notebook.root.get_by_role("slider").focus()
+    notebook.page.keyboard.press("ArrowRight")
+    expect(notebook.root.get_by_text("batch 4", exact=True)).to_be_visible()
+
+    assert notebook.screenshot("slider.png").stat().st_size > 0
+    assert notebook.errors() == []
+
+
+def test_an_error_in_a_cell_is_reported(open_notebook):
+    notebook = open_notebook("broken.ipynb", "print('fine')", "1 / 0", "print('never')")
     notebook.run_all()
 
     assert notebook.kernel_errors() == ["cell 1: ZeroDivisionError: division by zero"]

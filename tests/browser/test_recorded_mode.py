@@ -25,9 +25,9 @@ def test_a_slider_plays_a_point_back_and_every_chart_says_that_it_is_recorded(ru
     expect(explorer.words).to_contain_text("resnet8, fp32, eager, batch 2,")
     expect(explorer.tiles.first).to_have_attribute("data-origin", "recorded", timeout=60_000)
     for part in ("tradeoff", "batch-curve", "landscape", "tiles", "latency-meter"):
-        shown = notebook.page.locator(f".tradespace-{part}").first
+        shown = notebook.root.locator(f".tradespace-{part}").first
         assert "nothing is measured here" in shown.evaluate("part => getComputedStyle(part, '::after').content"), part
     notebook.screenshot("recorded-explorer.png")
-    notebook.page.locator(".tradespace-latency-meter").scroll_into_view_if_needed()
+    notebook.root.locator(".tradespace-latency-meter").scroll_into_view_if_needed()
     notebook.screenshot("recorded-meter.png")
     assert notebook.errors() == []

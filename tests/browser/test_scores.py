@@ -28,13 +28,13 @@ def charts(run_notebook):
 
 
 def test_every_chart_calls_the_score_by_its_name_and_unit(charts):
-    panel = charts.page.locator(".tradespace-tradeoff .panel.accuracy").first
+    panel = charts.root.locator(".tradespace-tradeoff .panel.accuracy").first
     expect(panel).to_contain_text("Negative squared error")
     expect(panel).to_contain_text("negative squared error, m²")
     expect(panel).not_to_contain_text("%")
-    legend = charts.page.locator(".tradespace-landscape .legend").first
+    legend = charts.root.locator(".tradespace-landscape .legend").first
     expect(legend).to_contain_text("m² negative squared error")
-    lens = charts.page.locator(".tradespace-quantization-lens").first
+    lens = charts.root.locator(".tradespace-quantization-lens").first
     lens.scroll_into_view_if_needed()
     expect(lens).to_contain_text("Negative squared error of the whole model")
     expect(lens.locator("figure.accuracy")).to_contain_text("negative squared error, m²")
@@ -52,7 +52,7 @@ def test_a_limit_on_the_score_is_a_slider_over_its_values(charts):
 
 
 def test_without_test_data_the_axis_is_empty_and_says_so(charts):
-    panel = charts.page.locator(".tradespace-tradeoff .panel.accuracy").last
+    panel = charts.root.locator(".tradespace-tradeoff .panel.accuracy").last
     panel.scroll_into_view_if_needed()
     expect(panel.locator(".empty")).to_have_text(re.compile("^no test data"))
     assert charts.errors() == []

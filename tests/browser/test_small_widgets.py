@@ -31,7 +31,7 @@ def show(widgets):
     """Name -> the widget, scrolled to. Nothing may have gone wrong after the test."""
 
     def scroll(name):
-        root = widgets.page.locator(f".tradespace-{name}").first
+        root = widgets.root.locator(f".tradespace-{name}").first
         root.scroll_into_view_if_needed()
         return root
 

@@ -1,0 +1,1 @@
+"""In a package, fixtures may last for all tests of the folder."""
