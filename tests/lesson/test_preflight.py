@@ -1,5 +1,6 @@
 import math
 import os
+import runpy
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -203,11 +204,19 @@ def test_shown_in_a_notebook_it_is_a_table():
     assert lines[-1] == "**Not ready: 1 check failed.**"
 
 
-@pytest.mark.parametrize(("writable", "code"), [(True, 0), (False, 1)])
-def test_the_command_exits_with_1_if_a_check_failed(writable, code, tmp_path):
-    # In recorded mode it times nothing; this machine's disk and memory are assumed to do.
-    folder = tmp_path if writable else tmp_path / "gone"
-    environment = os.environ | {RECORDED: "1", LEDGER: str(folder / "ledger.sqlite")}
+def test_the_command_exits_with_1_as_a_check_failed(tmp_path):
+    # In recorded mode it times nothing.
+    environment = os.environ | {RECORDED: "1", LEDGER: str(tmp_path / "gone" / "ledger.sqlite")}
     ran = subprocess.run([sys.executable, "-m", "tradespace"], env=environment, capture_output=True, text=True)
-    assert ran.returncode == code, ran.stdout + ran.stderr
-    assert ("Ready, with" if writable else "Not ready") in ran.stdout
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    assert "Not ready" in ran.stdout
+
+
+@pytest.mark.parametrize(("verdict", "code"), [(PASS, 0), (WARN, 0), (FAIL, 1)])
+def test_the_command_prints_what_was_found_and_ends_with_its_code(monkeypatch, capsys, verdict, code):
+    found = Preflight((Check("disk", verdict, "full", "make room"),))
+    monkeypatch.setattr(looks, "preflight", lambda: found)
+    with pytest.raises(SystemExit) as end:
+        runpy.run_module("tradespace", run_name="__main__")
+    assert int(end.value.code) == code
+    assert str(found) in capsys.readouterr().out
