@@ -1,5 +1,6 @@
 from .config import Config, grid
 from .lesson import check
+from .lesson.claims import claims
 from .lesson.ledger import Ledger
 from .lesson.predict import Predict
 from .lesson.preflight import preflight
@@ -93,6 +94,7 @@ __all__ = [
     "at_most",
     "attainment",
     "check",
+    "claims",
     "compare",
     "compare_accuracy",
     "describe",

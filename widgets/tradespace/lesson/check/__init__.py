@@ -20,6 +20,10 @@ from tradespace.lesson.check.own_model import batch_axis as batch_axis
 from tradespace.lesson.check.own_model import changed_answers as changed_answers
 from tradespace.lesson.check.own_model import quickest_agreeing as quickest_agreeing
 from tradespace.lesson.check.own_model import refusing as refusing
+from tradespace.lesson.check.serving import busy_rate as busy_rate
+from tradespace.lesson.check.serving import flattering as flattering
+from tradespace.lesson.check.serving import full_batch as full_batch
+from tradespace.lesson.check.serving import lying_report as lying_report
 from tradespace.lesson.check.start import million as million
 from tradespace.lesson.check.start import quickest as quickest
 from tradespace.lesson.check.surface import dominates as dominates
