@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tradespace.lesson.check.answers import listed, near, number
+from tradespace.lesson.check.answers import near, number
 from tradespace.lesson.exercise import Judgement, exercise, right, unmeasured, wrong
 from tradespace.serving.arrivals import Poisson
 from tradespace.serving.service import ServiceTimes
@@ -50,16 +50,14 @@ def busy_rate(rate_per_s: Any, service: ServiceTimes, busy: float = 0.7) -> Judg
             f"{rate(said)} requests/s of {figures(call_ms)} ms each are {figures(said * call_ms / MS_PER_S)} s of work "
             f"a second. In a simulation it was busy {100 * ran.busy:.0f} % of the time."
         )
+    offline = busy * service.capacity_per_s(service.largest)
     for value, hint in (
         (busy / call_ms, "That is per millisecond. The question asks for requests a second."),
         (capacity, "At that rate it is busy all the time, and the queue grows."),
         (capacity / busy, "That is more than it can serve. Do you divide by the share, or multiply?"),
         ((1 - busy) * capacity, "At that rate it is idle for that share of the time."),
         (busy * call_ms, "That is a time: how long it works for one request, times the share."),
-        (
-            busy * service.capacity_per_s(service.largest),
-            "That is a share of what full batches serve. Here each request is served alone.",
-        ),
+        (offline, "That is a share of what full batches serve. Here each request is served alone."),
     ):
         if near(said, value, ROUNDED):
             return wrong(hint, answer)
@@ -111,12 +109,12 @@ def full_batch(batch_size: Any, service: ServiceTimes, rate_per_s: float, deadli
             f"The first request waits {figures(waits_ms[best])} ms for the others and {figures(calls_ms[best])} ms for "
             f"the call: {figures(total_ms)} ms of {figures(deadline_ms)}.{beyond}"
         )
-    if said != round(said) or said not in calls_ms:
+    if said not in calls_ms:
         return wrong(f"Wanted a whole number from 1 to {service.largest}: a batch has no part of a request.", answer)
     wait_ms, call_ms = waits_ms[int(said)], calls_ms[int(said)]
-    if said < best:
+    if said in kept:
         return wrong("It keeps the deadline, but so does a larger batch.", answer)
-    if call_ms <= deadline_ms < wait_ms + call_ms and wait_ms > deadline_ms:
+    if wait_ms > deadline_ms:
         return wrong(f"The first request would wait {figures(wait_ms)} ms for the others: longer than that.", answer)
     if said == max((size for size in sizes if calls_ms[size] <= deadline_ms), default=0):
         return wrong(
@@ -207,15 +205,15 @@ def flattering(mistakes: Any, bench: pd.DataFrame) -> Judgement:
     if judged.empty:
         return unmeasured("no claim has a truth with an interval.")
     caught = judged.index[judged["claimed"] < judged["truth_lo"]].tolist()
-    answer = f"Below `truth_lo`: {listed(caught)}."
+    answer = f"Below `truth_lo`: {'; '.join(caught) or 'nothing'}."
     extra = [name for name in said if name not in caught]
     if not extra and len(said) == len(caught):
         if not caught:
             return right("No claim is below the interval of its truth. Another machine may say otherwise.")
-        most = (judged["truth"] / judged["claimed"])[caught]
+        worst = str((judged["truth"] / judged["claimed"])[caught].idxmax())
         return right(
-            f"{listed(caught)}. The one that flatters most claims {figures(judged['claimed'][most.idxmax()])} ms "
-            f"instead of {figures(judged['truth'][most.idxmax()])}. {_others(judged, caught)}"
+            f"{'; '.join(caught)}. The one that flatters most claims {figures(judged['claimed'][worst])} ms "
+            f"instead of {figures(judged['truth'][worst])}. {_others(judged, caught)}"
         )
     for name in extra:
         if name not in judged.index:
@@ -230,14 +228,14 @@ def flattering(mistakes: Any, bench: pd.DataFrame) -> Judgement:
 def _others(judged: pd.DataFrame, caught: list[str]) -> str:
     above = judged.index[judged["claimed"] > judged["truth_hi"]].tolist()
     if above:
-        return f"Too high, and as wrong: {listed(above)}."
+        return f"Too high, and as wrong: {'; '.join(above)}."
     return "A claim that is not caught may still be of the wrong thing."
 
 
 def _names(given: Any, known: list[str]) -> list[str]:
     """The mistakes that were named: in a list, a column, or the rows themselves."""
     if isinstance(given, pd.DataFrame):
-        given = given["mistake"] if "mistake" in given else given.index
+        given = given.get("mistake", given.index)
     if isinstance(given, str):
         given = [given]
     if not isinstance(given, Iterable):
