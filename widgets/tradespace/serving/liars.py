@@ -135,7 +135,8 @@ LIES = (
         f"the mean of {FEW_CALLS} calls is what 99 in 100 stay below",
         f"a mean says nothing about the slowest calls, and {FEW_CALLS} calls hardly ever have one of them",
         ("one",),
-        lambda one: (float(one.samples_ns[:FEW_CALLS].mean()) * MS_PER_NS, _p99(one)),
+        # On the same quiet machine as the truth.
+        lambda one: (float(one.kept[0].samples_ns[:FEW_CALLS].mean()) * MS_PER_NS, _p99(one)),
     ),
     Lie(
         "1 / throughput called latency",
