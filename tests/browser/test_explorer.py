@@ -249,7 +249,7 @@ def test_what_the_browser_looks_up_is_shown_at_once_and_not_sent_back(workbook, 
     place = middle_of(explorer.points_on_lines.last)
     explorer.page.mouse.click(*place)
     explorer.settle()
-    assert set(explorer.page.evaluate("window.sent")) <= {"values", "held", "selected"}
+    assert set(explorer.page.evaluate("window.sent")) <= {"values", "held", "typing", "selected"}
 
 
 def test_hovering_and_clicking_in_three_dimensions(explorer):

@@ -35,7 +35,7 @@ class StillMeasurer:
     def busy(self):
         return self.wanted is not None
 
-    def request(self, config):
+    def request(self, config, *, typing=False):
         self.wanted = config
 
     def drop_request(self):

@@ -30,7 +30,7 @@ class FakeMeasurer:
 
     def __init__(self, task, lock, report, stopped, schedule, executor):
         self.task, self.report, self.stopped = task, report, stopped
-        self.requests, self.wanted, self.ask = [], None, None
+        self.requests, self.wanted, self.ask, self.rested = [], None, None, []
 
     @property
     def filling(self):
@@ -40,9 +40,13 @@ class FakeMeasurer:
     def busy(self):
         return self.filling or self.wanted is not None
 
-    def request(self, config):
+    def request(self, config, *, typing=False):
         self.requests.append(config)
-        self.wanted = config
+        self.wanted, self.typing = config, typing
+
+    def rest(self):
+        self.rested.append(self.wanted)
+        self.typing = False
 
     def fill(self, ask):
         self.ask = ask
@@ -261,6 +265,27 @@ def test_while_a_slider_is_held_nothing_is_asked_for_and_once_released_the_last_
     assert explorer._session.measurer.requests == []
     explorer.controls.held = False
     assert explorer._session.measurer.requests == [ts.Config("small", threads=1, batch_size=32)]
+
+
+def test_moves_by_key_wait_until_the_browser_says_that_they_have_ended(explorer):
+    explorer.controls.typing = True
+    explorer.controls.move(batch_size=32)
+    assert explorer._session.measurer.typing
+    explorer.controls.typing = False
+    assert not explorer._session.measurer.typing
+    assert explorer._session.measurer.requests == [explorer.selection]
+
+
+def test_a_last_move_that_comes_with_the_end_is_the_one_that_is_measured(explorer):
+    explorer.controls.typing = True
+    explorer.controls.move(batch_size=32)
+    with explorer.controls.hold_trait_notifications():
+        explorer.controls.typing = False
+        explorer.controls.move(batch_size=16)
+    # It is a request of its own, which waits for a moment.
+    assert explorer._session.measurer.wanted == explorer.selection == ts.Config("small", threads=1, batch_size=16)
+    assert not explorer._session.measurer.typing
+    assert explorer._session.measurer.rested == []
 
 
 def test_released_on_a_measured_point_nothing_is_asked_for(explorer):

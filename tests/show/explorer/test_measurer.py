@@ -118,6 +118,39 @@ def test_a_newer_request_replaces_the_one_under_way_with_its_slice(task, reports
     assert sizes(reports) == [1, 2, 2, 2, 2]
 
 
+def test_a_request_that_others_may_follow_waits_for_the_rest(task, reports, rounds):
+    one = measurer(task, reports)
+    for batch_size in (1, 2, 4):
+        one.request(config(batch_size), typing=True)
+    assert not rounds.at_work.acquire(timeout=0.1)
+    one.rest()
+    rounds.step()
+    # By then it is being measured: it does not begin again.
+    one.rest()
+    rounds.step(SLICES - 1)
+    wait_for_end(one)
+    assert rounds.started == [[config(4)]]
+    assert sizes(reports) == [4] * SLICES
+
+
+def test_a_rest_that_never_comes_is_not_waited_for(task, reports, rounds, monkeypatch):
+    monkeypatch.setattr(module, "LOST_S", 0.01)
+    one = measurer(task, reports)
+    one.request(config(1), typing=True)
+    rounds.step(SLICES)
+    wait_for_end(one)
+    assert sizes(reports) == [1] * SLICES
+
+
+def test_what_was_cancelled_before_the_rest_stays_so(task, reports, rounds):
+    one = measurer(task, reports)
+    one.request(config(1), typing=True)
+    one.cancel()
+    one.rest()
+    wait_for_end(one)
+    assert rounds.started == []
+
+
 def test_the_same_request_again_changes_nothing(task, reports, rounds):
     one = measurer(task, reports)
     one.request(config(1))

@@ -1,8 +1,12 @@
 // Groups of native controls: sliders over options, menus, number fields.
 //
 // The kernel sends `groups` (once), `values` (numbers of options, or numbers), `disabled` (control -> option -> why).
-// The browser writes `values` at every step of a drag, and `held` for as long as the pointer holds a slider.
+// The browser writes `values` at every step of a drag, `held` for as long as the pointer holds a slider, and `typing` from
+// any other move until none has followed for a while: a busy kernel hears of moves too late to know.
 import { select } from "d3-selection";
+
+// As SETTLE_S of measurer.py.
+const REST_MS = 400;
 
 function render({ model, el }) {
   const root = select(el).append("div").attr("class", "tradespace tradespace-controls");
@@ -10,11 +14,22 @@ function render({ model, el }) {
   root.on("keydown", (event) => event.stopPropagation());
   const prefix = `control-${Math.random().toString(36).slice(2)}`;
   const parts = new Map();
+  let resting = null;
 
   const why = (name, option) => model.get("disabled")[name]?.[option];
 
   function write(name, value) {
     model.set("values", { ...model.get("values"), [name]: value });
+    if (!model.get("held")) {
+      model.set("typing", true);
+      clearTimeout(resting);
+      resting = setTimeout(rest, REST_MS);
+    }
+    model.save_changes();
+  }
+
+  function rest() {
+    model.set("typing", false);
     model.save_changes();
   }
 
@@ -153,6 +168,7 @@ function render({ model, el }) {
   for (const [event, handler] of Object.entries(handlers)) model.on(event, handler);
   build();
   return () => {
+    clearTimeout(resting);
     for (const [event, handler] of Object.entries(handlers)) model.off(event, handler);
   };
 }

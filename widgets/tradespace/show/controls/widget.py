@@ -134,7 +134,8 @@ class Controls(anywidget.AnyWidget):
     groups: "traitlets.List[Any]" = traitlets.List([]).tag(sync=True)
     values: "traitlets.Dict[str, Any]" = traitlets.Dict({}).tag(sync=True)
     disabled: "traitlets.Dict[str, Any]" = traitlets.Dict({}).tag(sync=True)
-    held = traitlets.Bool(False).tag(sync=True)
+    held = traitlets.Bool(False, help="Whether the pointer holds a slider").tag(sync=True)
+    typing = traitlets.Bool(False, help="Whether a key or a click may be followed by another").tag(sync=True)
     _offering = False
 
     def __init__(self, groups: Sequence[Group], start: Mapping[str, Any]) -> None:

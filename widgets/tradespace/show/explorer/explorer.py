@@ -82,6 +82,7 @@ class Explorer(Still, ipw.Box):
         self._begin(task.name)
         self.controls.observe_moves(self._moved)
         self.controls.observe(self._let_go, "held")
+        self.controls.observe(self._rested, "typing")
         screen.ahead.observe(self._opened, "asked")
         for chart in self.charts:
             chart.observe(self._clicked, "selected")
@@ -222,6 +223,11 @@ class Explorer(Still, ipw.Box):
         if not change["new"]:
             with self._lock:
                 self._session.let_go()
+
+    def _rested(self, change: dict[str, Any]) -> None:
+        if not change["new"]:
+            with self._lock:
+                self._session.rest()
 
     def _clicked(self, change: dict[str, Any]) -> None:
         if change["new"] is not None:

@@ -12,8 +12,9 @@ from tradespace.measuring.schedule import Schedule
 from tradespace.show.common.words import cut_short
 from tradespace.tasks.task import Task
 
-# A slider that has not moved for this long counts as released.
-SETTLE_S = 0.4
+# A control that has not moved for SETTLE_S counts as released. After a key, the browser says when no other followed;
+# should it never do so, LOST_S are enough.
+SETTLE_S, LOST_S = 0.4, 5.0
 
 Report = Callable[[Measurement, bool], None]
 Filler = Callable[[], list[Config]]
@@ -49,6 +50,7 @@ class Measurer:
         self._lock, self._background = lock, Background[Step](lock, self._land, self._ended)
         # The Config being measured, or about to be.
         self.wanted: Config | None = None
+        self._typing = False
         self._filler: Filler | None = None
 
     @property
@@ -61,12 +63,22 @@ class Measurer:
         """Whether anything is being measured, or about to be."""
         return self.wanted is not None or self.filling
 
-    def request(self, config: Config) -> None:
-        """Measure `config` once it has been the latest request for a moment, ahead of filling in."""
+    def request(self, config: Config, *, typing: bool = False) -> None:
+        """Measure `config` once it has been the latest request for a moment, or while `typing` once `rest` is called.
+
+        It comes ahead of filling in.
+        """
         with self._lock:
             if config != self.wanted:
-                self.wanted = config
-                self._background.start(self._steps, self._settle_s)
+                self.wanted, self._typing = config, typing
+                self._background.start(self._steps, LOST_S if typing else self._settle_s)
+
+    def rest(self) -> None:
+        """Measure the latest request without waiting any longer: no other one follows."""
+        with self._lock:
+            if self.wanted is not None and self._typing:
+                self._typing = False
+                self._background.start(self._steps)
 
     def fill(self, ask: Filler) -> None:
         """Measure what `ask` returns whenever nothing is requested, until it returns nothing."""

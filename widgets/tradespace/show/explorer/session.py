@@ -94,6 +94,12 @@ class Session:
         self._screen.tell(self.seen, self._said())
         self.measure_if_new()
 
+    def rest(self) -> None:
+        """No other move follows for now."""
+        # One that came in the same message is still to be followed.
+        if self.state == self.state.with_values(self._controls.chosen):
+            self.measurer.rest()
+
     def go_to_row(self, number: int) -> None:
         """Select a row of the charts; the browser may still show those of before."""
         surface = self.rows.surface
@@ -138,7 +144,7 @@ class Session:
         if not here or cannot or self._is_measured(config):
             self.measurer.drop_request()
         else:
-            self.measurer.request(config)
+            self.measurer.request(config, typing=self._controls.typing)
         self._show_progress(f"cannot run here: {cannot}" if cannot and here else "")
 
     def _is_measured(self, config: Config) -> bool:
