@@ -6,7 +6,7 @@ import { axisBottom, axisLeft } from "d3-axis";
 import { scaleLinear } from "d3-scale";
 import { select } from "d3-selection";
 import { addAxis, addTop, eachFrame, emOf, labelAxes, listen, tallness, ticked, unseen } from "../common/frame.js";
-import { known, plain } from "../common/pure/numbers.js";
+import { known, plain, within } from "../common/pure/numbers.js";
 import { addLine, addRect, addText, cover, say } from "../common/shapes.js";
 
 // All lengths are in em, so that larger type makes a larger chart.
@@ -46,7 +46,7 @@ function render({ model, el }) {
     const y = scaleLinear().domain([0, high]).range([box.bottom, box.top]);
     const few = Math.max(2, Math.floor((box.right - box.left) / (4 * em)));
     addAxis(svg, 0, box.bottom).call(ticked(axisBottom(x), x.ticks(few), plain, 6));
-    const levels = y.ticks(Math.max(2, Math.floor((box.bottom - box.top) / (3 * em))));
+    const levels = y.ticks(within(Math.floor((box.bottom - box.top) / (3 * em)), [2, 8]));
     addAxis(svg, box.left, 0)
       .classed("grid", true)
       .call(ticked(axisLeft(y), levels, plain, 6, box.left - box.right));
