@@ -361,9 +361,17 @@ class ExplorerPage:
         return self.root.screenshot(path=SCREENSHOTS / name)
 
     def faults(self) -> list[str]:
-        """What is wrong with how it is laid out."""
-        found: list[str] = self.root.evaluate(GEOMETRY)
+        """What is wrong with how it is laid out, once that is done: charts follow the size of their boxes."""
+        for _ in range(LAYOUT_TURNS):
+            found: list[str] = self.root.evaluate(GEOMETRY)
+            if not found:
+                break
+            self.page.wait_for_timeout(LAYOUT_TURN_MS)
         return found
+
+
+# A busy machine may take some seconds.
+LAYOUT_TURNS, LAYOUT_TURN_MS = 20, 250
 
 
 GEOMETRY = (Path(__file__).parent / "geometry.js").read_text(encoding="utf-8")

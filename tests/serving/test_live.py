@@ -373,12 +373,17 @@ def ran(monkeypatch, inline):
     return served_by
 
 
+# Which batches these are depends on the clock: on a busy machine, more requests are there when one starts.
 def test_a_runtime_that_takes_any_size_runs_batches_of_just_that_size(ran):
-    assert ran(any_size=True) == ([{1}, {3}, {2}], [1, 3, 2])
+    got, sizes = ran(any_size=True)
+    assert sum(sizes) == 6
+    assert got == [{size} for size in sizes]
 
 
 def test_others_run_the_smallest_session_that_takes_them(ran):
-    assert ran(any_size=False) == ([{2}, {4}, {2}], [1, 3, 2])
+    got, sizes = ran(any_size=False)
+    assert sum(sizes) == 6
+    assert got == [{2 if size <= 2 else 4} for size in sizes]
 
 
 def test_texts_of_a_batch_are_as_long_as_its_longest():
