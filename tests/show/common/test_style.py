@@ -1,12 +1,14 @@
-"""Still charts in axes that are given, as matplotlib's are."""
+"""The house style, and still charts in axes that are given, as matplotlib's and seaborn's are."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import seaborn
 import tradespace as ts
 from tradespace.config import Config
 from tradespace.measuring.measurement import Measurement, Slice
+from tradespace.show.common.style import STYLE
 from tradespace.surface.columns import configs_of
 
 AXES = [ts.minimize("latency_p50_ms"), ts.maximize("accuracy")]
@@ -27,6 +29,11 @@ CHARTS = {
     "by_class": lambda surface, ax: ts.plot_by_class(CLASSES, ax=ax),
     "search": lambda surface, ax: ts.plot_search(RUNS, ax=ax),
 }
+
+
+def test_the_style_is_that_of_seaborns_white_grid_with_large_type():
+    theirs = seaborn.axes_style("whitegrid") | seaborn.plotting_context("notebook", font_scale=1.25)
+    assert {name: theirs[name] for name in STYLE} == STYLE
 
 
 @pytest.mark.parametrize("name", CHARTS)
