@@ -13,10 +13,11 @@ from tradespace.measuring.engine import LIMIT_S, Engine, machine_of, measure_rou
 from tradespace.measuring.machine import now
 from tradespace.measuring.measurement import Failure, Measurement, Scored
 from tradespace.measuring.open_loop import Load, Ran, ladder
-from tradespace.measuring.replay import NOT_RECORDED
+from tradespace.measuring.replay import NO_SERVER, NOT_RECORDED
 from tradespace.measuring.schedule import Schedule
 from tradespace.measuring.stop import Stop
 from tradespace.prepare import any_size, untimed
+from tradespace.recording import recording
 from tradespace.serving.arrivals import Arrivals, until_s
 from tradespace.serving.batcher import Batcher
 from tradespace.serving.served import Batches, Served
@@ -171,6 +172,8 @@ def serve(
         task=task.name,
         machine=machine_of(executor),
     )
+    if executor is None and recording():
+        return replace(served, failure=NO_SERVER)
     served = _served(Engine(task, executor), config, served, seconds, seed, stop or Stop())
     return replace(served, measured_at=now())
 

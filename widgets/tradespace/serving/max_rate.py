@@ -125,7 +125,7 @@ def max_rate(
     Examples
     --------
     >>> import tradespace as ts
-    >>> ts.max_rate(ts.load_task("fashion"), ts.Config("resnet8"), p99_ms=20, batcher=ts.Batcher(8)).reason
+    >>> ts.max_rate(ts.load_task("fashion"), ts.Config("resnet8"), p99_ms=6, batcher=ts.Batcher(8)).reason
     'not confirmed by a real run: recorded mode: no server was recorded; ts.simulate serves from the times that were'
     """
     batcher = batcher or Batcher()
