@@ -2,7 +2,8 @@
 
 import math
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import tradespace as ts
@@ -82,11 +83,13 @@ def served(task: Task, config: ts.Config, arrivals: ts.arrivals.Poisson, seconds
 
 def both(one: ServiceTimes, other: ServiceTimes) -> ServiceTimes:
     """The same number of samples of both for each batch size."""
-    pooled = {}
-    for size in one.sizes:
-        number = min(len(one.samples_ms[size]), len(other.samples_ms[size]))
-        pooled[size] = np.concatenate([one.samples_ms[size][:number], other.samples_ms[size][:number]])
-    return ServiceTimes(pooled, one.padded, one.config, one.task, one.machine)
+    paused_ms = {ms: alike(one.paused_ms[ms], other.paused_ms[ms]) for ms in one.paused_ms}
+    return replace(one, samples_ms=alike(one.samples_ms, other.samples_ms), paused_ms=paused_ms)
+
+
+def alike(one: Mapping[int, np.ndarray], other: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
+    numbers = {size: min(len(one[size]), len(other[size])) for size in one}
+    return {size: np.concatenate([one[size][:number], other[size][:number]]) for size, number in numbers.items()}
 
 
 def lateness_ms(seconds: float, seed: int) -> float:

@@ -17,11 +17,8 @@ VIEWS = [f".tradespace-{view}" for view in ("response", "load", "tiles")]
 # Measured here, at once: what is judged is how soon they are simulated and painted.
 CELLS = (
     """import tradespace as ts
-from tradespace.measuring.schedule import Schedule
-from tradespace.measuring.engine import measure_rounds
 task = ts.load_task("fashion")
-configs = ts.grid(task, model="resnet8", batch_size=[1, 2, 4, 8, 16, 32])
-service = ts.ServiceTimes.of(m for m, done in measure_rounds(task, configs, Schedule(budget_s=0.3)) if done)""",
+service = ts.service_times(task, ts.Config("resnet8"), max_batch=32, budget_s=0.3)""",
     "ts.ServingExplorer(task, [service])",
 )
 # From the next key until the curves are those of the server that it leads to.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tradespace.config import Config
 from tradespace.measuring import open_loop as module
-from tradespace.measuring.open_loop import Load, Ran, ladder, open_loop, session_sizes
+from tradespace.measuring.open_loop import Load, Ran, after_pauses_ns, ladder, open_loop, session_sizes
 from tradespace.measuring.system import Usage
 from tradespace.serving.arrivals import Bursty, Poisson
 from tradespace.serving.batcher import Batcher
@@ -53,6 +53,18 @@ class FakeServer:
         arrived_ns = np.rint(np.asarray(arrived_ms) * MS).astype(int)
         load = Load(arrived_ns, rate_per_s, max_batch, max_wait_ms * MS)
         return open_loop(self.call, self, load, stopped, self.clock, self.sleep)
+
+
+@pytest.mark.parametrize("pause_ms", [0.3, 3.0])
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_after_pauses_only_the_calls_are_timed_and_the_first_ones_left_out(pause_ms, asynchronous):
+    server = FakeServer(lambda number: (number + 1) * MS, asynchronous)
+    begun = server.now
+    took_ns = after_pauses_ns(server.call, server, round(pause_ms * MS), 3, server.clock, server.sleep)
+    assert in_ms(np.array(took_ns)) == [3, 4, 5]
+    assert in_ms(np.array([server.now - begun])) == [pytest.approx(5 * pause_ms + 15, abs=0.1)]
+    # A thread that sleeps wakes up late, so it spins at the end, as a server does.
+    assert sum(server.slept) == pytest.approx(5 * (pause_ms - 0.5) / 1e3 if pause_ms > 0.5 else 0)
 
 
 def in_ms(times_ns):

@@ -16,12 +16,14 @@ import torch
 import tradespace as ts
 from tradespace.measuring import worker
 from tradespace.measuring.archive import write_measurements
-from tradespace.measuring.engine import PROCESS
+from tradespace.measuring.engine import PROCESS, Engine
 from tradespace.measuring.measurement import Facts, Failure, Measurement, Slice
 from tradespace.measuring.open_loop import Ran
 from tradespace.measuring.replay import NO_SERVER, NOT_RECORDED, Replay
 from tradespace.measuring.stop import Stop
 from tradespace.serving import live
+from tradespace.serving.pauses import PAUSES_MS, after_pauses
+from tradespace.serving.service import ServiceTimes
 
 # pytest imports this file under a name that the measuring process cannot import, as if it were a notebook.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -68,6 +70,9 @@ class Server(Executor):
     def _run_slice(self, config, seconds):
         took_ms = self.full_ms.pop(0) if len(self.full_ms) > 1 else self.full_ms[0]
         return Slice(np.full(100, round(took_ms * MS)), 100 * config.batch_size, round(100 * took_ms * MS))
+
+    def _run_after_pauses(self, config, pauses_ms, calls):
+        return {ms: np.full(calls, MS) for ms in pauses_ms}
 
     def _serve(self, config, load, stop):
         self.loads.append(load)
@@ -159,7 +164,42 @@ def test_service_times_are_those_of_the_ladder_of_batch_sizes_and_no_accuracy_is
     assert service.sizes == (1, 2, 4, 6)
     assert all(len(samples) for samples in service.samples_ms.values())
     assert (service.task, service.padded, service.config.variant) == ("tiny", False, NARROW)
-    assert {name for name, *_ in inline.requests} == {"learn", "make_ready", "run_slice", "energy", "finish"}
+    asked = {"learn", "make_ready", "run_slice", "energy", "run_after_pauses", "finish"}
+    assert {name for name, *_ in inline.requests} == asked
+
+
+def test_service_times_are_measured_after_pauses_too_unless_they_are_not_asked_for(tiny, inline):
+    service = ts.service_times(tiny, NARROW, max_batch=2, budget_s=0.02, executor=inline)
+    assert service.pauses_ms == (0.0, *PAUSES_MS)
+    assert {len(times) for after in service.paused_ms.values() for times in after.values()} == {8}  # two turns
+    assert not service.flags or "no_pauses" not in service.flags
+    last = [name for name, *_ in inline.requests[-4:]]
+    assert last == ["run_after_pauses", "run_after_pauses", "finish", "finish"]
+    assert not ts.service_times(tiny, NARROW, max_batch=2, budget_s=0.02, pauses=False, executor=inline).paused_ms
+
+
+@pytest.mark.parametrize("failing", ["make_ready", "run_after_pauses"])
+def test_a_model_that_fails_after_pauses_costs_those_and_the_answer_says_so(tiny, failing):
+    service = ServiceTimes({1: [1.0], 2: [2.0]}, flags="noisy")
+    server = Server(failing={failing: Failure("crashed", "it died")})
+    *_, (done, known) = after_pauses(Engine(tiny, server), service, NARROW, budget_s=0.1)
+    assert (done, known.flags, known.samples_ms, known.paused_ms) == (1.0, "noisy no_pauses", service.samples_ms, {})
+    assert server.requests[-2:] == ["finish", "finish"]
+
+
+def test_calls_so_long_that_caches_do_not_matter_are_not_measured_again(tiny):
+    service, server = ServiceTimes({1: [200.0], 2: [300.0]}), Server()
+    *_, (_, known) = after_pauses(Engine(tiny, server), service, NARROW, budget_s=0.1)
+    assert known.drawn_ms(2)(0.5, 10.0) == 300.0
+    assert "run_after_pauses" not in server.requests
+
+
+def test_who_stops_measuring_after_pauses_leaves_no_session_behind(tiny):
+    server = Server()
+    measuring = after_pauses(Engine(tiny, server), ServiceTimes({1: [1.0]}), NARROW, budget_s=10.0)
+    assert next(measuring)[0] < 1
+    measuring.close()
+    assert server.requests[-1] == "finish"
 
 
 def test_a_runtime_that_compiles_for_a_size_fills_batches_up(tiny, inline):
@@ -206,7 +246,7 @@ def replay(tmp_path):
 
 def test_in_recorded_mode_service_times_are_those_of_the_batches_that_were_recorded(tiny, replay):
     service = ts.service_times(tiny, NARROW, max_batch=8, executor=replay)
-    assert (service.sizes, service.mean_ms(4)) == ((1, 4), 4.0)
+    assert (service.sizes, service.mean_ms(4), service.flags) == ((1, 4), 4.0, "no_pauses")
     with pytest.raises(ValueError, match="wanted batches of at most 4, the largest that was measured"):
         ts.simulate(service, SLOWLY, ts.Batcher(8))
     with pytest.raises(ValueError, match=r"config: wanted one that can run here; got .* was not measured"):

@@ -45,10 +45,49 @@ def test_full_batches_serve_their_size_in_their_mean_time():
 
 
 def test_random_shares_draw_the_samples_alike():
-    shares = (np.arange(600) + 0.5) / 600
-    values, counts = np.unique(LADDER.drawn_ms(4, shares), return_counts=True)
+    draw_ms = LADDER.drawn_ms(4)
+    values, counts = np.unique([draw_ms((i + 0.5) / 600, 0.0) for i in range(600)], return_counts=True)
     assert (values.tolist(), counts.tolist()) == ([4.0, 6.0, 8.0], [200, 200, 200])
-    assert LADDER.drawn_ms(1, np.array([0.0, np.nextafter(1, 0)])).tolist() == [1.0, 3.0]
+    assert [LADDER.drawn_ms(1)(share, 0.0) for share in (0.0, math.nextafter(1, 0))] == [1.0, 3.0]
+
+
+def test_between_two_sizes_the_same_share_of_both_is_drawn():
+    assert [LADDER.drawn_ms(2)(share, 0.0) for share in (0.0, 0.9)] == pytest.approx([1 + 3 / 3, 3 + 5 / 3])
+    assert replace(LADDER, padded=True).drawn_ms(2)(0.9, 0.0) == 8.0
+
+
+PAUSED = replace(LADDER, paused_ms={10.0: {1: [9.0], 4: [12.0], 8: [14.0]}, 1.0: {1: [5.0], 4: [8.0], 8: [12.0]}})
+
+
+@pytest.mark.parametrize(
+    ("size", "pause_ms", "took_ms"),
+    [(8, 0, 10), (8, 0.5, 11), (8, 1, 12), (8, 5.5, 13), (8, 10, 14), (8, 1e9, 14), (6, 0.5, 9), (6, 1, 10)],
+)
+def test_after_a_pause_in_between_times_are_on_the_line_between_its_neighbours(size, pause_ms, took_ms):
+    assert PAUSED.drawn_ms(size)(0.4, pause_ms) == pytest.approx(took_ms)
+
+
+def test_pauses_are_ascending_and_leave_the_times_without_pauses_as_they_are():
+    assert (PAUSED.pauses_ms, PAUSED.longest_ms) == ((0.0, 1.0, 10.0), 10.0)
+    assert (PAUSED.mean_ms(8), PAUSED.mean_ms(8, 10.0), PAUSED.mean_ms(6, 1.0)) == (10, 14, 10)
+    assert (PAUSED.capacity_per_s(8), PAUSED.fit) == (LADDER.capacity_per_s(8), LADDER.fit)
+    assert LADDER.pauses_ms == (0.0,)
+
+
+@pytest.mark.parametrize(
+    ("paused_ms", "message"),
+    [
+        ({0: {1: [1.0], 4: [1.0], 8: [1.0]}}, "paused_ms: pause: wanted a finite number above 0; got 0"),
+        (
+            {1.0: {1: [1.0], 4: [1.0]}},
+            "paused_ms: wanted the batch sizes of samples_ms, [1, 4, 8]; got [1, 4] after 1 ms",
+        ),
+        ({1.0: {1: [], 4: [1.0], 8: [1.0]}}, "paused_ms: wanted finite times above 0 for batch size 1; got []"),
+    ],
+)
+def test_what_are_no_times_after_pauses_are_refused(paused_ms, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        replace(LADDER, paused_ms=paused_ms)
 
 
 def test_the_line_is_that_of_the_means():

@@ -1,5 +1,6 @@
 import math
 import re
+from dataclasses import replace
 from decimal import Decimal, getcontext
 
 import numpy as np
@@ -153,6 +154,16 @@ def test_slower_times_are_drawn_with_the_same_random_numbers(exponential):
     slower = ServiceTimes({1: 2 * exponential.samples_ms[1]})
     fast, slow = (simulate(one, Poisson(400), requests=100) for one in (exponential, slower))
     np.testing.assert_allclose(slow.service_ms, 2 * fast.service_ms, rtol=1e-9)
+
+
+def test_a_batch_takes_as_long_as_after_the_pause_before_it():
+    service = ServiceTimes({1: [1.0], 2: [2.0]}, paused_ms={10.0: {1: [3.0], 2: [6.0]}})
+    trace = Trace([0.0, 0.004, 0.0041, 0.1, 0.1, 1.0])
+    served = simulate(service, trace, Batcher(2))
+    # The second one after 3 ms without work, three tenths of the way to 10; the third while the server was busy.
+    assert served.batches.sizes.tolist() == [1, 1, 1, 2, 1]
+    assert served.service_ms == pytest.approx([1, 1.6, 1, 6, 6, 3])
+    assert simulate(replace(service, paused_ms={}), trace, Batcher(2)).service_ms == pytest.approx([1, 1, 1, 2, 2, 1])
 
 
 GAPS = st.lists(st.floats(0, 5) | st.just(0.0), min_size=1, max_size=40).filter(lambda gaps: sum(gaps) > 0.1)

@@ -1,5 +1,6 @@
 import queue
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,7 +61,12 @@ def rounds(monkeypatch):
         for config in configs:
             yield measured(config.batch_size), True
 
+    def after_pauses(engine, service, config, budget_s):
+        for share in (0.5, 1.0):
+            yield share, replace(service, paused_ms={10.0: service.samples_ms})
+
     monkeypatch.setattr(module, "measure_rounds", measure_rounds)
+    monkeypatch.setattr(module, "after_pauses", after_pauses)
     return asked
 
 
@@ -88,11 +94,13 @@ def test_a_ladder_of_batch_sizes_is_measured(owner, rounds):
     owner.jobs.measure(SMALL, 6)
     config, service = owner.next()
     assert (config, service.config, service.sizes) == (SMALL, SMALL, (1, 2, 4, 6))
+    assert service.pauses_ms == (0.0, 10.0)
     assert owner.next() == "over"
     assert rounds == [1, 2, 4, 6]
     words, shares = zip(*owner.said, strict=True)
     assert words[0] == "measuring service times of small, fp32, eager, 1 thread: preparing the model"
     assert words[-1] == ""
+    assert list(shares[:-1]) == sorted(shares[:-1])
     assert all(0 <= share <= 1 for share in shares)
 
 

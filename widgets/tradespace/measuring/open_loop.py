@@ -24,6 +24,8 @@ TURN_NS = 100_000_000
 # A queue is judged once a request has waited for the server for so long, and so many full batches were timed.
 QUEUED_NS = 1_000_000_000
 FULL_BATCHES = 10
+# After the first pauses, the caches still hold more than after many.
+SETTLING_CALLS = 2
 
 Ended = Literal["done", "stopped", "saturated"]
 Call = Callable[[int], object]
@@ -127,6 +129,32 @@ class _Server:
     def ended(self, how: Ended) -> Ran:
         sizes, ready, start, end = np.array(self._ran, dtype=np.int64).reshape(-1, 4).T
         return Ran(sizes, ready, start, end, how, usage().waited_ns - self._waited_ns)
+
+
+def after_pauses_ns(
+    call: Call,
+    device: Device,
+    pause_ns: int,
+    calls: int,
+    clock: Clock = time.perf_counter_ns,
+    sleep: Callable[[float], object] = time.sleep,
+) -> list[int]:
+    """Latency of `calls` calls, each after a pause in which the server waited for requests.
+
+    It waits as `open_loop` does. Meanwhile others use the caches, and the clock may slow down: the call pays for that.
+    """
+    samples = []
+    device.synchronize()
+    for number in range(SETTLING_CALLS + calls):
+        ready = clock() + pause_ns
+        if pause_ns > SPIN_NS:
+            sleep((pause_ns - SPIN_NS) / 1e9)
+        while (start := clock()) < ready:
+            pass
+        call(number)
+        device.synchronize()
+        samples.append(clock() - start)
+    return samples[SETTLING_CALLS:]
 
 
 def open_loop(

@@ -99,6 +99,7 @@ class Replay:
             worker.forget: self._forget,
             worker.serve: lambda *_: NO_SERVER,
             worker.time_calls: lambda *_: NOT_RECORDED,
+            worker.run_after_pauses: lambda *_: NOT_RECORDED,
         }
 
     def submit(self, function: Callable[..., Any], *args: Any) -> "Future[Any]":

@@ -28,7 +28,7 @@ from tradespace.measuring.device import device
 from tradespace.measuring.energy import energy_j_per_item, find_counter
 from tradespace.measuring.loop import LONG_CALL_S, WARM_UP_CAP_S, time_slice, warm_up
 from tradespace.measuring.measurement import Facts, Failure, Slice
-from tradespace.measuring.open_loop import Load, Ran, open_loop, session_sizes
+from tradespace.measuring.open_loop import Load, Ran, after_pauses_ns, open_loop, session_sizes
 from tradespace.prepare import Layer, Prepared, Session, Source, prepare, unsupported
 from tradespace.prepare.operations import Operation, mean_of, operations_of
 from tradespace.prepare.quiet import Log, quiet
@@ -326,6 +326,18 @@ def serve(key: str, config: Config, load: Load, stop: Path) -> Ran | Failure:
     finally:
         for size in range(1, load.max_batch + 1):
             finish(key, replace(config, batch_size=size))
+
+
+@_failing_softly
+def run_after_pauses(
+    key: str, config: Config, pauses_ms: Sequence[float], calls: int
+) -> dict[float, np.ndarray] | Failure:
+    """For each pause in milliseconds, the nanoseconds of `calls` calls of `config` that came after such a pause."""
+    where, call, running = device(config.device), _caller(key, config), _session(key, config)
+    if not running.warm:
+        warm_up(call, where)
+        running.warm = True
+    return {ms: np.array(after_pauses_ns(call, where, round(ms * 1e6), calls)) for ms in pauses_ms}
 
 
 @_failing_softly

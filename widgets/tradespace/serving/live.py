@@ -20,6 +20,7 @@ from tradespace.prepare import any_size, untimed
 from tradespace.recording import recording
 from tradespace.serving.arrivals import Arrivals, until_s
 from tradespace.serving.batcher import Batcher
+from tradespace.serving.pauses import after_pauses
 from tradespace.serving.served import Batches, Served
 from tradespace.serving.service import MS_PER_NS, ServiceTimes
 from tradespace.serving.simulate import deadline_for, saturated
@@ -39,9 +40,13 @@ def service_times(
     max_batch: int = 32,
     max_width: float = 0.05,
     budget_s: float = 1.0,
+    pauses: bool = True,
     executor: Executor | None = None,
 ) -> ServiceTimes:
-    """Measure how long batches of 1, 2, 4, ... and `max_batch` requests take, one after the other, on this machine.
+    """Measure how long batches of 1, 2, 4, ... and `max_batch` requests take on this machine.
+
+    They are timed one after the other, and after pauses of a tenth of a millisecond to ten: a server that waited for
+    requests finds its data gone from the caches.
 
     Parameters
     ----------
@@ -51,13 +56,15 @@ def service_times(
         The most requests in a batch.
     max_width, budget_s : float
         As for `measure`, for each batch size. Accuracy is not measured.
+    pauses : bool
+        Whether to measure after pauses, too, which takes about the budget again.
     executor : concurrent.futures.Executor, optional
         Where to measure; by default, a separate process on this machine.
 
     Returns
     -------
     ServiceTimes
-        In recorded mode, of the batch sizes that were recorded.
+        In recorded mode, of the batch sizes that were recorded; pauses were not.
 
     Raises
     ------
@@ -85,7 +92,11 @@ def service_times(
     )
     measured = {m.config.batch_size: m for m, finished in rounds if finished}
     _check_measured([measured[size] for size in sizes])
-    return ServiceTimes.of(measured.values(), padded=not any_size(config))
+    service = ServiceTimes.of(measured.values(), padded=not any_size(config))
+    if not pauses:
+        return service
+    *_, (_, known) = after_pauses(Engine(task, executor), service, config, budget_s)
+    return known
 
 
 def _check_measured(measured: list[Measurement]) -> None:

@@ -1,19 +1,22 @@
 """How long a server takes for a batch of any size: measured samples, and what lies between the measured sizes."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Self
+from typing import Self, TypeAlias
 
 import numpy as np
 
 from tradespace.config import Config
-from tradespace.errors import whole_number
+from tradespace.errors import positive, whole_number
 from tradespace.measuring.measurement import Measurement
 from tradespace.surface.predict import BatchFit, line
 from tradespace.text import counted, figures
 
 MS_PER_NS = 1e-6
+
+Quantile: TypeAlias = Callable[[float], float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +27,9 @@ class ServiceTimes:
     that runs the measured sizes only fills such a batch up to the next of them. Below the least measured size, a batch
     takes as long as one of that size.
 
+    A call after a pause may take several times as long, since others have used the caches meanwhile. If that was
+    measured, a time after a pause in between is drawn likewise; longer pauses count as the longest one.
+
     Parameters
     ----------
     samples_ms : mapping of int to ndarray
@@ -33,6 +39,8 @@ class ServiceTimes:
     config : Config, optional
         What was measured; its batch size means nothing.
     task, machine, flags : str
+    paused_ms : mapping of float to mapping of int to ndarray, optional
+        Pause in milliseconds -> batch size -> milliseconds that calls took after such a pause.
 
     Raises
     ------
@@ -48,6 +56,8 @@ class ServiceTimes:
     2.3
     >>> service
     a batch takes 1.1 ms for 1, 2.3 ms for 4 on average; t(B) = 0.7 ms + 0.4 ms x B
+    >>> ServiceTimes({1: np.array([1.0])}, paused_ms={10.0: {1: np.array([3.0])}})
+    a batch takes 1 ms for 1 on average; after a pause of 10 ms, 3 ms for 1
     """
 
     samples_ms: Mapping[int, np.ndarray]
@@ -56,16 +66,21 @@ class ServiceTimes:
     task: str = ""
     machine: str = ""
     flags: str = ""
+    paused_ms: Mapping[float, Mapping[int, np.ndarray]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.samples_ms:
             raise ValueError("samples_ms: wanted times of at least one batch size; got none")
-        read = {whole_number("samples_ms: batch size", size, least=1): times for size, times in self.samples_ms.items()}
-        for size, times in read.items():
-            read[size] = np.asarray(times, dtype=float)
-            if not read[size].size or not (np.isfinite(read[size]) & (read[size] > 0)).all():
-                raise ValueError(f"samples_ms: wanted finite times above 0 for batch size {size}; got {times!r}")
-        object.__setattr__(self, "samples_ms", read)
+        object.__setattr__(self, "samples_ms", _read("samples_ms", self.samples_ms))
+        paused = {positive("paused_ms: pause", ms): _read("paused_ms", self.paused_ms[ms]) for ms in self.paused_ms}
+        for pause_ms, times in paused.items():
+            if set(times) != set(self.samples_ms):
+                sizes = list(self.samples_ms)
+                raise ValueError(
+                    f"paused_ms: wanted the batch sizes of samples_ms, {sizes}; got {list(times)} after "
+                    f"{figures(pause_ms)} ms"
+                )
+        object.__setattr__(self, "paused_ms", dict(sorted(paused.items())))
 
     @classmethod
     def of(cls, measurements: Iterable[Measurement], padded: bool | None = None) -> Self:
@@ -89,7 +104,7 @@ class ServiceTimes:
             )
         samples = {m.config.batch_size: np.concatenate([s.samples_ns for s in m.kept]) * MS_PER_NS for m in timed}
         if not samples:
-            return cls(samples)
+            return cls({})
         flags = dict.fromkeys(flag for m in timed for flag in m.flags.split())
         first = timed[0]
         padded = not any_size(first.config) if padded is None else padded
@@ -101,44 +116,83 @@ class ServiceTimes:
         return tuple(sorted(self.samples_ms))
 
     def __repr__(self) -> str:
-        times = ", ".join(f"{figures(self.mean_ms(size))} ms for {size}" for size in dict.fromkeys((1, self.largest)))
+        ends = dict.fromkeys((1, self.largest))
+        times = ", ".join(f"{figures(self.mean_ms(size))} ms for {size}" for size in ends)
         knobs = self.config
         of = f"{knobs.model}, {knobs.precision}, {knobs.runtime}, {counted(knobs.threads, 'thread')}: " if knobs else ""
         fitted = f"; {self.fit}" if self.fit else ""
+        after = ", ".join(f"{figures(self.mean_ms(size, self.longest_ms))} ms for {size}" for size in ends)
+        paused = f"; after a pause of {figures(self.longest_ms)} ms, {after}" if self.paused_ms else ""
         flags = f" ({self.flags})" if self.flags else ""
-        return f"{of}a batch takes {times} on average{fitted}{flags}"
+        return f"{of}a batch takes {times} on average{paused}{fitted}{flags}"
 
     @property
     def largest(self) -> int:
         """The largest measured batch size."""
         return self.sizes[-1]
 
+    @property
+    def pauses_ms(self) -> tuple[float, ...]:
+        """The measured pauses before a call, ascending; the first is none."""
+        return 0.0, *self.paused_ms
+
+    @property
+    def longest_ms(self) -> float:
+        """The longest measured pause."""
+        return self.pauses_ms[-1]
+
     @cached_property
     def fit(self) -> BatchFit | None:
         """The line t(B) = a + b B through the means; None if a single batch size was measured."""
         return line(np.array(self.sizes), np.array([self.samples_ms[size].mean() for size in self.sizes]))
 
-    def mean_ms(self, batch_size: int) -> float:
-        """Mean time of a batch of `batch_size` requests, at most the largest measured size."""
+    def mean_ms(self, batch_size: int, pause_ms: float = 0.0) -> float:
+        """Mean time of a batch of `batch_size` requests, at most the largest measured size, after a measured pause."""
         low, high, share = self.around(batch_size)
-        ends = [float(self.samples_ms[size].mean()) for size in (low, high)]
+        after = self.paused_ms[pause_ms] if pause_ms else self.samples_ms
+        ends = [float(after[size].mean()) for size in (low, high)]
         return ends[0] + share * (ends[1] - ends[0])
 
     def capacity_per_s(self, max_batch: int) -> float:
         """Requests a second that full batches of `max_batch` serve, one after another."""
         return 1e3 * max_batch / self.mean_ms(max_batch)
 
-    def drawn_ms(self, batch_size: int, shares: np.ndarray) -> np.ndarray:
-        """For each share from 0 to 1, the measured time of `batch_size` that this share of its samples is below.
+    def drawn_ms(self, batch_size: int) -> Callable[[float, float], float]:
+        """Make a function that draws times of `batch_size`, for a simulation that does so very often.
 
-        Random shares draw from the samples. The batch size is a measured one.
+        It takes a share from 0 to 1 and the milliseconds of the pause before, and returns the time that this share of
+        the samples is below. Random shares draw from the samples.
+
+        Examples
+        --------
+        >>> service = ServiceTimes({1: np.array([1.0, 2.0])}, paused_ms={10.0: {1: np.array([3.0, 6.0])}})
+        >>> draw_ms = service.drawn_ms(1)
+        >>> draw_ms(0.7, 0.0), draw_ms(0.7, 5.0), draw_ms(0.7, 20.0)
+        (2.0, 4.0, 6.0)
         """
-        times_ms: np.ndarray = self._sorted[batch_size][(shares * len(self._sorted[batch_size])).astype(int)]
-        return times_ms
+        low, high, share = self.around(batch_size)
+        after = [
+            _between(of_low, of_high, share) for of_low, of_high in zip(self._at[low], self._at[high], strict=True)
+        ]
+        if len(after) == 1:
+            return lambda drawn, _: after[0](drawn)
+        pauses_ms = self.pauses_ms
+
+        def draw_ms(drawn: float, pause_ms: float) -> float:
+            above = bisect_right(pauses_ms, pause_ms)
+            took_ms = after[above - 1](drawn)
+            if above == len(pauses_ms):
+                return took_ms
+            shorter_ms, longer_ms = pauses_ms[above - 1 : above + 1]
+            return took_ms + (pause_ms - shorter_ms) / (longer_ms - shorter_ms) * (after[above](drawn) - took_ms)
+
+        return draw_ms
 
     @cached_property
-    def _sorted(self) -> dict[int, np.ndarray]:
-        return {size: np.sort(times) for size, times in self.samples_ms.items()}
+    def _at(self) -> dict[int, list[Quantile]]:
+        """Batch size -> for each of `pauses_ms`, the function that finds a quantile of its times."""
+        measured = [self.samples_ms, *self.paused_ms.values()]
+        return {size: [_quantile(times[size]) for times in measured] for size in self.sizes}
 
     def around(self, batch_size: int) -> tuple[int, int, float]:
         """The measured sizes between which `batch_size` is, and how far it is from the lower to the upper one.
@@ -162,3 +216,30 @@ class ServiceTimes:
         if self.padded or below == above:
             return above, above, 0.0
         return below, above, (batch_size - below) / (above - below)
+
+
+def _quantile(times: np.ndarray) -> Quantile:
+    """Share from 0 to 1 -> the time that this share of `times` is below."""
+    ascending, number = np.sort(times).tolist(), len(times)
+    return lambda share: ascending[int(share * number)]
+
+
+def _between(low: Quantile, high: Quantile, share: float) -> Quantile:
+    """The same quantile of both, so far from the lower to the upper one."""
+    if not share:
+        return low
+
+    def found(drawn: float) -> float:
+        took = low(drawn)
+        return took + share * (high(drawn) - took)
+
+    return found
+
+
+def _read(name: str, given: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
+    """The times of each batch size, if they are such."""
+    read = {whole_number(f"{name}: batch size", size, least=1): np.asarray(given[size], dtype=float) for size in given}
+    for size, times in read.items():
+        if not times.size or not (np.isfinite(times) & (times > 0)).all():
+            raise ValueError(f"{name}: wanted finite times above 0 for batch size {size}; got {given[size]!r}")
+    return read

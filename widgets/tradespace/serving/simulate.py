@@ -3,7 +3,6 @@
 import math
 from bisect import bisect_right
 from dataclasses import replace
-from typing import TypeAlias
 
 import numpy as np
 
@@ -27,8 +26,9 @@ def simulate(
 ) -> Served:
     """Serve `requests` in a simulation, in some hundredths of a second.
 
-    Each batch takes a time that is drawn from the measured ones, independently of the others. So a phase in which the
-    machine is slow is not imitated, nor is a server that wakes up cold after a pause.
+    Each batch takes a time that is drawn from the measured ones: those of its size, after a pause as long as the one
+    before it if such were measured. Else it is independent of the others, so a phase in which the machine is slow is
+    not imitated.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def simulate(
         return replace(served, failure=Failure("saturated", reason))
     arrived_s = arrivals.times_s(whole_number("requests", requests, least=1), seed)
     shares = np.random.default_rng([seed, 1]).random(len(arrived_s))
-    return replace(served, arrived_s=arrived_s, batches=_run(arrived_s, batcher, _times(service, batcher, shares)))
+    return replace(served, arrived_s=arrived_s, batches=_run(arrived_s, batcher, service, shares))
 
 
 def checked(service: ServiceTimes, batcher: Batcher, deadline_ms: float) -> float:
@@ -112,23 +112,11 @@ def saturated(service: ServiceTimes, arrivals: Arrivals, batcher: Batcher) -> st
     return f"{rate(arrivals.rate_per_s)} requests/s arrive, and {serve} {rate(most)}/s: the queue would grow forever"
 
 
-# For a batch size, the seconds that each batch would take at the measured sizes below and above it, and how far it is
-# from the one to the other.
-Times: TypeAlias = tuple[list[float], list[float], float]
-
-
-def _times(service: ServiceTimes, batcher: Batcher, shares: np.ndarray) -> list[Times]:
-    """The times of batches of 1, 2, ... requests; of two sizes, the same share of the samples is below them."""
-    around = [service.around(size) for size in range(1, batcher.max_batch + 1)]
-    sizes = {size for low, high, _ in around for size in (low, high)}
-    drawn = {size: (service.drawn_ms(size, shares) / 1e3).tolist() for size in sizes}
-    return [(drawn[low], drawn[high], share) for low, high, share in around]
-
-
-def _run(arrived_s: np.ndarray, batcher: Batcher, times: list[Times]) -> Batches:
-    """Serve all requests with one server."""
+def _run(arrived_s: np.ndarray, batcher: Batcher, service: ServiceTimes, shares: np.ndarray) -> Batches:
+    """Serve all requests with one server; each batch takes as long as the share that was drawn for it says."""
     # Numbers of Python's own are several times as fast here as those of numpy.
     arrived, most, wait_s, number = arrived_s.tolist(), batcher.max_batch, batcher.max_wait_ms / 1e3, len(arrived_s)
+    draw_ms, drawn = [service.drawn_ms(size) for size in range(1, most + 1)], shares.tolist()
     sizes: list[int] = []
     ready: list[float] = []
     start: list[float] = []
@@ -141,9 +129,7 @@ def _run(arrived_s: np.ndarray, batcher: Batcher, times: list[Times]) -> Batches
             ready_s = arrived[-1]  # nobody comes any more
         start_s = ready_s if ready_s > free_s else free_s
         size = bisect_right(arrived, start_s, at, min(at + most, number)) - at
-        low, high, share = times[size - 1]
-        low_s = low[len(sizes)]
-        free_s = start_s + low_s + share * (high[len(sizes)] - low_s)
+        free_s = start_s + draw_ms[size - 1](drawn[len(sizes)], (start_s - free_s) * 1e3) / 1e3
         sizes.append(size)
         ready.append(ready_s)
         start.append(start_s)

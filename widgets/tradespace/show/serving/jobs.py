@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from tradespace.config import Config
 from tradespace.measuring.background import Background, Ended
-from tradespace.measuring.engine import measure_rounds
+from tradespace.measuring.engine import Engine, measure_rounds
 from tradespace.measuring.measurement import Measurement, Scored
 from tradespace.measuring.open_loop import ladder
 from tradespace.measuring.schedule import Schedule
@@ -17,6 +17,7 @@ from tradespace.measuring.stop import Stop
 from tradespace.measuring.work import Work
 from tradespace.prepare import any_size
 from tradespace.serving.live import serve
+from tradespace.serving.pauses import after_pauses
 from tradespace.serving.served import Served
 from tradespace.serving.service import ServiceTimes
 from tradespace.show.common.words import cut_short, in_brief
@@ -124,11 +125,18 @@ class Jobs:
             if work.done_s - told_s >= TICK_S:
                 told_s, left_s = work.done_s, sum(work.left_s().values())
                 samples = sum(m.samples for m in measured.values())
+                left_s += self._schedule.budget_s * len(configs)  # after pauses
                 words = f"measuring service times of {name}: {samples:,} batches, about {math.ceil(left_s)} s left"
-                yield words, told_s / max(told_s + left_s, 1e-9)
+                yield words, told_s / (told_s + left_s)
+        found = times_of(list(measured.values()))
+        if isinstance(found, ServiceTimes):
+            engine, hot_share = Engine(self._task, self._executor), self.share
+            for done, found_by_then in after_pauses(engine, found, config, self._schedule.budget_s):
+                found = found_by_then
+                yield f"measuring service times of {name} after pauses", hot_share + (1 - hot_share) * done
         with self._lock:
             if self.measuring == config:
-                self._timed(config, times_of(list(measured.values())))
+                self._timed(config, found)
 
     def _served(self, setting: Setting) -> Generator[Step, None, None]:
         what = f"{setting.arrivals}; {setting.batcher}"

@@ -1,0 +1,72 @@
+"""Measure how long batches take after the server had to wait for requests: others use the caches meanwhile."""
+
+import random
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import count
+
+import numpy as np
+
+from tradespace.config import Config
+from tradespace.measuring import worker
+from tradespace.measuring.engine import Engine
+from tradespace.measuring.loop import LONG_CALL_S
+from tradespace.measuring.measurement import Failure
+from tradespace.serving.service import MS_PER_NS, ServiceTimes
+
+# On a shared processor, a call takes the longer the longer the pause before it, up to about ten milliseconds.
+PAUSES_MS = (0.1, 0.3, 1.0, 3.0, 10.0)
+CALLS_A_TURN, FEWEST_TURNS = 4, 2
+# Raised if it could not be measured.
+NO_PAUSES = "no_pauses"
+
+
+def after_pauses(
+    engine: Engine, service: ServiceTimes, config: Config, budget_s: float, seed: int = 0
+) -> Iterator[tuple[float, ServiceTimes]]:
+    """Add times after pauses to `service`; yield how much is done, from 0 to 1, and what is known by then.
+
+    Batch sizes take turns, so that a slow moment of the machine meets them all, until `budget_s` for each is spent. A
+    call so long that filling the caches does not matter is not measured again. If the model cannot run again, what was
+    measured before is kept, flagged `no_pauses`.
+    """
+    short = [size for size in service.sizes if service.mean_ms(size) < 1e3 * LONG_CALL_S]
+    configs = {size: replace(config, batch_size=size) for size in short}
+    taken: defaultdict[tuple[float, int], list[np.ndarray]] = defaultdict(list)
+    shuffle, began = random.Random(seed).shuffle, time.monotonic()
+    known = replace(service, flags=" ".join(filter(None, (service.flags, NO_PAUSES))))
+    try:
+        if any(isinstance(engine.request(worker.make_ready, one), Failure) for one in configs.values()):
+            yield 1.0, known
+            return
+        for turn in count(1):
+            shuffle(short)
+            for size in short:
+                answer = engine.request(worker.run_after_pauses, configs[size], PAUSES_MS, CALLS_A_TURN)
+                if isinstance(answer, Failure):
+                    yield 1.0, known
+                    return
+                for pause_ms, samples_ns in answer.items():
+                    taken[pause_ms, size].append(samples_ns * MS_PER_NS)
+                done = (time.monotonic() - began) / (budget_s * len(short))
+                yield min(done, 1.0), known
+            known = _with(service, taken)
+            if not short or (turn >= FEWEST_TURNS and done >= 1):
+                yield 1.0, known
+                return
+    finally:
+        for one in configs.values():
+            engine.request(worker.finish, one)
+
+
+def _with(service: ServiceTimes, taken: Mapping[tuple[float, int], list[np.ndarray]]) -> ServiceTimes:
+    paused_ms = {
+        pause_ms: {
+            size: np.concatenate(taken[pause_ms, size]) if (pause_ms, size) in taken else samples_ms
+            for size, samples_ms in service.samples_ms.items()
+        }
+        for pause_ms in PAUSES_MS
+    }
+    return replace(service, paused_ms=paused_ms)
