@@ -91,6 +91,8 @@ def questions(notebook: NotebookNode) -> Iterator[Question]:
         for node in ast.walk(ast.parse(cell.source)) if cell.cell_type == "code" else ():
             if isinstance(node, ast.Assign):
                 known |= dict(_assigned(node))
+            elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+                known[node.target.id] = _longer(known.get(node.target.id), node.value)
         for node in ast.walk(ast.parse(cell.source)) if cell.cell_type == "code" else ():
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "ts.Predict":
                 given = {word.arg: word.value for word in node.keywords}
@@ -106,6 +108,12 @@ def _assigned(node: ast.Assign) -> Iterator[tuple[str, ast.expr]]:
         elif isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
             pairs = zip(target.elts, node.value.elts, strict=True)
             yield from ((one.id, value) for one, value in pairs if isinstance(one, ast.Name))
+
+
+def _longer(known: ast.expr | None, more: ast.expr) -> ast.expr:
+    """A list that goes on in the next line."""
+    lists = isinstance(known, ast.List) and isinstance(more, ast.List)
+    return ast.List([*known.elts, *more.elts]) if lists else more
 
 
 def _resolved(node: ast.expr | None, known: dict[str, ast.expr]) -> ast.expr | None:

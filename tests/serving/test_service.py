@@ -72,6 +72,8 @@ def test_pauses_are_ascending_and_leave_the_times_without_pauses_as_they_are():
     assert (PAUSED.mean_ms(8), PAUSED.mean_ms(8, 10.0), PAUSED.mean_ms(6, 1.0)) == (10, 14, 10)
     assert (PAUSED.capacity_per_s(8), PAUSED.fit) == (LADDER.capacity_per_s(8), LADDER.fit)
     assert LADDER.pauses_ms == (0.0,)
+    assert math.isnan(PAUSED.mean_ms(8, 3.0))
+    assert math.isnan(LADDER.mean_ms(8, 10.0))
 
 
 @pytest.mark.parametrize(

@@ -46,12 +46,14 @@ def test_questions_are_found_wherever_their_parts_are():
             spread = ts.Predict(question, unit="times", key="b")
             """,
             'question = "Another?"\nts.Predict(question, options=["up", "down"])',
+            'ways = ["up"]\nways += ["down"]\nts.Predict("Which way?", options=ways)',
         )
     )
     assert list(asked) == [
         Question("Which?", "", ["1", "4"]),
         Question("On … threads?", "times", []),
         Question("Another?", "", ["up", "down"]),
+        Question("Which way?", "", ["up", "down"]),
     ]
 
 

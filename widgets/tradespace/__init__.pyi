@@ -38,6 +38,7 @@ from .show.serving.explorer import ServingExplorer
 from .show.stills.by_class import plot_by_class
 from .show.stills.confidence import plot_confidence
 from .show.stills.parallel import plot_parallel
+from .show.stills.pauses import plot_pauses
 from .show.stills.predicted import plot_predicted
 from .show.stills.roofline import plot_roofline
 from .show.stills.search import plot_search
@@ -125,6 +126,7 @@ __all__ = [
     "plot_latency",
     "plot_load",
     "plot_parallel",
+    "plot_pauses",
     "plot_predicted",
     "plot_pruning",
     "plot_quantization",

@@ -1,5 +1,6 @@
 """How long a server takes for a batch of any size: measured samples, and what lies between the measured sizes."""
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -147,8 +148,13 @@ class ServiceTimes:
         return line(np.array(self.sizes), np.array([self.samples_ms[size].mean() for size in self.sizes]))
 
     def mean_ms(self, batch_size: int, pause_ms: float = 0.0) -> float:
-        """Mean time of a batch of `batch_size` requests, at most the largest measured size, after a measured pause."""
+        """Mean time of a batch of `batch_size` requests, at most the largest measured size.
+
+        It is that after one of `pauses_ms`; NaN of a pause that was not measured.
+        """
         low, high, share = self.around(batch_size)
+        if pause_ms not in self.pauses_ms:
+            return math.nan
         after = self.paused_ms[pause_ms] if pause_ms else self.samples_ms
         ends = [float(after[size].mean()) for size in (low, high)]
         return ends[0] + share * (ends[1] - ends[0])

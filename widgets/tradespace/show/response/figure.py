@@ -78,7 +78,11 @@ def plot_response(*served: Served) -> "Figure":
 
 def _title(served: Served) -> str:
     model = f"{in_brief(served.config, batch_size=False)}; " if served.config else ""
-    parts = (f"{model}{served.arrivals}; {served.batcher}", in_time(served), served.flags.replace("_", " "))
+    parts = (
+        f"{model}{served.arrivals}; {served.batcher}",
+        in_time(served),
+        ", ".join(served.flags.split()).replace("_", " "),
+    )
     return f"{served.how}: {'; '.join(filter(None, parts))}"
 
 

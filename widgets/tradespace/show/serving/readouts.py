@@ -67,7 +67,7 @@ def here(service: ServiceTimes) -> str:
     config = f"{in_brief(service.config, batch_size=False)}: " if service.config else ""
     sizes = service.sizes
     what = f"{len(sizes)} measured batch sizes, {sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else "batch 1, as measured"
-    return f"{config}simulated from {what}"
+    return f"{config}simulated from {what}, {'after pauses, too' if service.paused_ms else 'without pauses'}"
 
 
 def flags_of(served: Served) -> dict[str, str]:
