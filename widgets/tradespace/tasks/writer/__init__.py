@@ -1,0 +1,1 @@
+"""Writing text: decoders, their weights and their tokenizers."""
