@@ -76,6 +76,13 @@ def test_the_loose_end_of_a_limit_asks_nothing(task, surface):
     assert controls.options("min_accuracy")[0] is controls.options("min_throughput_per_s")[0] is None
 
 
+def test_limits_are_written_without_exponents(task, surface):
+    controls = controls_of(task, surface.assign(throughput_per_s=1e3 * surface["throughput_per_s"]))
+    written = texts(controls, "min_throughput_per_s")
+    assert "1,000,000 /s" in written
+    assert not any("e+" in text for text in written)
+
+
 @pytest.mark.parametrize("values", [[1.0], [1.0, 10.0], [0.02, 3.0], [math.nan], [], [5.0, math.inf, 0.0, math.nan]])
 def test_the_steps_are_round_ascending_and_hold_the_values(task, surface, values):
     rows = surface.iloc[[0] * len(values)].assign(latency_p50_ms=values)

@@ -50,7 +50,7 @@ def mm1_response_ms(rate_per_s: float, service_ms: float, q: float | None = None
 
 
 def mg1_response_ms(rate_per_s: float, services_ms: np.ndarray) -> float:
-    """Mean response of single requests, given samples of their service times (Pollaczek and Khinchine, 1930).
+    """Mean response of single requests, given samples of their service times (Pollaczek, 1930).
 
     With a single sample, all service times are alike (M/D/1).
 

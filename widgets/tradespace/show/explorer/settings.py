@@ -18,7 +18,7 @@ from tradespace.show.controls.widget import Choice, Group, Number
 from tradespace.show.explorer.state import GOALS, HERE, RECORDED
 from tradespace.tasks import list_tasks
 from tradespace.tasks.task import Task
-from tradespace.text import counted
+from tradespace.text import counted, figures
 
 BATCH_SIZES = tuple(2**power for power in range(9))
 LATENCY_DECADES, RATE_DECADES = (-2, 3), (0, 5)
@@ -96,15 +96,15 @@ def groups(
         )),
         Group("Limits and objective", (
             _limit("max_latency_ms", "latency at most", "Hard limit on the latency of a batch",
-                   _steps(surface[MEDIAN], LATENCY_DECADES), "{:.3g} ms"),
+                   _steps(surface[MEDIAN], LATENCY_DECADES), lambda ms: f"{figures(ms)} ms"),
             Choice("latency", "latency is the", "Which latency is shown, limited and minimised",
                    LATENCIES, tuple(map(which_latency, LATENCIES)), menu=True),
             _limit(
                 "min_throughput_per_s", "throughput at least", "Items per second that are required",
-                _steps(surface["throughput_per_s"], RATE_DECADES), "{:,.3g} /s", least=True,
+                _steps(surface["throughput_per_s"], RATE_DECADES), lambda rate: f"{figures(rate)} /s", least=True,
             ),
             limit_of_score(task.score.scale, surface["accuracy"]),
-            _limit("max_cost", "cost at most", "Cost of all items, in the currency of the price", COSTS, "{:g}"),
+            _limit("max_cost", "cost at most", "Cost of all items, in the currency of the price", COSTS, "{:g}".format),
             Choice("objective", "objective", "What the best point minimises or maximises",
                    tuple(GOALS), tuple(goal.words(task.score.scale) for goal in GOALS.values()), menu=True),
         )),
@@ -142,10 +142,12 @@ def unavailable(selection: Config, options: Callable[[str], Iterable[Any]], why:
     return reasons
 
 
-def _limit(name: str, label: str, tooltip: str, steps: Sequence[float], text: str, least: bool = False) -> Choice:
+def _limit(
+    name: str, label: str, tooltip: str, steps: Sequence[float], text: Callable[[float], str], least: bool = False
+) -> Choice:
     """A slider over `steps` that sets no limit at one end: the left for a minimum, the right for a maximum."""
     options = (None, *steps) if least else (*steps, None)
-    return Choice(name, label, tooltip, options, tuple("none" if one is None else text.format(one) for one in options))
+    return Choice(name, label, tooltip, options, tuple("none" if one is None else text(one) for one in options))
 
 
 def limit_of_score(score: Scale, values: pd.Series, limit: float | None = None) -> Choice:
@@ -153,7 +155,7 @@ def limit_of_score(score: Scale, values: pd.Series, limit: float | None = None) 
     label = f"{score.name} at least"
     if score.is_accuracy:
         steps, tooltip = _shares(values), "Share of the test items that must be right"
-        return _limit("min_accuracy", label, tooltip, steps, "{:.1%}", least=True)
+        return _limit("min_accuracy", label, tooltip, steps, "{:.1%}".format, least=True)
     steps = tuple(sorted({*even_steps(values), *(() if limit is None else (limit,))}))
     tooltip = "Mean over the test items that is required"
     return Choice("min_accuracy", label, tooltip, (None, *steps), ("none", *map(score.write, steps)))
