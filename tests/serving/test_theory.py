@@ -2,7 +2,14 @@ import re
 
 import numpy as np
 import pytest
-from tradespace.serving.theory import batch_response_ms, load, mg1_response_ms, mm1_response_ms, response_bound_ms
+from tradespace.serving.theory import (
+    batch_response_ms,
+    load,
+    mg1_response_ms,
+    mm1_response_ms,
+    response_bound_ms,
+    speculated_tokens,
+)
 from tradespace.surface.predict import BatchFit
 
 V100 = BatchFit(fixed_ms=1.8874, each_ms=0.1438)
@@ -74,3 +81,24 @@ def test_batches_of_one_are_single_requests(share):
 def test_what_has_no_steady_state_is_refused(ask, words):
     with pytest.raises(ValueError, match=f"^{re.escape(words)}"):
         ask()
+
+
+@pytest.mark.parametrize(("acceptance", "drafted"), [(0.3, 1), (0.7, 4), (0.95, 8)])
+def test_speculated_tokens_are_those_up_to_the_first_refusal_and_one_more(acceptance, drafted):
+    accepted = np.random.default_rng(0).random((200_000, drafted)) < acceptance
+    written = np.cumprod(accepted, axis=1).sum(axis=1) + 1
+    assert speculated_tokens(acceptance, drafted) == pytest.approx(written.mean(), rel=0.01)
+    assert speculated_tokens(acceptance, drafted) == pytest.approx((1 - acceptance ** (drafted + 1)) / (1 - acceptance))
+
+
+@pytest.mark.parametrize(
+    ("acceptance", "drafted", "message"),
+    [
+        (1.1, 4, "acceptance: wanted a share from 0 to 1; got 1.1. The nearest valid choice is 1"),
+        (-0.1, 4, "acceptance: wanted a number, at least 0; got -0.1"),
+        (0.5, 0, "drafted: wanted a whole number, at least 1; got 0"),
+    ],
+)
+def test_what_is_no_speculation_is_refused(acceptance, drafted, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        speculated_tokens(acceptance, drafted)

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from tradespace.errors import positive, whole_number
+from tradespace.errors import not_negative, positive, whole_number
 from tradespace.surface.predict import BatchFit
 
 # A probability that is left out where a distribution is cut.
@@ -131,3 +131,26 @@ def batch_response_ms(fit: BatchFit, rate_per_s: float, max_batch: int) -> float
     in_system = (shares * (there * time_ms + rate_per_ms * time_ms**2 / 2)).sum()
     cycle_ms = (shares * (time_ms + (left == 0) / rate_per_ms)).sum()
     return float(in_system / (rate_per_ms * cycle_ms))
+
+
+def speculated_tokens(acceptance: float, drafted: int) -> float:
+    """Tokens that a round of speculative decoding writes on average, if each drafted one is accepted independently.
+
+    A small model drafts some tokens, and a large one reads them at once. It keeps those up to the first that it would not
+    have written, and adds one of its own: (1 - a^(g + 1)) / (1 - a) for g drafted tokens and a share a of acceptance.
+    (Leviathan, Kalman and Matias, "Fast inference from transformers via speculative decoding", ICML 2023.)
+
+    Raises
+    ------
+    ValueError
+        If `acceptance` is not from 0 to 1, or `drafted` is no whole number above 0.
+
+    Examples
+    --------
+    >>> round(speculated_tokens(0.8, drafted=4), 4), speculated_tokens(1.0, drafted=4), speculated_tokens(0.0, drafted=4)
+    (3.3616, 5.0, 1.0)
+    """
+    share, number = not_negative("acceptance", acceptance), whole_number("drafted", drafted, least=1)
+    if share > 1:
+        raise ValueError(f"acceptance: wanted a share from 0 to 1; got {acceptance!r}. The nearest valid choice is 1")
+    return float(sum(share**accepted for accepted in range(number + 1)))
