@@ -137,7 +137,7 @@ def speculated_tokens(acceptance: float, drafted: int) -> float:
     """Tokens that a round of speculative decoding writes on average, if each drafted one is accepted independently.
 
     A small model drafts some tokens, and a large one reads them at once. It keeps those up to the first that it would
-    not have written, and adds one of its own: (1 - a^(g + 1)) / (1 - a) for g drafted tokens and a share a of acceptance.
+    not have written, and adds one of its own: (1 - a^(g + 1)) / (1 - a) for g drafted tokens and an acceptance of a.
     (Leviathan, Kalman and Matias, "Fast inference from transformers via speculative decoding", ICML 2023.)
 
     Raises
