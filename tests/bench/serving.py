@@ -84,7 +84,8 @@ def served(task: Task, config: ts.Config, arrivals: ts.arrivals.Poisson, seconds
 def both(one: ServiceTimes, other: ServiceTimes) -> ServiceTimes:
     """The same number of samples of both for each batch size."""
     paused_ms = {ms: alike(one.paused_ms[ms], other.paused_ms[ms]) for ms in one.paused_ms}
-    return replace(one, samples_ms=alike(one.samples_ms, other.samples_ms), paused_ms=paused_ms)
+    carried = (one.carried + other.carried) / 2
+    return replace(one, samples_ms=alike(one.samples_ms, other.samples_ms), paused_ms=paused_ms, carried=carried)
 
 
 def alike(one: Mapping[int, np.ndarray], other: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:

@@ -57,12 +57,12 @@ class FakeServer:
 
 @pytest.mark.parametrize("pause_ms", [0.3, 3.0])
 @pytest.mark.parametrize("asynchronous", [False, True])
-def test_after_pauses_only_the_calls_are_timed_and_the_first_ones_left_out(pause_ms, asynchronous):
+def test_after_pauses_two_calls_are_timed_and_the_first_pauses_left_out(pause_ms, asynchronous):
     server = FakeServer(lambda number: (number + 1) * MS, asynchronous)
     begun = server.now
     took_ns = after_pauses_ns(server.call, server, round(pause_ms * MS), 3, server.clock, server.sleep)
-    assert in_ms(np.array(took_ns)) == [3, 4, 5]
-    assert in_ms(np.array([server.now - begun])) == [pytest.approx(5 * pause_ms + 15, abs=0.1)]
+    assert in_ms(np.array(took_ns)) == [[5, 6], [7, 8], [9, 10]]
+    assert in_ms(np.array([server.now - begun])) == [pytest.approx(5 * pause_ms + 55, abs=0.1)]
     # A thread that sleeps wakes up late, so it spins at the end, as a server does.
     assert sum(server.slept) == pytest.approx(5 * (pause_ms - 0.5) / 1e3 if pause_ms > 0.5 else 0)
 

@@ -71,8 +71,8 @@ class Server(Executor):
         took_ms = self.full_ms.pop(0) if len(self.full_ms) > 1 else self.full_ms[0]
         return Slice(np.full(100, round(took_ms * MS)), 100 * config.batch_size, round(100 * took_ms * MS))
 
-    def _run_after_pauses(self, config, pauses_ms, calls):
-        return {ms: np.full(calls, MS) for ms in pauses_ms}
+    def _run_after_pauses(self, config, pauses_ms, number):
+        return {ms: np.tile([5 * MS, 2 * MS], (number, 1)) for ms in pauses_ms}
 
     def _serve(self, config, load, stop):
         self.loads.append(load)
@@ -190,8 +190,14 @@ def test_a_model_that_fails_after_pauses_costs_those_and_the_answer_says_so(tiny
 def test_calls_so_long_that_caches_do_not_matter_are_not_measured_again(tiny):
     service, server = ServiceTimes({1: [200.0], 2: [300.0]}), Server()
     *_, (_, known) = after_pauses(Engine(tiny, server), service, NARROW, budget_s=0.1)
-    assert known.drawn_ms(2)(0.5, 10.0) == 300.0
+    assert known.drawn_ms(2)(0.5, 10.0, 0.0) == (300.0, 0.0)
     assert "run_after_pauses" not in server.requests
+
+
+def test_what_the_next_call_still_pays_is_the_share_of_what_the_one_after_the_pause_paid(tiny):
+    *_, (_, known) = after_pauses(Engine(tiny, Server()), ServiceTimes({1: [1.0], 2: [1.0]}), NARROW, budget_s=0.01)
+    assert set(known.paused_ms[10.0][1]) == {5.0}
+    assert known.carried == pytest.approx((2 - 1) / (5 - 1))
 
 
 def test_who_stops_measuring_after_pauses_leaves_no_session_behind(tiny):

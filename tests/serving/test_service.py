@@ -46,14 +46,14 @@ def test_full_batches_serve_their_size_in_their_mean_time():
 
 def test_random_shares_draw_the_samples_alike():
     draw_ms = LADDER.drawn_ms(4)
-    values, counts = np.unique([draw_ms((i + 0.5) / 600, 0.0) for i in range(600)], return_counts=True)
+    values, counts = np.unique([draw_ms((i + 0.5) / 600, 0.0, 0.0)[0] for i in range(600)], return_counts=True)
     assert (values.tolist(), counts.tolist()) == ([4.0, 6.0, 8.0], [200, 200, 200])
-    assert [LADDER.drawn_ms(1)(share, 0.0) for share in (0.0, math.nextafter(1, 0))] == [1.0, 3.0]
+    assert [LADDER.drawn_ms(1)(share, 0.0, 0.0)[0] for share in (0.0, math.nextafter(1, 0))] == [1.0, 3.0]
 
 
 def test_between_two_sizes_the_same_share_of_both_is_drawn():
-    assert [LADDER.drawn_ms(2)(share, 0.0) for share in (0.0, 0.9)] == pytest.approx([1 + 3 / 3, 3 + 5 / 3])
-    assert replace(LADDER, padded=True).drawn_ms(2)(0.9, 0.0) == 8.0
+    assert [LADDER.drawn_ms(2)(share, 0.0, 0.0)[0] for share in (0.0, 0.9)] == pytest.approx([1 + 3 / 3, 3 + 5 / 3])
+    assert replace(LADDER, padded=True).drawn_ms(2)(0.9, 0.0, 0.0)[0] == 8.0
 
 
 PAUSED = replace(LADDER, paused_ms={10.0: {1: [9.0], 4: [12.0], 8: [14.0]}, 1.0: {1: [5.0], 4: [8.0], 8: [12.0]}})
@@ -64,7 +64,21 @@ PAUSED = replace(LADDER, paused_ms={10.0: {1: [9.0], 4: [12.0], 8: [14.0]}, 1.0:
     [(8, 0, 10), (8, 0.5, 11), (8, 1, 12), (8, 5.5, 13), (8, 10, 14), (8, 1e9, 14), (6, 0.5, 9), (6, 1, 10)],
 )
 def test_after_a_pause_in_between_times_are_on_the_line_between_its_neighbours(size, pause_ms, took_ms):
-    assert PAUSED.drawn_ms(size)(0.4, pause_ms) == pytest.approx(took_ms)
+    warm_ms = LADDER.mean_ms(size) if size != 6 else 8.0
+    assert PAUSED.drawn_ms(size)(0.4, pause_ms, 0.0) == pytest.approx((took_ms, took_ms - warm_ms))
+
+
+def test_a_call_pays_a_share_of_what_the_one_before_paid_for_a_pause_or_its_own_if_that_is_more():
+    draw_ms = replace(PAUSED, carried=0.25).drawn_ms(8)
+    assert draw_ms(0.4, 0.0, 8.0) == (12.0, 2.0)
+    assert draw_ms(0.4, 0.0, 2.0) == (10.5, 0.5)
+    assert draw_ms(0.4, 10.0, 8.0) == (14.0, 4.0)
+
+
+@pytest.mark.parametrize("carried", [-0.1, 1.0, math.nan])
+def test_what_is_no_share_is_not_carried(carried):
+    with pytest.raises(ValueError, match=r"^carried: wanted a share from 0 to less than 1; got "):
+        replace(LADDER, carried=carried)
 
 
 def test_pauses_are_ascending_and_leave_the_times_without_pauses_as_they_are():

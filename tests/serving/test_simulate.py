@@ -163,6 +163,9 @@ def test_a_batch_takes_as_long_as_after_the_pause_before_it():
     # The second one after 3 ms without work, three tenths of the way to 10; the third while the server was busy.
     assert served.batches.sizes.tolist() == [1, 1, 1, 2, 1]
     assert served.service_ms == pytest.approx([1, 1.6, 1, 6, 6, 3])
+    # The one that came meanwhile takes half as much more as the one before.
+    carrying = simulate(replace(service, carried=0.5), trace, Batcher(2))
+    assert carrying.service_ms == pytest.approx([1, 1.6, 1.3, 6, 6, 3])
     assert simulate(replace(service, paused_ms={}), trace, Batcher(2)).service_ms == pytest.approx([1, 1, 1, 2, 2, 1])
 
 

@@ -25,7 +25,7 @@ TURN_NS = 100_000_000
 QUEUED_NS = 1_000_000_000
 FULL_BATCHES = 10
 # After the first pauses, the caches still hold more than after many.
-SETTLING_CALLS = 2
+SETTLING_PAUSES = 2
 
 Ended = Literal["done", "stopped", "saturated"]
 Call = Callable[[int], object]
@@ -135,26 +135,30 @@ def after_pauses_ns(
     call: Call,
     device: Device,
     pause_ns: int,
-    calls: int,
+    pauses: int,
     clock: Clock = time.perf_counter_ns,
     sleep: Callable[[float], object] = time.sleep,
-) -> list[int]:
-    """Latency of `calls` calls, each after a pause in which the server waited for requests.
+) -> list[tuple[int, int]]:
+    """Latencies of two successive calls after each of `pauses`, in which the server waited for requests.
 
-    It waits as `open_loop` does. Meanwhile others use the caches, and the clock may slow down: the call pays for that.
+    It waits as `open_loop` does. Meanwhile others use the caches, and the clock may slow down: the first call pays for
+    that, and the next one for the rest.
     """
     samples = []
     device.synchronize()
-    for number in range(SETTLING_CALLS + calls):
+    for number in range(SETTLING_PAUSES + pauses):
         ready = clock() + pause_ns
         if pause_ns > SPIN_NS:
             sleep((pause_ns - SPIN_NS) / 1e9)
         while (start := clock()) < ready:
             pass
-        call(number)
+        call(2 * number)
         device.synchronize()
-        samples.append(clock() - start)
-    return samples[SETTLING_CALLS:]
+        between = clock()
+        call(2 * number + 1)
+        device.synchronize()
+        samples.append((between - start, clock() - between))
+    return samples[SETTLING_PAUSES:]
 
 
 def open_loop(

@@ -330,14 +330,14 @@ def serve(key: str, config: Config, load: Load, stop: Path) -> Ran | Failure:
 
 @_failing_softly
 def run_after_pauses(
-    key: str, config: Config, pauses_ms: Sequence[float], calls: int
+    key: str, config: Config, pauses_ms: Sequence[float], number: int
 ) -> dict[float, np.ndarray] | Failure:
-    """For each pause in milliseconds, the nanoseconds of `calls` calls of `config` that came after such a pause."""
+    """For each pause in milliseconds, the nanoseconds of the call after it and of the next, shape (`number`, 2)."""
     where, call, running = device(config.device), _caller(key, config), _session(key, config)
     if not running.warm:
         warm_up(call, where)
         running.warm = True
-    return {ms: np.array(after_pauses_ns(call, where, round(ms * 1e6), calls)) for ms in pauses_ms}
+    return {ms: np.array(after_pauses_ns(call, where, round(ms * 1e6), number)) for ms in pauses_ms}
 
 
 @_failing_softly

@@ -18,7 +18,10 @@ from tradespace.serving.service import MS_PER_NS, ServiceTimes
 
 # On a shared processor, a call takes the longer the longer the pause before it, up to about ten milliseconds.
 PAUSES_MS = (0.1, 0.3, 1.0, 3.0, 10.0)
-CALLS_A_TURN, FEWEST_TURNS = 4, 2
+PAUSES_A_TURN, FEWEST_TURNS = 4, 2
+# What the next call still pays is told by pauses from here on, after which a call pays enough.
+TELLING_MS = 3.0
+MOST_CARRIED = 0.9
 # Raised if it could not be measured.
 NO_PAUSES = "no_pauses"
 
@@ -44,7 +47,7 @@ def after_pauses(
         for turn in count(1):
             shuffle(short)
             for size in short:
-                answer = engine.request(worker.run_after_pauses, configs[size], PAUSES_MS, CALLS_A_TURN)
+                answer = engine.request(worker.run_after_pauses, configs[size], PAUSES_MS, PAUSES_A_TURN)
                 if isinstance(answer, Failure):
                     yield 1.0, known
                     return
@@ -62,11 +65,20 @@ def after_pauses(
 
 
 def _with(service: ServiceTimes, taken: Mapping[tuple[float, int], list[np.ndarray]]) -> ServiceTimes:
+    """Add the calls after pauses, and what the next ones paid; `taken` has pairs of both."""
+    pairs = {about: np.concatenate(some) for about, some in taken.items()}
     paused_ms = {
         pause_ms: {
-            size: np.concatenate(taken[pause_ms, size]) if (pause_ms, size) in taken else samples_ms
+            size: pairs[pause_ms, size][:, 0] if (pause_ms, size) in pairs else samples_ms
             for size, samples_ms in service.samples_ms.items()
         }
         for pause_ms in PAUSES_MS
     }
-    return replace(service, paused_ms=paused_ms)
+    more_ms = [
+        np.median(both, axis=0) - np.median(service.samples_ms[size])
+        for (pause_ms, size), both in pairs.items()
+        if pause_ms >= TELLING_MS
+    ]
+    first_ms, next_ms = np.sum(more_ms, axis=0) if more_ms else (0.0, 0.0)
+    carried = min(max(float(next_ms / first_ms), 0.0), MOST_CARRIED) if first_ms > 0 else 0.0
+    return replace(service, paused_ms=paused_ms, carried=carried)

@@ -28,8 +28,9 @@ class ServiceTimes:
     that runs the measured sizes only fills such a batch up to the next of them. Below the least measured size, a batch
     takes as long as one of that size.
 
-    A call after a pause may take several times as long, since others have used the caches meanwhile. If that was
-    measured, a time after a pause in between is drawn likewise; longer pauses count as the longest one.
+    A call after a pause may take several times as long, since others have used the caches meanwhile, and the next ones
+    pay a part of that still. If that was measured, a time after a pause in between is drawn likewise; longer pauses
+    count as the longest one.
 
     Parameters
     ----------
@@ -42,6 +43,8 @@ class ServiceTimes:
     task, machine, flags : str
     paused_ms : mapping of float to mapping of int to ndarray, optional
         Pause in milliseconds -> batch size -> milliseconds that calls took after such a pause.
+    carried : float
+        Of what a call takes more after a pause, the share that the next one takes more still, without a pause.
 
     Raises
     ------
@@ -68,6 +71,7 @@ class ServiceTimes:
     machine: str = ""
     flags: str = ""
     paused_ms: Mapping[float, Mapping[int, np.ndarray]] = field(default_factory=dict)
+    carried: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.samples_ms:
@@ -82,6 +86,8 @@ class ServiceTimes:
                     f"{figures(pause_ms)} ms"
                 )
         object.__setattr__(self, "paused_ms", dict(sorted(paused.items())))
+        if not 0 <= self.carried < 1:
+            raise ValueError(f"carried: wanted a share from 0 to less than 1; got {self.carried!r}")
 
     @classmethod
     def of(cls, measurements: Iterable[Measurement], padded: bool | None = None) -> Self:
@@ -163,42 +169,45 @@ class ServiceTimes:
         """Requests a second that full batches of `max_batch` serve, one after another."""
         return 1e3 * max_batch / self.mean_ms(max_batch)
 
-    def drawn_ms(self, batch_size: int) -> Callable[[float, float], float]:
+    def drawn_ms(self, batch_size: int) -> Callable[[float, float, float], tuple[float, float]]:
         """Make a function that draws times of `batch_size`, for a simulation that does so very often.
 
-        It takes a share from 0 to 1 and the milliseconds of the pause before, and returns the time that this share of
-        the samples is below. Random shares draw from the samples.
+        It takes a share from 0 to 1, the milliseconds of the pause before, and how many milliseconds more the batch
+        before took than without a pause. It returns the time that this share of the samples is below, and how much more
+        that is than without a pause. Random shares draw from the samples.
 
         Examples
         --------
-        >>> service = ServiceTimes({1: np.array([1.0, 2.0])}, paused_ms={10.0: {1: np.array([3.0, 6.0])}})
-        >>> draw_ms = service.drawn_ms(1)
-        >>> draw_ms(0.7, 0.0), draw_ms(0.7, 5.0), draw_ms(0.7, 20.0)
-        (2.0, 4.0, 6.0)
+        >>> times_ms, paused_ms = {1: np.array([1.0, 2.0])}, {10.0: {1: np.array([3.0, 6.0])}}
+        >>> draw_ms = ServiceTimes(times_ms, paused_ms=paused_ms, carried=0.5).drawn_ms(1)
+        >>> draw_ms(0.7, 0.0, 0.0), draw_ms(0.7, 5.0, 0.0), draw_ms(0.7, 20.0, 0.0), draw_ms(0.7, 0.0, 4.0)
+        ((2.0, 0.0), (4.0, 2.0), (6.0, 4.0), (4.0, 2.0))
         """
         low, high, share = self.around(batch_size)
-        after = [
-            _between(of_low, of_high, share) for of_low, of_high in zip(self._at[low], self._at[high], strict=True)
-        ]
-        if len(after) == 1:
-            return lambda drawn, _: after[0](drawn)
-        pauses_ms = self.pauses_ms
+        warm, *after = (_between(one[low], one[high], share) for one in self._quantiles)
+        if not after:
+            return lambda drawn, *_: (warm(drawn), 0.0)
+        pauses_ms, carried = self.pauses_ms, self.carried
 
-        def draw_ms(drawn: float, pause_ms: float) -> float:
-            above = bisect_right(pauses_ms, pause_ms)
-            took_ms = after[above - 1](drawn)
-            if above == len(pauses_ms):
-                return took_ms
-            shorter_ms, longer_ms = pauses_ms[above - 1 : above + 1]
-            return took_ms + (pause_ms - shorter_ms) / (longer_ms - shorter_ms) * (after[above](drawn) - took_ms)
+        def draw_ms(drawn: float, pause_ms: float, more_ms: float) -> tuple[float, float]:
+            warm_ms, above = warm(drawn), bisect_right(pauses_ms, pause_ms)
+            took_ms = after[above - 2](drawn) if above > 1 else warm_ms
+            if pause_ms and above < len(pauses_ms):
+                shorter_ms, longer_ms = pauses_ms[above - 1 : above + 1]
+                share = (pause_ms - shorter_ms) / (longer_ms - shorter_ms)
+                took_ms += share * (after[above - 1](drawn) - took_ms)
+            took_ms = max(took_ms, warm_ms + carried * more_ms)
+            return took_ms, took_ms - warm_ms
 
         return draw_ms
 
     @cached_property
-    def _at(self) -> dict[int, list[Quantile]]:
-        """Batch size -> for each of `pauses_ms`, the function that finds a quantile of its times."""
-        measured = [self.samples_ms, *self.paused_ms.values()]
-        return {size: [_quantile(times[size]) for times in measured] for size in self.sizes}
+    def _quantiles(self) -> list[dict[int, Quantile]]:
+        """For each of `pauses_ms`, batch size -> what finds a quantile of its times."""
+        return [
+            {size: _quantile(times[size]) for size in self.sizes}
+            for times in (self.samples_ms, *self.paused_ms.values())
+        ]
 
     def around(self, batch_size: int) -> tuple[int, int, float]:
         """The measured sizes between which `batch_size` is, and how far it is from the lower to the upper one.

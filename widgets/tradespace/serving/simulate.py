@@ -121,7 +121,7 @@ def _run(arrived_s: np.ndarray, batcher: Batcher, service: ServiceTimes, shares:
     ready: list[float] = []
     start: list[float] = []
     end: list[float] = []
-    free_s, at = 0.0, 0
+    free_s, more_ms, at = 0.0, 0.0, 0
     while at < number:
         full_s = arrived[at + most - 1] if at + most <= number else math.inf
         ready_s = min(arrived[at] + wait_s, full_s)
@@ -129,7 +129,8 @@ def _run(arrived_s: np.ndarray, batcher: Batcher, service: ServiceTimes, shares:
             ready_s = arrived[-1]  # nobody comes any more
         start_s = ready_s if ready_s > free_s else free_s
         size = bisect_right(arrived, start_s, at, min(at + most, number)) - at
-        free_s = start_s + draw_ms[size - 1](drawn[len(sizes)], (start_s - free_s) * 1e3) / 1e3
+        took_ms, more_ms = draw_ms[size - 1](drawn[len(sizes)], (start_s - free_s) * 1e3, more_ms)
+        free_s = start_s + took_ms / 1e3
         sizes.append(size)
         ready.append(ready_s)
         start.append(start_s)
