@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 # As many requests are simulated in some hundredths of a second, and determine p99 to some per cent at moderate loads.
 # Where they do not, more follow once the sliders rest. KEPT: so many settings are known when one comes back.
-REQUESTS, KEPT = 10_000, 64
+REQUESTS, KEPT = 5_000, 64
 CURVES_AFTER_S, LONGER_AFTER_S = 0.05, 0.3
 # As `service_times` measures.
 MAX_WIDTH, BUDGET_S = 0.05, 1.0
