@@ -35,8 +35,16 @@ def input_names(number: int) -> list[str]:
     return ["input", *(f"input_{i}" for i in range(1, number))]
 
 
-def to_onnx(module: nn.Module, batch: tuple[Tensor, ...], dynamic: tuple[tuple[int, ...], ...]) -> bytes:
+def to_onnx(
+    module: nn.Module,
+    batch: tuple[Tensor, ...],
+    dynamic: tuple[tuple[int, ...], ...],
+    inputs: Sequence[str] = (),
+    outputs: Sequence[str] = (OUTPUT,),
+) -> bytes:
     """Export `module` to ONNX, with BatchNorm folded, for any length of the `dynamic` axes of each input.
+
+    By default, inputs have `input_names`, and there is one output.
 
     Raises
     ------
@@ -52,8 +60,8 @@ def to_onnx(module: nn.Module, batch: tuple[Tensor, ...], dynamic: tuple[tuple[i
             batch,
             dynamo=True,
             dynamic_shapes=_for_arguments(module, shapes),
-            input_names=input_names(len(batch)),
-            output_names=[OUTPUT],
+            input_names=list(inputs) or input_names(len(batch)),
+            output_names=list(outputs),
             verbose=False,
         )
     assert program is not None

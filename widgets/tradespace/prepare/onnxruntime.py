@@ -51,7 +51,8 @@ def convert(source: Source, config: Config) -> Converted:
     return Converted(lambda threads, batch_size: with_threads(threads), len(model) / 1e6, in_float)
 
 
-def _session(model: bytes, threads: int, disabled: tuple[str, ...] = (), **options: object) -> Any:
+def open_session(model: bytes, threads: int, disabled: tuple[str, ...] = (), **options: object) -> Any:
+    """Open a session of an ONNX `model`, with the optimizers in `disabled` left out and further options set."""
     import onnxruntime
 
     wanted = onnxruntime.SessionOptions()
@@ -76,7 +77,7 @@ def float_call(model: bytes) -> Call:
 
 
 def _call(model: bytes, threads: int, **options: Any) -> Call:
-    session = _session(model, threads, **options)
+    session = open_session(model, threads, **options)
 
     def call(*batch: Tensor) -> Tensor:
         return torch.from_numpy(session.run(None, export.as_named([tensor.contiguous() for tensor in batch]))[0])
@@ -90,7 +91,7 @@ def layers_of(model: bytes, *example: Tensor) -> list[Layer]:
 
     with tempfile.TemporaryDirectory() as folder:
         optimised = str(Path(folder) / "optimised.onnx")
-        session = _session(
+        session = open_session(
             model,
             1,
             ("NchwcTransformer",),  # it pads channels, which would inflate the arithmetic counted

@@ -100,13 +100,26 @@ def _compiled(model: bytes, shapes: Sequence[tuple[int, ...]], hint: str, thread
     """Compile `model` for inputs of these shapes, in which -1 stands for any length."""
     read = _core().read_model(model)
     read.reshape({name: list(shape) for name, shape in zip(input_names(len(shapes)), shapes, strict=True)})
-    options = {
+    return _core().compile_model(read, "CPU", _options(hint, threads))
+
+
+def compiled_with_state(model: bytes, state: dict[str, str], threads: int) -> Any:
+    """Compile `model` in fp32, for inputs of any length; `state` names inputs, and the outputs that they become."""
+    from openvino._offline_transformations import apply_make_stateful_transformation
+
+    read = _core().read_model(model)
+    apply_make_stateful_transformation(read, state)
+    # By default, what attention keeps is rounded to 8 bits on some processors.
+    return _core().compile_model(read, "CPU", _options("f32", threads) | {"KV_CACHE_PRECISION": "f32"})
+
+
+def _options(hint: str, threads: int) -> dict[str, object]:
+    return {
         "INFERENCE_PRECISION_HINT": hint,
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": 1,
         "ENABLE_CPU_PINNING": OPENVINO_BINDS[how_threads_wait()],
     }
-    return _core().compile_model(read, "CPU", options)
 
 
 def _call(compiled: Any) -> Call:
