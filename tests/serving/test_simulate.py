@@ -1,4 +1,5 @@
 import math
+import pickle
 import re
 from dataclasses import replace
 from decimal import Decimal, getcontext
@@ -279,6 +280,17 @@ def test_past_saturation_it_says_so_instead_of_a_percentile(arrivals, batcher, w
 def test_what_cannot_be_served_is_refused(given, words):
     with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
         simulate(ServiceTimes({1: [1.0], 8: [2.0]}), Poisson(100), **given)
+
+
+def test_times_that_were_drawn_from_can_be_pickled_and_serve_alike():
+    service = ServiceTimes({1: [1.0, 2.0]}, paused_ms={10.0: {1: [3.0, 4.0]}}, carried=0.5)
+    served, again = (
+        simulate(one, Poisson(100), requests=500)
+        for one in (service, pickle.loads(pickle.dumps(service)))
+        if simulate(service, Poisson(100), requests=10)
+    )
+    assert again.response_ms.tolist() == served.response_ms.tolist()
+    assert pickle.loads(pickle.dumps(service)).carried == 0.5
 
 
 def test_who_is_served_alone_waits_for_nobody_so_any_wait_goes_with_a_deadline():
