@@ -253,8 +253,19 @@ def _between(low: Quantile, high: Quantile, share: float) -> Quantile:
 
 def _read(name: str, given: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
     """The times of each batch size, if they are such."""
-    read = {whole_number(f"{name}: batch size", size, least=1): np.asarray(given[size], dtype=float) for size in given}
-    for size, times in read.items():
-        if not times.size or not (np.isfinite(times) & (times > 0)).all():
-            raise ValueError(f"{name}: wanted finite times above 0 for batch size {size}; got {given[size]!r}")
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{name}: wanted a mapping of batch sizes to times; got {given!r}")
+    read = {}
+    for size, times in given.items():
+        number = whole_number(f"{name}: batch size", size, least=1)
+        try:
+            read[number] = np.asarray(times, dtype=float)
+        except (TypeError, ValueError):
+            read[number] = np.empty(0)  # refused below
+        if (
+            read[number].ndim != 1
+            or not read[number].size
+            or not (np.isfinite(read[number]) & (read[number] > 0)).all()
+        ):
+            raise ValueError(f"{name}: wanted a list of finite times above 0 for batch size {size}; got {times!r}")
     return read
