@@ -122,6 +122,20 @@ def test_what_cannot_be_asked_is_refused(given, words):
         max_rate.max_rate_of(SERVICE, **given)
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"arrivals": 5}, "arrivals: wanted ts.arrivals.Poisson, Bursty, Constant or Trace; got 5"),
+        ({"batcher": 0}, "batcher: wanted a ts.Batcher; got 0"),
+        ({"seconds": 601}, "seconds: wanted at most 600; got 601"),
+        ({"seed": -1}, "seed: wanted a whole number, at least 0; got -1"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_before_any_work(given, words):
+    with pytest.raises(ValueError, match=f"^{re.escape(words)}"):
+        max_rate.max_rate(None, None, p99_ms=5, **given)  # without a task: there is nothing to work on
+
+
 @pytest.fixture
 def machine(monkeypatch):
     """-> (how much slower than measured it serves, or what each run ends with) -> the rates that are run on it."""

@@ -9,14 +9,14 @@ from functools import cache
 import numpy as np
 
 from tradespace.config import Config
-from tradespace.errors import positive
+from tradespace.errors import positive, whole_number
 from tradespace.measuring.statistics import PERCENTILE_FLOORS
 from tradespace.serving.arrivals import Arrivals, Poisson
 from tradespace.serving.batcher import Batcher
-from tradespace.serving.live import serve, service_times
+from tradespace.serving.live import run_seconds, serve, service_times
 from tradespace.serving.served import Served, fewest_effective
 from tradespace.serving.service import ServiceTimes
-from tradespace.serving.simulate import checked, deadline_for, simulate
+from tradespace.serving.simulate import check_asked, checked, deadline_for, simulate
 from tradespace.tasks.task import Task
 from tradespace.text import between, figures, rate, sentence
 
@@ -128,10 +128,11 @@ def max_rate(
     >>> ts.max_rate(ts.load_task("fashion"), ts.Config("resnet8"), p99_ms=6, batcher=ts.Batcher(8)).reason
     'not confirmed by a real run: recorded mode: no server was recorded; ts.simulate serves from the times that were'
     """
-    batcher = batcher or Batcher()
+    check_asked(arrivals, batcher := Batcher() if batcher is None else batcher)
     p99_ms = deadline_for(batcher, positive("p99_ms", p99_ms))
     if seconds is not None:
-        seconds = positive("seconds", seconds)
+        seconds = run_seconds(seconds)
+    seed = whole_number("seed", seed, least=0)
     service = service_times(task, config, max_batch=batcher.max_batch, executor=executor)
     found = max_rate_of(service, batcher, p99_ms=p99_ms, arrivals=arrivals, seed=seed)
     if not found.rate_per_s:
@@ -191,7 +192,7 @@ def max_rate_of(
     >>> max_rate_of(service, p99_ms=1)
     No rate meets a p99 of 1 ms with one request at a time. A single request takes 2 ms by itself.
     """
-    batcher = batcher or Batcher()
+    check_asked(arrivals, batcher := Batcher() if batcher is None else batcher)
     p99_ms = checked(service, batcher, positive("p99_ms", p99_ms))
     capacity = service.capacity_per_s(batcher.max_batch)
     # If no batch size meets it by itself, no mixture of them does.
