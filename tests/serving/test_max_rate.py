@@ -91,9 +91,19 @@ def test_where_batches_fill_soon_a_rate_meets_a_deadline_that_a_lower_one_misses
     assert simulate(SERVICE, Poisson(5), batcher, requests=20_000).response_at_ms(99) > deadline_ms
 
 
-def test_a_trace_too_short_for_a_percentile_has_no_rate():
+def test_a_trace_too_short_for_a_percentile_has_no_known_rate():
     found = max_rate.max_rate_of(SERVICE, p99_ms=10, arrivals=Trace(range(300)))
-    assert (found.rate_per_s, found.reason) == (0, "300 requests are too few to know the 99th percentile")
+    assert math.isnan(found.rate_per_s)
+    assert math.isnan(found.hi)
+    assert repr(found) == (
+        "No rate is known to meet a p99 of 10 ms with one request at a time. 300 requests are too few to know the "
+        "99th percentile."
+    )
+
+
+def test_a_trace_that_does_not_tell_near_saturation_is_counted_as_long_as_it_is():
+    found = max_rate.max_rate_of(SERVICE, Batcher(8), p99_ms=2_000, arrivals=Trace(Poisson(5).times_s(3_000)))
+    assert found.reason.endswith("3,000 requests are too few to know p99")
 
 
 def test_a_deadline_that_nearly_every_rate_meets_is_not_taken_to_saturation():

@@ -39,7 +39,8 @@ class MaxRate:
     Parameters
     ----------
     rate_per_s : float
-        Requests a second; 0 if no rate meets it, NaN if no real run at the rates that were tried does.
+        Requests a second; 0 if no rate meets it; NaN if none is known to, since requests are too few or all
+        real runs missed it.
     lo, hi : float
         Where it may be: if a simulation says so, a 95 % interval; it is as wide as the percentile is uncertain, but
         takes the service times for granted. If a real run missed the deadline, the rates of the run that met it and of
@@ -135,7 +136,7 @@ def max_rate(
     seed = whole_number("seed", seed, least=0)
     service = service_times(task, config, max_batch=batcher.max_batch, executor=executor)
     found = max_rate_of(service, batcher, p99_ms=p99_ms, arrivals=arrivals, seed=seed)
-    if not found.rate_per_s:
+    if not found.rate_per_s > 0:
         return found
     lasts_s = seconds or min(max(_needed_s(found.simulated), LEAST_S), MOST_S)
 
@@ -176,7 +177,7 @@ def max_rate_of(
     Returns
     -------
     MaxRate
-        Of rate 0, with a `reason`, if no rate meets the deadline. The interval ends where those of p99 meet it.
+        Of rate 0, with a `reason`, if no rate meets the deadline, NaN if too few requests tell. The interval ends where those of p99 meet it.
 
     Raises
     ------
@@ -214,9 +215,10 @@ def max_rate_of(
     perhaps, beyond = _highest(lambda rate_per_s: judged(rate_per_s)[0] <= p99_ms, rates)
     simulated = run(best or rates[-1])
     if not best:
-        return MaxRate(0.0, 0.0, 0.0, p99_ms, batcher, simulated, reason=_why_none(service, simulated))
+        none = 0.0 if hopeless or _misses(simulated) else math.nan
+        return MaxRate(none, none, none, p99_ms, batcher, simulated, reason=_why_none(service, simulated))
     known, known_beyond = (bool(one) and judged(one)[3] for one in (above, beyond))
-    few = f"{requests:,} requests are too few to know p99"
+    few = f"{len(simulated):,} requests are too few to know p99"
     reason = "" if known else f"nearer to the {rate(capacity)} requests/s that can be served, {few}"
     highest = max(perhaps, best) if known and known_beyond else capacity
     return MaxRate(best, min(surely, best), highest, p99_ms, batcher, simulated, reason=reason)
