@@ -177,7 +177,8 @@ def max_rate_of(
     Returns
     -------
     MaxRate
-        Of rate 0, with a `reason`, if no rate meets the deadline, NaN if too few requests tell. The interval ends where those of p99 meet it.
+        Of rate 0, with a `reason`, if no rate meets the deadline, NaN if too few requests tell. The interval
+        ends where those of p99 meet it.
 
     Raises
     ------

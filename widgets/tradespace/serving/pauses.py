@@ -32,8 +32,8 @@ def after_pauses(
     """Add times after pauses to `service`; yield how much is done, from 0 to 1, and what is known by then.
 
     Batch sizes take turns, so that a slow moment of the machine meets them all, until `budget_s` for each is spent. A
-    call so long that filling the caches does not matter is not measured again; if all are, nothing is added. If the model cannot run again, what was
-    measured before is kept, flagged `no_pauses`.
+    call so long that filling the caches does not matter is not measured again; if all are, nothing is added. If the
+    model cannot run again, what was measured before is kept, flagged `no_pauses`.
     """
     short = [size for size in service.sizes if service.mean_ms(size) < 1e3 * LONG_CALL_S]
     if not short:
