@@ -91,9 +91,19 @@ def test_where_batches_fill_soon_a_rate_meets_a_deadline_that_a_lower_one_misses
     assert simulate(SERVICE, Poisson(5), batcher, requests=20_000).response_at_ms(99) > deadline_ms
 
 
-def test_a_trace_too_short_for_a_percentile_has_no_rate():
+def test_a_trace_too_short_for_a_percentile_has_no_known_rate():
     found = max_rate.max_rate_of(SERVICE, p99_ms=10, arrivals=Trace(range(300)))
-    assert (found.rate_per_s, found.reason) == (0, "300 requests are too few to know the 99th percentile")
+    assert math.isnan(found.rate_per_s)
+    assert math.isnan(found.hi)
+    assert repr(found) == (
+        "No rate is known to meet a p99 of 10 ms with one request at a time. 300 requests are too few to know the "
+        "99th percentile."
+    )
+
+
+def test_a_trace_that_does_not_tell_near_saturation_is_counted_as_long_as_it_is():
+    found = max_rate.max_rate_of(SERVICE, Batcher(8), p99_ms=2_000, arrivals=Trace(Poisson(5).times_s(3_000)))
+    assert found.reason.endswith("3,000 requests are too few to know p99")
 
 
 def test_a_deadline_that_nearly_every_rate_meets_is_not_taken_to_saturation():
@@ -120,6 +130,20 @@ def test_a_deadline_that_nearly_every_rate_meets_is_not_taken_to_saturation():
 def test_what_cannot_be_asked_is_refused(given, words):
     with pytest.raises(ValueError, match=f"^{re.escape(words)}"):
         max_rate.max_rate_of(SERVICE, **given)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"arrivals": 5}, "arrivals: wanted ts.arrivals.Poisson, Bursty, Constant or Trace; got 5"),
+        ({"batcher": 0}, "batcher: wanted a ts.Batcher; got 0"),
+        ({"seconds": 601}, "seconds: wanted at most 600; got 601"),
+        ({"seed": -1}, "seed: wanted a whole number, at least 0; got -1"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_before_any_work(given, words):
+    with pytest.raises(ValueError, match=f"^{re.escape(words)}"):
+        max_rate.max_rate(None, None, p99_ms=5, **given)  # without a task: there is nothing to work on
 
 
 @pytest.fixture

@@ -98,12 +98,27 @@ def test_pauses_are_ascending_and_leave_the_times_without_pauses_as_they_are():
             {1.0: {1: [1.0], 4: [1.0]}},
             "paused_ms: wanted the batch sizes of samples_ms, [1, 4, 8]; got [1, 4] after 1 ms",
         ),
-        ({1.0: {1: [], 4: [1.0], 8: [1.0]}}, "paused_ms: wanted finite times above 0 for batch size 1; got []"),
+        (
+            {1.0: {1: [], 4: [1.0], 8: [1.0]}},
+            "paused_ms: wanted a list of finite times above 0 for batch size 1; got []",
+        ),
     ],
 )
 def test_what_are_no_times_after_pauses_are_refused(paused_ms, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         replace(LADDER, paused_ms=paused_ms)
+
+
+@pytest.mark.parametrize("times", [2.0, np.ones((2, 3)), ["soon"], None])
+def test_what_is_no_list_of_times_is_refused_at_once(times):
+    with pytest.raises(ValueError, match=r"^samples_ms: wanted a list of finite times above 0 for batch size 1; got "):
+        ServiceTimes({1: times})
+
+
+def test_times_without_batch_sizes_are_refused():
+    for given in ({"samples_ms": [1.0]}, {"samples_ms": {1: [1.0]}, "paused_ms": {1.0: [1.0]}}):
+        with pytest.raises(ValueError, match=r"_ms: wanted a mapping of batch sizes to times; got \[1.0\]$"):
+            ServiceTimes(**given)
 
 
 def test_the_line_is_that_of_the_means():
@@ -139,7 +154,7 @@ def test_without_a_measurement_there_are_no_times():
 
 @pytest.mark.parametrize("times", [[], [0.0], [-1.0, 2.0], [math.nan], [1.0, math.inf]])
 def test_times_that_cannot_be_are_refused(times):
-    words = re.escape(f"samples_ms: wanted finite times above 0 for batch size 2; got {times}")
+    words = re.escape(f"samples_ms: wanted a list of finite times above 0 for batch size 2; got {times}")
     with pytest.raises(ValueError, match=f"^{words}$"):
         ServiceTimes({2: times})
 

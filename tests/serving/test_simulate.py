@@ -1,4 +1,5 @@
 import math
+import pickle
 import re
 from dataclasses import replace
 from decimal import Decimal, getcontext
@@ -279,6 +280,28 @@ def test_past_saturation_it_says_so_instead_of_a_percentile(arrivals, batcher, w
 def test_what_cannot_be_served_is_refused(given, words):
     with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
         simulate(ServiceTimes({1: [1.0], 8: [2.0]}), Poisson(100), **given)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"arrivals": 5}, "arrivals: wanted ts.arrivals.Poisson, Bursty, Constant or Trace; got 5"),
+        ({"batcher": 0}, "batcher: wanted a ts.Batcher; got 0"),
+        ({"service": 3}, "service: wanted what ts.service_times returns; got int"),
+        ({"seed": -1}, "seed: wanted a whole number, at least 0; got -1. The nearest valid choice is 0"),
+        ({"arrivals": Poisson(1e6), "requests": 0}, "requests: wanted a whole number, at least 1; got 0. The near"),
+    ],
+)
+def test_what_is_of_another_kind_is_refused_by_name(given, words):
+    with pytest.raises(ValueError, match=f"^{re.escape(words)}"):
+        simulate(**{"service": ServiceTimes({1: [1.0]}), "arrivals": Poisson(100)} | given)
+
+
+def test_times_that_were_drawn_from_can_be_pickled_and_serve_alike():
+    service = ServiceTimes({1: [1.0, 2.0]}, paused_ms={10.0: {1: [3.0, 4.0]}}, carried=0.5)
+    served = simulate(service, Poisson(100), requests=500)
+    again = simulate(pickle.loads(pickle.dumps(service)), Poisson(100), requests=500)
+    assert again.response_ms.tolist() == served.response_ms.tolist()
 
 
 def test_who_is_served_alone_waits_for_nobody_so_any_wait_goes_with_a_deadline():

@@ -23,7 +23,7 @@ from tradespace.serving.batcher import Batcher
 from tradespace.serving.pauses import after_pauses
 from tradespace.serving.served import Batches, Served
 from tradespace.serving.service import MS_PER_NS, ServiceTimes
-from tradespace.serving.simulate import deadline_for, saturated
+from tradespace.serving.simulate import check_asked, deadline_for, saturated
 from tradespace.tasks.task import Task
 
 NS_PER_S = 1e9
@@ -168,12 +168,8 @@ def serve(
     ('unsupported', 'recorded mode: no server was recorded; ts.simulate serves from the times that were')
     """
     check(task, [config])
-    if not isinstance(arrivals, Arrivals):
-        raise ValueError(f"arrivals: wanted ts.arrivals.Poisson, Bursty, Constant or Trace; got {arrivals!r}")
-    batcher = Batcher() if batcher is None else batcher
-    if not isinstance(batcher, Batcher):
-        raise ValueError(f"batcher: wanted a ts.Batcher; got {batcher!r}")
-    seconds = run_seconds(seconds)
+    check_asked(arrivals, batcher := Batcher() if batcher is None else batcher)
+    seconds, seed = run_seconds(seconds), whole_number("seed", seed, least=0)
     served = Served(
         arrivals,
         batcher,

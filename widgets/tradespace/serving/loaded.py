@@ -49,7 +49,7 @@ def with_max_rate(
     DataFrame
         With `max_rate_per_s`, `max_rate_per_s_lo` and `max_rate_per_s_hi`, and with `max_rate_at`, which says for which
         deadline, arrivals and batches. A rate is 0 if none meets the deadline, and NaN if the times of the server are
-        not known up to the largest batch.
+        not known up to the largest batch, or too few requests tell.
 
     Raises
     ------

@@ -9,14 +9,14 @@ from functools import cache
 import numpy as np
 
 from tradespace.config import Config
-from tradespace.errors import positive
+from tradespace.errors import positive, whole_number
 from tradespace.measuring.statistics import PERCENTILE_FLOORS
 from tradespace.serving.arrivals import Arrivals, Poisson
 from tradespace.serving.batcher import Batcher
-from tradespace.serving.live import serve, service_times
+from tradespace.serving.live import run_seconds, serve, service_times
 from tradespace.serving.served import Served, fewest_effective
 from tradespace.serving.service import ServiceTimes
-from tradespace.serving.simulate import checked, deadline_for, simulate
+from tradespace.serving.simulate import check_asked, checked, deadline_for, simulate
 from tradespace.tasks.task import Task
 from tradespace.text import between, figures, rate, sentence
 
@@ -39,7 +39,8 @@ class MaxRate:
     Parameters
     ----------
     rate_per_s : float
-        Requests a second; 0 if no rate meets it, NaN if no real run at the rates that were tried does.
+        Requests a second; 0 if no rate meets it; NaN if none is known to, since requests are too few or all
+        real runs missed it.
     lo, hi : float
         Where it may be: if a simulation says so, a 95 % interval; it is as wide as the percentile is uncertain, but
         takes the service times for granted. If a real run missed the deadline, the rates of the run that met it and of
@@ -128,13 +129,14 @@ def max_rate(
     >>> ts.max_rate(ts.load_task("fashion"), ts.Config("resnet8"), p99_ms=6, batcher=ts.Batcher(8)).reason
     'not confirmed by a real run: recorded mode: no server was recorded; ts.simulate serves from the times that were'
     """
-    batcher = batcher or Batcher()
+    check_asked(arrivals, batcher := Batcher() if batcher is None else batcher)
     p99_ms = deadline_for(batcher, positive("p99_ms", p99_ms))
     if seconds is not None:
-        seconds = positive("seconds", seconds)
+        seconds = run_seconds(seconds)
+    seed = whole_number("seed", seed, least=0)
     service = service_times(task, config, max_batch=batcher.max_batch, executor=executor)
     found = max_rate_of(service, batcher, p99_ms=p99_ms, arrivals=arrivals, seed=seed)
-    if not found.rate_per_s:
+    if not found.rate_per_s > 0:
         return found
     lasts_s = seconds or min(max(_needed_s(found.simulated), LEAST_S), MOST_S)
 
@@ -175,7 +177,8 @@ def max_rate_of(
     Returns
     -------
     MaxRate
-        Of rate 0, with a `reason`, if no rate meets the deadline. The interval ends where those of p99 meet it.
+        Of rate 0, with a `reason`, if no rate meets the deadline, NaN if too few requests tell. The interval
+        ends where those of p99 meet it.
 
     Raises
     ------
@@ -191,7 +194,7 @@ def max_rate_of(
     >>> max_rate_of(service, p99_ms=1)
     No rate meets a p99 of 1 ms with one request at a time. A single request takes 2 ms by itself.
     """
-    batcher = batcher or Batcher()
+    check_asked(arrivals, batcher := Batcher() if batcher is None else batcher)
     p99_ms = checked(service, batcher, positive("p99_ms", p99_ms))
     capacity = service.capacity_per_s(batcher.max_batch)
     # If no batch size meets it by itself, no mixture of them does.
@@ -213,9 +216,10 @@ def max_rate_of(
     perhaps, beyond = _highest(lambda rate_per_s: judged(rate_per_s)[0] <= p99_ms, rates)
     simulated = run(best or rates[-1])
     if not best:
-        return MaxRate(0.0, 0.0, 0.0, p99_ms, batcher, simulated, reason=_why_none(service, simulated))
+        none = 0.0 if hopeless or _misses(simulated) else math.nan
+        return MaxRate(none, none, none, p99_ms, batcher, simulated, reason=_why_none(service, simulated))
     known, known_beyond = (bool(one) and judged(one)[3] for one in (above, beyond))
-    few = f"{requests:,} requests are too few to know p99"
+    few = f"{len(simulated):,} requests are too few to know p99"
     reason = "" if known else f"nearer to the {rate(capacity)} requests/s that can be served, {few}"
     highest = max(perhaps, best) if known and known_beyond else capacity
     return MaxRate(best, min(surely, best), highest, p99_ms, batcher, simulated, reason=reason)

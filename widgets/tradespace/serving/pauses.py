@@ -32,10 +32,13 @@ def after_pauses(
     """Add times after pauses to `service`; yield how much is done, from 0 to 1, and what is known by then.
 
     Batch sizes take turns, so that a slow moment of the machine meets them all, until `budget_s` for each is spent. A
-    call so long that filling the caches does not matter is not measured again. If the model cannot run again, what was
-    measured before is kept, flagged `no_pauses`.
+    call so long that filling the caches does not matter is not measured again; if all are, nothing is added. If the
+    model cannot run again, what was measured before is kept, flagged `no_pauses`.
     """
     short = [size for size in service.sizes if service.mean_ms(size) < 1e3 * LONG_CALL_S]
+    if not short:
+        yield 1.0, service
+        return
     configs = {size: replace(config, batch_size=size) for size in short}
     taken: defaultdict[tuple[float, int], list[np.ndarray]] = defaultdict(list)
     shuffle, began = random.Random(seed).shuffle, time.monotonic()
@@ -56,7 +59,7 @@ def after_pauses(
                 done = (time.monotonic() - began) / (budget_s * len(short))
                 yield min(done, 1.0), known
             known = _with(service, taken)
-            if not short or (turn >= FEWEST_TURNS and done >= 1):
+            if turn >= FEWEST_TURNS and done >= 1:
                 yield 1.0, known
                 return
     finally:

@@ -184,7 +184,7 @@ class ServiceTimes:
         ((2.0, 0.0), (4.0, 2.0), (6.0, 4.0), (4.0, 2.0))
         """
         low, high, share = self.around(batch_size)
-        warm, *after = (_between(one[low], one[high], share) for one in self._quantiles)
+        warm, *after = (_between(_quantile(one[low]), _quantile(one[high]), share) for one in self._ascending)
         if not after:
             return lambda drawn, *_: (warm(drawn), 0.0)
         pauses_ms, carried = self.pauses_ms, self.carried
@@ -202,10 +202,10 @@ class ServiceTimes:
         return draw_ms
 
     @cached_property
-    def _quantiles(self) -> list[dict[int, Quantile]]:
-        """For each of `pauses_ms`, batch size -> what finds a quantile of its times."""
+    def _ascending(self) -> list[dict[int, list[float]]]:
+        """For each of `pauses_ms`, batch size -> its times, ascending: data only, so that it can be pickled."""
         return [
-            {size: _quantile(times[size]) for size in self.sizes}
+            {size: np.sort(times[size]).tolist() for size in self.sizes}
             for times in (self.samples_ms, *self.paused_ms.values())
         ]
 
@@ -233,9 +233,9 @@ class ServiceTimes:
         return below, above, (batch_size - below) / (above - below)
 
 
-def _quantile(times: np.ndarray) -> Quantile:
-    """Share from 0 to 1 -> the time that this share of `times` is below."""
-    ascending, number = np.sort(times).tolist(), len(times)
+def _quantile(ascending: list[float]) -> Quantile:
+    """Share from 0 to 1 -> the time that this share of the times is below."""
+    number = len(ascending)
     return lambda share: ascending[int(share * number)]
 
 
@@ -253,8 +253,19 @@ def _between(low: Quantile, high: Quantile, share: float) -> Quantile:
 
 def _read(name: str, given: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
     """The times of each batch size, if they are such."""
-    read = {whole_number(f"{name}: batch size", size, least=1): np.asarray(given[size], dtype=float) for size in given}
-    for size, times in read.items():
-        if not times.size or not (np.isfinite(times) & (times > 0)).all():
-            raise ValueError(f"{name}: wanted finite times above 0 for batch size {size}; got {given[size]!r}")
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{name}: wanted a mapping of batch sizes to times; got {given!r}")
+    read = {}
+    for size, times in given.items():
+        number = whole_number(f"{name}: batch size", size, least=1)
+        try:
+            read[number] = np.asarray(times, dtype=float)
+        except (TypeError, ValueError):
+            read[number] = np.empty(0)  # refused below
+        if (
+            read[number].ndim != 1
+            or not read[number].size
+            or not (np.isfinite(read[number]) & (read[number] > 0)).all()
+        ):
+            raise ValueError(f"{name}: wanted a list of finite times above 0 for batch size {size}; got {times!r}")
     return read

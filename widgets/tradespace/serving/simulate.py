@@ -65,7 +65,10 @@ def simulate(
     >>> simulate(service, Poisson(3000), Batcher(8)).reason
     '3,000 requests/s arrive, and full batches of 8 serve 2,000/s: the queue would grow forever'
     """
-    batcher = batcher or Batcher()
+    check_asked(arrivals, batcher := Batcher() if batcher is None else batcher)
+    if not isinstance(service, ServiceTimes):
+        raise ValueError(f"service: wanted what ts.service_times returns; got {type(service).__name__}")
+    requests, seed = whole_number("requests", requests, least=1), whole_number("seed", seed, least=0)
     deadline_ms = checked(service, batcher, deadline_ms)
     served = Served(
         arrivals,
@@ -77,9 +80,17 @@ def simulate(
     )
     if reason := saturated(service, arrivals, batcher):
         return replace(served, failure=Failure("saturated", reason))
-    arrived_s = arrivals.times_s(whole_number("requests", requests, least=1), seed)
+    arrived_s = arrivals.times_s(requests, seed)
     shares = np.random.default_rng([seed, 1]).random(len(arrived_s))
     return replace(served, arrived_s=arrived_s, batches=_run(arrived_s, batcher, service, shares))
+
+
+def check_asked(arrivals: object, batcher: object) -> None:
+    """Raise a ValueError unless these are arrivals and a batcher."""
+    if not isinstance(arrivals, Arrivals):
+        raise ValueError(f"arrivals: wanted ts.arrivals.Poisson, Bursty, Constant or Trace; got {arrivals!r}")
+    if not isinstance(batcher, Batcher):
+        raise ValueError(f"batcher: wanted a ts.Batcher; got {batcher!r}")
 
 
 def checked(service: ServiceTimes, batcher: Batcher, deadline_ms: float) -> float:
