@@ -75,6 +75,9 @@ class MaxRate:
             return f"{what}, in a simulation.{why}"
         return f"{what}; a real run had a p99 of {_p99(self.confirmed)}.{why}"
 
+    def _repr_markdown_(self) -> str:
+        return repr(self)  # as prose: a notebook breaks lines of plain text within words
+
 
 def max_rate(
     task: Task,
