@@ -76,14 +76,14 @@ def _lines(axes: "Axes", service: ServiceTimes) -> None:
         colour, across = colormaps["viridis"](0.8 * share), places + APART * (share - 0.5)
         axes.errorbar(across, medians, yerr=[low, high], fmt="o-", ms=7, lw=2, elinewidth=2, capsize=4, color=colour)
         axes.annotate(
-            f"batch {size}", (across[-1], medians[-1]), (12, 0), textcoords="offset points", va="center", color=INK,
-            annotation_clip=False,
+            f"batch {size}", (places[-1] + APART / 2, medians[-1]), (12, 0), textcoords="offset points", va="center",
+            color=INK, annotation_clip=False,
         )  # fmt: skip
     axes.set_xticks(places, ["none", *(figures(ms) for ms in service.pauses_ms[1:])])
     axes.set(
         xlabel="pause before the call, ms",
         ylabel="median time of a batch\nand its 95 % interval, ms",
-        xlim=(-0.3, places[-1] + 0.8),
+        xlim=(-0.3, places[-1] + 0.95),
     )
     log_axis(axes.yaxis)
     axes.set_title(fill(_title(service), TITLE_WRAP), loc="left", size=13)
