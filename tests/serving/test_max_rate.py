@@ -263,6 +263,17 @@ def test_a_run_too_short_for_a_percentile_confirms_nothing_and_it_says_how_long_
     assert longer.confirmed is not None
 
 
+def test_a_run_too_short_near_saturation_is_followed_by_one_that_needs_fewer_requests(machine):
+    rates = machine()
+    found, simulated = found_on(seconds=1.3), max_rate.max_rate_of(SERVICE, **GOAL)
+    assert 1 < len(rates) < len(max_rate.STEPS)
+    assert found.rate_per_s == found.lo == rates[-1]
+    assert found.hi == simulated.hi
+    assert found.confirmed.response_at_ms(99) <= 10
+    few = "; ".join(f"too few requests to know p99 at {rate:,.0f}/s" for rate in rates[:-1])
+    assert found.reason.endswith(f", but real runs did not confirm it: {few}")
+
+
 def test_a_short_run_that_is_far_too_slow_has_missed_it_all_the_same(machine):
     rates = machine(slower=1.2)
     found = found_on(seconds=5)

@@ -36,3 +36,15 @@ def test_a_server_past_saturation_says_why(service):
 def test_what_is_no_stream_is_refused(given, got):
     with pytest.raises(ValueError, match=f"^served: wanted what ts.simulate or ts.serve returns; got {got}$"):
         ts.plot_response(*given)
+
+
+def test_the_legend_names_what_is_drawn(service, served):
+    alone = ts.simulate(service, ts.arrivals.Poisson(100), requests=5000)
+
+    def named(*streams):
+        return {text.get_text().partition(" and")[0] for text in ts.plot_response(*streams).legends[0].get_texts()} - {
+            " "
+        }
+
+    assert named(alone) == {"queue", "service", "p50", "p99"}
+    assert named(alone, served) == {"batch wait", "queue", "service", "p50", "p99", "deadline"}

@@ -17,8 +17,8 @@ OTHER = ts.Config("large", threads=1)
 class FakeJobs:
     """Stands in for the thread and the measuring process: a test says when what comes."""
 
-    def __init__(self, task, lock, schedule, seconds, executor, *, timed, ran, changed):
-        self.timed, self.ran, self.changed = timed, ran, changed
+    def __init__(self, task, lock, schedule, seconds, executor, *, timed, ran, changed, pauses):
+        self.timed, self.ran, self.changed, self.pauses = timed, ran, changed, pauses
         self.measuring, self.serving, self.words, self.share = None, None, "", 0.0
         self.asked = []
 
@@ -91,6 +91,11 @@ def check_sent(explorer):
     for widget in (explorer.response, explorer.load, explorer.tiles, explorer.controls, explorer.bar):
         state = {name: getattr(widget, name) for name in widget.keys if not name.startswith(("_", "layout", "tab"))}
         json.dumps({name: one for name, one in state.items() if name != "comm"}, allow_nan=False)
+
+
+def test_others_are_measured_as_those_that_are_given(opened, service):
+    paused = replace(service, paused_ms={1.0: service.samples_ms})
+    assert [opened(*given)._jobs.pauses for given in ((), (service,), (paused,))] == [True, False, True]
 
 
 def test_it_opens_on_what_is_known_with_everything_drawn(explorer):

@@ -25,11 +25,12 @@ def measured(size, failure=None):
 class Owner:
     """Hears what comes, and waits for it."""
 
-    def __init__(self, task):
+    def __init__(self, task, **options):
         self.said, self.came = [], queue.Queue()
         self.jobs = Jobs(
             task, threading.RLock(), Schedule(), 5.0, None,
             timed=lambda *found: self.came.put(found), ran=lambda *found: self.came.put(found), changed=self.hear,
+            **options,
         )  # fmt: skip
 
     def hear(self):
@@ -102,6 +103,16 @@ def test_a_ladder_of_batch_sizes_is_measured(owner, rounds):
     assert words[-1] == ""
     assert list(shares[:-1]) == sorted(shares[:-1])
     assert all(0 <= share <= 1 for share in shares)
+
+
+def test_without_pauses_only_calls_in_a_loop_are_timed(task, rounds, monkeypatch):
+    monkeypatch.setattr(module, "SETTLE_S", 0.0)
+    owner = Owner(task, pauses=False)
+    owner.jobs.measure(SMALL, 2)
+    _, service = owner.next()
+    assert service.pauses_ms == (0.0,)
+    assert owner.next() == "over"
+    assert not [words for words, _ in owner.said if "pauses" in words]
 
 
 def test_what_cannot_be_timed_says_why():

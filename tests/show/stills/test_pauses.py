@@ -16,10 +16,19 @@ def test_each_batch_size_is_a_line_of_medians_over_pauses_with_intervals(service
     ]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["none", "0.3"]
     assert [text.get_text() for text in axes.texts] == ["batch 1", "batch 4", "batch 16"]
-    assert "a batch of 1 takes 3 times as long, a batch of 16 takes 3 times as long" in axes.get_title(
+    assert "the median of a batch of 1 is 3 times as long, that of a batch of 16 is 3 times as long" in axes.get_title(
         loc="left"
     ).replace("\n", " ")
+    assert axes.get_ylabel() == "median time of a batch\nand its 95 % interval, ms"
     assert figure.get_suptitle() == "a box"
+
+
+def test_no_two_batch_sizes_stand_at_one_place(service):
+    (axes,) = ts.plot_pauses(ts.ServiceTimes(service.samples_ms, paused_ms={0.3: service.samples_ms})).axes
+    places = [line.get_xdata().tolist() for line in axes.lines if line.get_marker() == "o"]
+    none, after = (sorted(across) for across in zip(*places, strict=True))
+    assert none == pytest.approx([-0.12, 0, 0.12])
+    assert after == pytest.approx([0.88, 1, 1.12])
 
 
 def test_without_pauses_the_chart_says_so(service):

@@ -43,8 +43,8 @@ class MaxRate:
         real runs missed it.
     lo, hi : float
         Where it may be: if a simulation says so, a 95 % interval; it is as wide as the percentile is uncertain, but
-        takes the service times for granted. If a real run missed the deadline, the rates of the run that met it and of
-        the last one that missed it.
+        takes the service times for granted. If a real run was needed at a lower rate, that rate, and that of the last
+        run that missed the deadline; if none did for sure, the end of the simulated interval.
     p99_ms : float
         The deadline of the 99th percentile of the response.
     batcher : Batcher
@@ -76,6 +76,9 @@ class MaxRate:
             return f"{what}, in a simulation.{why}"
         return f"{what}; a real run had a p99 of {_p99(self.confirmed)}.{why}"
 
+    def _repr_markdown_(self) -> str:
+        return repr(self)  # as prose: a notebook breaks lines of plain text within words
+
 
 def max_rate(
     task: Task,
@@ -91,8 +94,8 @@ def max_rate(
     """Find the highest rate of arrivals at which the 99th percentile of the response meets a deadline on this machine.
 
     Service times are measured, the rate is simulated (`max_rate_of`), and requests are served for real at that rate. If
-    that run misses the deadline, slower ones follow, at 95, 90, 80, 70 and 50 % of the rate, until one meets it. A run
-    meets it if its 99th percentile does; that has an interval, too.
+    that run misses the deadline, or is too short to know, slower ones follow, at 95, 90, 80, 70 and 50 % of the rate,
+    until one meets it. A run meets it if its 99th percentile does; that has an interval, too.
 
     Parameters
     ----------
@@ -251,29 +254,44 @@ def _needed_s(served: Served) -> float:
     return MARGIN * max(share * len(served), PERCENTILE_FLOORS[99]) / served.arrivals.rate_per_s
 
 
+@dataclass(frozen=True)
+class _Tried:
+    """A real run that did not meet the deadline, in words; without `missed`, it was too short to know."""
+
+    rate_per_s: float
+    words: str
+    missed: bool
+
+
 def _confirmed(found: MaxRate, run: Callable[[float], Served]) -> MaxRate:
-    """What remains of a simulated rate once requests are served for real, from that rate downwards."""
-    missed: list[tuple[float, str]] = []
+    """What remains of a simulated rate once requests are served for real, from that rate downwards.
+
+    A run that is too short to know the percentile is followed by slower ones, too: they need fewer requests.
+    """
+    tried: list[_Tried] = []
+    too_short = ""
     for share in STEPS:
         rate_per_s = share * found.rate_per_s
         served = run(rate_per_s)
-        if why := _unknown(served):
-            return _unconfirmed(_stepped_down(found, missed, math.nan), why)
+        if why := _cut_short(served):
+            return _unconfirmed(_stepped_down(found, tried, math.nan), why)
         if served.response_at_ms(99) <= found.p99_ms:
-            return _stepped_down(replace(found, confirmed=served), missed, rate_per_s)
-        missed.append((rate_per_s, _missed(served)))
-    return _stepped_down(found, missed, math.nan)
+            return _stepped_down(replace(found, confirmed=served), tried, rate_per_s)
+        missed = bool(served.failure) or _misses(served)
+        tried.append(_Tried(rate_per_s, _missed(served) if missed else "too few requests to know p99", missed))
+        if not missed:
+            few = f"{len(served):,} requests are too few to know p99; {math.ceil(_needed_s(served)):,} s may do"
+            too_short = too_short or few
+    if any(one.missed for one in tried):
+        return _stepped_down(found, tried, math.nan)
+    return _unconfirmed(found, too_short)
 
 
-def _unknown(served: Served) -> str:
-    """Why a real run says nothing about the deadline; empty if it does."""
+def _cut_short(served: Served) -> str:
+    """Why a real run has no end to go by; empty if it has one."""
     if served.stopped:
         return "it was stopped"
-    if served.failure:
-        return "" if served.status == "saturated" else served.reason
-    if not math.isnan(served.response_at_ms(99)) or _misses(served):
-        return ""
-    return f"{len(served):,} requests are too few to know p99; {math.ceil(_needed_s(served)):,} s may do"
+    return served.reason if served.failure and served.status != "saturated" else ""
 
 
 def _missed(served: Served) -> str:
@@ -284,15 +302,17 @@ def _missed(served: Served) -> str:
     return f"p{q} {figures(served.response_at_ms(q))} ms{between(*served.response_interval_ms(q))}{contended}"
 
 
-def _stepped_down(found: MaxRate, missed: list[tuple[float, str]], met: float) -> MaxRate:
-    """`found` if no real run missed the deadline; otherwise at the rate that one `met`, or at none."""
-    if not missed:
+def _stepped_down(found: MaxRate, tried: list[_Tried], met: float) -> MaxRate:
+    """`found` if no real run says otherwise; otherwise at the rate that one `met` after `tried`, or at none."""
+    missed = [one.rate_per_s for one in tried if one.missed]
+    if not missed and (not tried or math.isnan(met)):
         return found
-    runs = "; ".join(f"{what} at {rate(rate_per_s)}/s" for rate_per_s, what in missed)
+    runs = "; ".join(f"{one.words} at {rate(one.rate_per_s)}/s" for one in tried)
     simulated = f"{rate(found.rate_per_s)} requests/s{between(found.lo, found.hi, rate)}"
-    reason = f"the simulation says {simulated}, but real runs missed the deadline: {runs}"
+    but = "missed the deadline" if len(missed) == len(tried) else "did not confirm it"
+    reason = f"the simulation says {simulated}, but real runs {but}: {runs}"
     low = 0.0 if math.isnan(met) else met
-    return replace(found, rate_per_s=met, lo=low, hi=missed[-1][0], reason=reason)
+    return replace(found, rate_per_s=met, lo=low, hi=missed[-1] if missed else found.hi, reason=reason)
 
 
 def _unconfirmed(found: MaxRate, why: str) -> MaxRate:

@@ -212,8 +212,9 @@ def flattering(mistakes: Any, bench: pd.DataFrame) -> Judgement:
             return right("No claim is below the interval of its truth. Another machine may say otherwise.")
         worst = str((judged["truth"] / judged["claimed"])[caught].idxmax())
         return right(
-            f"{'; '.join(caught)}. The one that flatters most claims {figures(judged['claimed'][worst])} ms "
-            f"instead of {figures(judged['truth'][worst])}. {_others(judged, caught)}"
+            f"These flatter: {'; '.join(caught)}. The one that flatters most claims "
+            f"{figures(judged['claimed'][worst])} ms instead of {figures(judged['truth'][worst])}. "
+            f"{_others(judged, caught)}"
         )
     for name in extra:
         if name not in judged.index:

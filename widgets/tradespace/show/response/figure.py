@@ -10,7 +10,7 @@ from tradespace.serving.served import Served
 from tradespace.show.common.percentiles import LINES
 from tradespace.show.common.style import FAINT, INK, LIMIT, blank, canvas, legend_below, name_machine, styled
 from tradespace.show.common.words import for_still, in_brief
-from tradespace.show.response.numbers import PARTS, QS, Marked, distribution, in_time, marked, reach
+from tradespace.show.response.numbers import PARTS, QS, Marked, distribution, in_time, marked, parts_of, reach
 from tradespace.text import figures
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def plot_response(*served: Served) -> "Figure":
             for ax in (above, below):
                 _deadline(ax, one.deadline_ms, reach_ms)
         axes[-1, 0].set(xlabel="response, ms", xlim=(0, reach_ms))
-        legend_below(figure, [_part_keys(), _line_keys()])
+        legend_below(figure, [_part_keys(served), _line_keys(any(one.deadline_ms <= reach_ms for one in served))])
         name_machine(figure, pd.DataFrame({"machine": [one.machine or None for one in served]}))
     return figure
 
@@ -134,14 +134,21 @@ def _deadline(axes: "Axes", deadline_ms: float, reach_ms: float) -> None:
         axes.text(0.99, 0.75, words, transform=axes.transAxes, ha="right", va="top", color=LIMIT, bbox=GROUND)
 
 
-def _part_keys() -> list[Any]:
+def _part_keys(served: tuple[Served, ...]) -> list[Any]:
+    """Of the parts that some response has."""
     from matplotlib.patches import Patch
 
-    return [Patch(color=colour, label=name) for name, colour in PARTS.items()]
+    found = [[part.any() for part in parts_of(one)] for one in served if len(one)]
+    drawn = np.any(found, axis=0) if found else [True] * len(PARTS)
+    return [
+        Patch(color=colour, label=name)
+        for (name, colour), is_drawn in zip(PARTS.items(), drawn, strict=True)
+        if is_drawn
+    ]
 
 
-def _line_keys() -> list[Any]:
+def _line_keys(with_deadline: bool) -> list[Any]:
     from matplotlib.lines import Line2D
 
     lines = [Line2D([], [], color=LINES[f"p{q}"], lw=3, label=f"p{q} and its 95 % interval") for q in QS]
-    return [*lines, Line2D([], [], color=LIMIT, lw=2, ls="--", label="deadline")]
+    return [*lines, Line2D([], [], color=LIMIT, lw=2, ls="--", label="deadline")] if with_deadline else lines

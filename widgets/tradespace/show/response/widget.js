@@ -89,7 +89,7 @@ function render({ model, el }) {
     if (slower) {
       const [, right] = x.range(),
         [, top] = y.range();
-      addText(svg, "note slower", right, top, `${slower} →`).attr("dy", "-0.3em").attr("text-anchor", "end");
+      addText(svg, "note slower", right, top, `${slower} →`).attr("dy", "0.9em").attr("text-anchor", "end");
     }
   }
 

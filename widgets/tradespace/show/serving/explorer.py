@@ -102,7 +102,8 @@ class ServingExplorer(Still, ipw.Box):
     task : Task
     services : sequence of ServiceTimes, optional
         Service times that are known, from `service_times`. Those of other models, precisions, runtimes and threads are
-        measured when they are chosen; without any, those of the first model are measured when it opens.
+        measured when they are chosen, after pauses only if some of these were; without any, those of the first model
+        are measured when it opens.
     max_batch : int
         The largest batch to measure.
     seconds : float
@@ -153,6 +154,8 @@ class ServingExplorer(Still, ipw.Box):
         self._jobs = Jobs(
             task, self._lock, Schedule(MAX_WIDTH, BUDGET_S), positive("seconds", seconds), executor,
             timed=self._timed, ran=self._ran, changed=self._show_progress,
+            # As those that are given, or the two would not compare.
+            pauses=not known or any(times.paused_ms for times in known.values()),
         )  # fmt: skip
         self._curves = Later[Load](self._lock, CURVES_AFTER_S, self._refresh)
         self._longer = Later[Served](self._lock, LONGER_AFTER_S, self._refresh)

@@ -44,6 +44,8 @@ class Jobs:
         Called with a setting and what a real run of it was like.
     changed : callable
         Called when `words` and `share` changed.
+    pauses : bool
+        Whether service times are measured after pauses, too.
     """
 
     def __init__(
@@ -57,9 +59,11 @@ class Jobs:
         timed: Callable[[Config, ServiceTimes | str], None],
         ran: Callable[[Setting, Served], None],
         changed: Callable[[], None],
+        pauses: bool = True,
     ) -> None:
         self._task, self._schedule, self._seconds, self._executor = task, schedule, seconds, executor
         self._lock, self._timed, self._ran, self._changed = lock, timed, ran, changed
+        self._pauses = pauses
         self._background = Background[Step](lock, self._land, self._ended)
         # What is being measured or served, or about to be.
         self.measuring: Config | None = None
@@ -125,11 +129,11 @@ class Jobs:
             if work.done_s - told_s >= TICK_S:
                 told_s, left_s = work.done_s, sum(work.left_s().values())
                 samples = sum(m.samples for m in measured.values())
-                left_s += self._schedule.budget_s * len(configs)  # after pauses
+                left_s += self._schedule.budget_s * len(configs) * self._pauses
                 words = f"measuring service times of {name}: {samples:,} batches, about {math.ceil(left_s)} s left"
                 yield words, told_s / (told_s + left_s)
         found = times_of(list(measured.values()))
-        if isinstance(found, ServiceTimes):
+        if self._pauses and isinstance(found, ServiceTimes):
             engine, hot_share = Engine(self._task, self._executor), self.share
             for done, found_by_then in after_pauses(engine, found, config, self._schedule.budget_s):
                 found = found_by_then

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 TITLE_WRAP = 85
 # Successive calls are alike: intervals count blocks of them.
 BLOCKS = 12
+# By which the lines of all batch sizes are apart, so that intervals do not lie on each other.
+APART = 0.24
 
 
 def plot_pauses(service: ServiceTimes, *, ax: "Axes | None" = None) -> "Figure":
@@ -44,7 +46,7 @@ def plot_pauses(service: ServiceTimes, *, ax: "Axes | None" = None) -> "Figure":
     >>> import tradespace as ts
     >>> service = ts.ServiceTimes({1: [1.0, 1.1]}, paused_ms={10.0: {1: [3.0, 3.3]}})
     >>> ts.plot_pauses(service).axes[0].get_title(loc="left")
-    'after a pause of 10 ms, a batch of 1 takes 3 times as long'
+    'after a pause of 10 ms, the median of a batch of 1 is 3 times as long'
     """
     if not isinstance(service, ServiceTimes):
         raise ValueError(f"service: wanted what ts.service_times returns; got {type(service).__name__}")
@@ -65,19 +67,24 @@ def _lines(axes: "Axes", service: ServiceTimes) -> None:
     # A pause of none has no place on a logarithmic axis: pauses are evenly apart.
     places = np.arange(len(service.pauses_ms))
     sizes = sorted({*service.sizes[::2], service.largest})  # neighbours would lie on each other
-    for size, shade in zip(sizes, np.linspace(0.0, 0.8, len(sizes)), strict=True):
+    for at, size in enumerate(sizes):
         times = [service.samples_ms[size], *(after[size] for after in service.paused_ms.values())]
         medians = np.array([np.median(each) for each in times])
         ends = np.array([median_interval(np.array_split(each, min(BLOCKS, len(each)))) for each in times]).T
         low, high = np.nan_to_num(np.abs(ends - medians))
-        colour = colormaps["viridis"](shade)
-        axes.errorbar(places, medians, yerr=[low, high], fmt="o-", ms=7, lw=2, elinewidth=2, capsize=4, color=colour)
+        share = at / max(len(sizes) - 1, 1)
+        colour, across = colormaps["viridis"](0.8 * share), places + APART * (share - 0.5)
+        axes.errorbar(across, medians, yerr=[low, high], fmt="o-", ms=7, lw=2, elinewidth=2, capsize=4, color=colour)
         axes.annotate(
-            f"batch {size}", (places[-1], medians[-1]), (12, 0), textcoords="offset points", va="center", color=INK,
-            annotation_clip=False,
+            f"batch {size}", (places[-1] + APART / 2, medians[-1]), (12, 0), textcoords="offset points", va="center",
+            color=INK, annotation_clip=False,
         )  # fmt: skip
     axes.set_xticks(places, ["none", *(figures(ms) for ms in service.pauses_ms[1:])])
-    axes.set(xlabel="pause before the call, ms", ylabel="median time of a batch, ms", xlim=(-0.3, places[-1] + 0.8))
+    axes.set(
+        xlabel="pause before the call, ms",
+        ylabel="median time of a batch\nand its 95 % interval, ms",
+        xlim=(-0.3, places[-1] + 0.95),
+    )
     log_axis(axes.yaxis)
     axes.set_title(fill(_title(service), TITLE_WRAP), loc="left", size=13)
 
@@ -86,6 +93,8 @@ def _title(service: ServiceTimes) -> str:
     longest_ms, sizes = service.longest_ms, dict.fromkeys((service.sizes[0], service.largest))
     after = service.paused_ms[longest_ms]
     factors = {size: np.median(after[size]) / np.median(service.samples_ms[size]) for size in sizes}
-    said = ", ".join(f"a batch of {size} takes {figures(factor)} times as long" for size, factor in factors.items())
+    said = ", that ".join(
+        f"of a batch of {size} is {figures(factor)} times as long" for size, factor in factors.items()
+    )
     of = f"{in_brief(service.config, batch_size=False)}: " if service.config else ""
-    return f"{of}after a pause of {figures(longest_ms)} ms, {said}"
+    return f"{of}after a pause of {figures(longest_ms)} ms, the median {said}"
