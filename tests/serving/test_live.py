@@ -109,6 +109,10 @@ BAD = [
         {"deadline_ms": 5, "batcher": ts.Batcher(8, max_wait_ms=5)},
         "batcher: wanted max_wait_ms below the deadline of 5 ms",
     ),
+    (
+        {"seconds": 2, "batcher": ts.Batcher(8, max_wait_ms=2001)},
+        "batcher: wanted max_wait_ms of at most 2000, as long as the run, or infinity; got 2001",
+    ),
     ({"config": ts.Config("narow", threads=1)}, "model: wanted one of narrow, wide; got 'narow'"),
     ({"config": "narrow"}, "configs: wanted Config objects"),
     ({"config": ts.Config("narrow", threads=4096)}, "threads: wanted a whole number, from 1 to"),
@@ -182,8 +186,8 @@ def test_service_times_are_measured_after_pauses_too_unless_they_are_not_asked_f
 def test_a_model_that_fails_after_pauses_costs_those_and_the_answer_says_so(tiny, failing):
     service = ServiceTimes({1: [1.0], 2: [2.0]}, flags="noisy")
     server = Server(failing={failing: Failure("crashed", "it died")})
-    *_, (done, known) = after_pauses(Engine(tiny, server), service, NARROW, budget_s=0.1)
-    assert (done, known.flags, known.samples_ms, known.paused_ms) == (1.0, "noisy no_pauses", service.samples_ms, {})
+    *_, (_, known) = after_pauses(Engine(tiny, server), service, NARROW, budget_s=0.1)
+    assert (known.flags, known.samples_ms, known.paused_ms) == ("noisy no_pauses", service.samples_ms, {})
     assert server.requests[-2:] == ["finish", "finish"]
 
 
@@ -195,6 +199,30 @@ def test_calls_so_long_that_caches_do_not_matter_are_not_measured_again(tiny):
     assert not server.requests
 
 
+def test_of_long_and_short_calls_only_the_short_ones_are_measured_again(tiny):
+    *_, (_, known) = after_pauses(Engine(tiny, Server()), ServiceTimes({1: [1.0], 8: [40.0]}), NARROW, budget_s=0.01)
+    assert {size for after in known.paused_ms.values() for size in after} == {1}
+    assert "after a pause of 10 ms, 5 ms for 1;" in repr(known)
+    assert known.drawn_ms(8)(0.5, 10.0, 0.0) == (40.0, 0.0)
+    assert "of a batch of 8" not in ts.plot_pauses(known).axes[0].get_title(loc="left")
+
+
+def test_a_model_that_would_be_compiled_again_for_long_is_not(tiny):
+    server, config = Server(), replace(NARROW, runtime="compile")
+    ((_, known),) = after_pauses(Engine(tiny, server), ServiceTimes({1: [1.0]}), config, budget_s=1.0)
+    assert (known.flags, server.requests) == ("no_pauses", [])
+
+
+def test_an_interrupt_while_pauses_are_measured_keeps_what_was_measured_before(tiny, monkeypatch, inline):
+    def interrupted(engine, service, config, budget_s):
+        yield 0.0, replace(service, flags="no_pauses")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(live, "after_pauses", interrupted)
+    service = ts.service_times(tiny, NARROW, max_batch=2, budget_s=0.02, executor=inline)
+    assert (service.sizes, service.flags) == ((1, 2), "no_pauses")
+
+
 def test_what_the_next_call_still_pays_is_the_share_of_what_the_one_after_the_pause_paid(tiny):
     *_, (_, known) = after_pauses(Engine(tiny, Server()), ServiceTimes({1: [1.0], 2: [1.0]}), NARROW, budget_s=0.01)
     assert set(known.paused_ms[10.0][1]) == {5.0}
@@ -204,7 +232,7 @@ def test_what_the_next_call_still_pays_is_the_share_of_what_the_one_after_the_pa
 def test_who_stops_measuring_after_pauses_leaves_no_session_behind(tiny):
     server = Server()
     measuring = after_pauses(Engine(tiny, server), ServiceTimes({1: [1.0]}), NARROW, budget_s=10.0)
-    assert next(measuring)[0] < 1
+    assert [next(measuring)[0] < 1 for _ in range(2)] == [True, True]
     measuring.close()
     assert server.requests[-1] == "finish"
 

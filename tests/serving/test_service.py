@@ -75,6 +75,13 @@ def test_a_call_pays_a_share_of_what_the_one_before_paid_for_a_pause_or_its_own_
     assert draw_ms(0.4, 10.0, 8.0) == (14.0, 4.0)
 
 
+def test_of_a_size_that_was_not_measured_after_pauses_times_are_those_without_them():
+    partly = replace(LADDER, paused_ms={10.0: {1: [9.0], 4: [12.0]}})
+    assert math.isnan(partly.mean_ms(8, 10.0))
+    assert (partly.mean_ms(2, 10.0), partly.drawn_ms(8)(0.4, 10.0, 0.0)) == (10, (10.0, 0.0))
+    assert "after a pause of 10 ms, 9 ms for 1;" in repr(partly)
+
+
 @pytest.mark.parametrize("carried", [-0.1, 1.0, math.nan])
 def test_what_is_no_share_is_not_carried(carried):
     with pytest.raises(ValueError, match=r"^carried: wanted a share from 0 to less than 1; got "):
@@ -95,8 +102,12 @@ def test_pauses_are_ascending_and_leave_the_times_without_pauses_as_they_are():
     [
         ({0: {1: [1.0], 4: [1.0], 8: [1.0]}}, "paused_ms: pause: wanted a finite number above 0; got 0"),
         (
-            {1.0: {1: [1.0], 4: [1.0]}},
-            "paused_ms: wanted the batch sizes of samples_ms, [1, 4, 8]; got [1, 4] after 1 ms",
+            {1.0: {1: [1.0], 2: [1.0]}},
+            "paused_ms: wanted the same batch sizes, of [1, 4, 8], after each pause; got [1, 2]",
+        ),
+        (
+            {1.0: {1: [1.0], 4: [1.0]}, 2.0: {1: [1.0]}},
+            "paused_ms: wanted the same batch sizes, of [1, 4, 8], after each pause; got [1]",
         ),
         (
             {1.0: {1: [], 4: [1.0], 8: [1.0]}},

@@ -57,7 +57,7 @@ def service_times(
     max_width, budget_s : float
         As for `measure`, for each batch size. Accuracy is not measured.
     pauses : bool
-        Whether to measure after pauses, too, which takes about the budget again.
+        Whether to measure after pauses, too, which takes about the budget again. An interrupt ends that alone.
     executor : concurrent.futures.Executor, optional
         Where to measure; by default, a separate process on this machine.
 
@@ -95,8 +95,12 @@ def service_times(
     service = ServiceTimes.of(measured.values(), padded=not any_size(config))
     if not pauses:
         return service
-    *_, (_, known) = after_pauses(Engine(task, executor), service, config, budget_s)
-    return known
+    try:
+        for _, known in after_pauses(Engine(task, executor), service, config, budget_s):
+            service = known
+    except KeyboardInterrupt:
+        pass  # what was measured before is not lost
+    return service
 
 
 def _check_measured(measured: list[Measurement]) -> None:
@@ -170,6 +174,11 @@ def serve(
     check(task, [config])
     check_asked(arrivals, batcher := Batcher() if batcher is None else batcher)
     seconds, seed = run_seconds(seconds), whole_number("seed", seed, least=0)
+    if 1e3 * seconds < batcher.max_wait_ms < math.inf:
+        raise ValueError(
+            f"batcher: wanted max_wait_ms of at most {1e3 * seconds:g}, as long as the run, or infinity; got "
+            f"{batcher.max_wait_ms:g}"
+        )
     served = Served(
         arrivals,
         batcher,

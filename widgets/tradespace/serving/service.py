@@ -42,7 +42,8 @@ class ServiceTimes:
         What was measured; its batch size means nothing.
     task, machine, flags : str
     paused_ms : mapping of float to mapping of int to ndarray, optional
-        Pause in milliseconds -> batch size -> milliseconds that calls took after such a pause.
+        Pause in milliseconds -> batch size -> milliseconds that calls took after such a pause. Batch sizes may be
+        missing whose calls take so long that a pause does not matter.
     carried : float
         Of what a call takes more after a pause, the share that the next one takes more still, without a pause.
 
@@ -78,12 +79,11 @@ class ServiceTimes:
             raise ValueError("samples_ms: wanted times of at least one batch size; got none")
         object.__setattr__(self, "samples_ms", _read("samples_ms", self.samples_ms))
         paused = {positive("paused_ms: pause", ms): _read("paused_ms", self.paused_ms[ms]) for ms in self.paused_ms}
-        for pause_ms, times in paused.items():
-            if set(times) != set(self.samples_ms):
+        for times in paused.values():
+            if not set(times) <= set(self.samples_ms) or set(times) != set(next(iter(paused.values()))):
                 sizes = list(self.samples_ms)
                 raise ValueError(
-                    f"paused_ms: wanted the batch sizes of samples_ms, {sizes}; got {list(times)} after "
-                    f"{figures(pause_ms)} ms"
+                    f"paused_ms: wanted the same batch sizes, of {sizes}, after each pause; got {[*times]}"
                 )
         object.__setattr__(self, "paused_ms", dict(sorted(paused.items())))
         if not 0 <= self.carried < 1:
@@ -128,8 +128,9 @@ class ServiceTimes:
         knobs = self.config
         of = f"{knobs.model}, {knobs.precision}, {knobs.runtime}, {counted(knobs.threads, 'thread')}: " if knobs else ""
         fitted = f"; {self.fit}" if self.fit else ""
-        after = ", ".join(f"{figures(self.mean_ms(size, self.longest_ms))} ms for {size}" for size in ends)
-        paused = f"; after a pause of {figures(self.longest_ms)} ms, {after}" if self.paused_ms else ""
+        paused_for = {size: self.mean_ms(size, self.longest_ms) for size in ends}
+        after = ", ".join(f"{figures(ms)} ms for {size}" for size, ms in paused_for.items() if not math.isnan(ms))
+        paused = f"; after a pause of {figures(self.longest_ms)} ms, {after}" if self.paused_ms and after else ""
         flags = f" ({self.flags})" if self.flags else ""
         return f"{of}a batch takes {times} on average{paused}{fitted}{flags}"
 
@@ -162,6 +163,8 @@ class ServiceTimes:
         if pause_ms not in self.pauses_ms:
             return math.nan
         after = self.paused_ms[pause_ms] if pause_ms else self.samples_ms
+        if low not in after or high not in after:
+            return math.nan
         ends = [float(after[size].mean()) for size in (low, high)]
         return ends[0] + share * (ends[1] - ends[0])
 
@@ -205,7 +208,7 @@ class ServiceTimes:
     def _ascending(self) -> list[dict[int, list[float]]]:
         """For each of `pauses_ms`, batch size -> its times, ascending: data only, so that it can be pickled."""
         return [
-            {size: np.sort(times[size]).tolist() for size in self.sizes}
+            {size: np.sort(times.get(size, self.samples_ms[size])).tolist() for size in self.sizes}
             for times in (self.samples_ms, *self.paused_ms.values())
         ]
 

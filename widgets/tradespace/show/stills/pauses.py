@@ -66,7 +66,8 @@ def _lines(axes: "Axes", service: ServiceTimes) -> None:
 
     # A pause of none has no place on a logarithmic axis: pauses are evenly apart.
     places = np.arange(len(service.pauses_ms))
-    sizes = sorted({*service.sizes[::2], service.largest})  # neighbours would lie on each other
+    paused = sorted(service.paused_ms[service.longest_ms])
+    sizes = sorted({*paused[::2], paused[-1]})  # neighbours would lie on each other
     for at, size in enumerate(sizes):
         times = [service.samples_ms[size], *(after[size] for after in service.paused_ms.values())]
         medians = np.array([np.median(each) for each in times])
@@ -90,9 +91,9 @@ def _lines(axes: "Axes", service: ServiceTimes) -> None:
 
 
 def _title(service: ServiceTimes) -> str:
-    longest_ms, sizes = service.longest_ms, dict.fromkeys((service.sizes[0], service.largest))
-    after = service.paused_ms[longest_ms]
-    factors = {size: np.median(after[size]) / np.median(service.samples_ms[size]) for size in sizes}
+    longest_ms, after = service.longest_ms, service.paused_ms[service.longest_ms]
+    ends = dict.fromkeys((min(after), max(after)))
+    factors = {size: np.median(after[size]) / np.median(service.samples_ms[size]) for size in ends}
     said = ", that ".join(
         f"of a batch of {size} is {figures(factor)} times as long" for size, factor in factors.items()
     )
