@@ -94,8 +94,8 @@ def test_the_threads_of_the_config_are_those_of_the_session(images, monkeypatch,
         seen.append(session.get_session_options().intra_op_num_threads)
         return session
 
-    original = onnxruntime._session
-    monkeypatch.setattr(onnxruntime, "_session", opened)
+    original = onnxruntime.open_session
+    monkeypatch.setattr(onnxruntime, "open_session", opened)
     config = Config("model", runtime="onnxruntime")
     prepare(images.source, config).session(threads, 1).call(images.inputs(1))
     assert seen == [threads]
