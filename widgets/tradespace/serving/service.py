@@ -160,9 +160,7 @@ class ServiceTimes:
         It is that after one of `pauses_ms`; NaN of a pause that was not measured.
         """
         low, high, share = self.around(batch_size)
-        if pause_ms not in self.pauses_ms:
-            return math.nan
-        after = self.paused_ms[pause_ms] if pause_ms else self.samples_ms
+        after = self.paused_ms.get(pause_ms, {}) if pause_ms else self.samples_ms
         if low not in after or high not in after:
             return math.nan
         ends = [float(after[size].mean()) for size in (low, high)]

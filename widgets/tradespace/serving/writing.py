@@ -275,16 +275,8 @@ def _static(steps: StepTimes, texts: Texts, most: int) -> Written:
         # Prompts are padded to the longest one.
         prompt, longest = int(texts.prompt_tokens[batch].max()), int(texts.new_tokens[batch].max())
         first_s[batch] = start_s + steps.begin(size * prompt) / 1e3
-        more = np.arange(1, longest)
-        after_s = (
-            np.concatenate(
-                [
-                    [0.0],
-                    np.cumsum(steps.step_ms[0] + steps.step_ms[1] * size + steps.step_ms[2] * size * (prompt + more)),
-                ]
-            )
-            / 1e3
-        )
+        later_ms = [steps.step(size, size * (prompt + more)) for more in range(1, longest)]
+        after_s = np.cumsum([0.0, *later_ms]) / 1e3
         end_s[batch] = first_s[batch] + after_s[texts.new_tokens[batch] - 1]
         free_s = float(first_s[at] + after_s[-1])
         computed += size * longest
